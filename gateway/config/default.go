@@ -1,0 +1,30 @@
+package config
+
+import "time"
+
+// Default returns the configuration that an empty file would have: every
+// default of every key, in one place. Defaults of list entries (the auth of a
+// route, the scopes of a provider) are in entryDefaults.
+func Default() *Config {
+	return &Config{
+		Server: Server{
+			Listen:     "127.0.0.1:8080",
+			PublicURL:  "http://localhost:8080",
+			AuthPrefix: "/.auth",
+			Limits: Limits{
+				MaxHeaderBytes:    32 << 10,
+				ReadHeaderTimeout: 10 * time.Second,
+				IdleTimeout:       2 * time.Minute,
+			},
+		},
+		Admin: Admin{Listen: "127.0.0.1:9080"},
+		Session: Session{
+			Store:           "embedded",
+			Embedded:        Embedded{Path: "sallyport.db"},
+			Cookie:          Cookie{SameSite: "lax"},
+			IdleTimeout:     30 * time.Minute,
+			AbsoluteTimeout: 12 * time.Hour,
+		},
+		Log: Log{Level: "info", Format: "json"},
+	}
+}

@@ -1,0 +1,132 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// shortFormExample is the short form as messages show it.
+const shortFormExample = "issuer, client_id, client_secret_file, upstream"
+
+// shortKeys are the keys of the short form, and where Load moves each.
+func shortKeys() [][2]string {
+	return [][2]string{
+		{"issuer", "login.providers[0].issuer"},
+		{"client_id", "login.providers[0].client_id"},
+		{"client_secret_file", "login.providers[0].client_secret_file"},
+		{"upstream", "routes[0].upstream"},
+	}
+}
+
+// shortPath turns the path of a moved key into the one that was written.
+func shortPath(path string) string {
+	for _, k := range shortKeys() {
+		if path == k[1] {
+			return k[0]
+		}
+	}
+	return path
+}
+
+// expandShortForm turns the short form into one provider and one route.
+func (k *checker) expandShortForm() {
+	first := ""
+	for _, key := range shortKeys() {
+		if first == "" && k.given(key[0]) {
+			first = key[0]
+		}
+	}
+	if first == "" {
+		return
+	}
+	for _, long := range []string{"login.providers", "routes"} {
+		if k.given(long) {
+			k.fault(first, "the short form is used together with "+long, "keep one of the two: move issuer and client_id to login.providers, and upstream to routes")
+			k.lost.add("routes")
+			k.lost.add("login.providers")
+			return
+		}
+	}
+	k.source.short = true
+	k.Login.Providers = []Provider{{
+		Name: "oidc", Type: ProviderOIDC, Issuer: k.Issuer, ClientID: k.ClientID, ClientSecretFile: k.ClientSecretFile,
+	}}
+	k.Routes = []Route{{
+		Name: "app", Upstream: k.Upstream, Auth: []string{AuthSession}, Policy: PolicyAuthenticated,
+	}}
+	for _, key := range shortKeys() {
+		if key[0] != "client_secret_file" && !k.given(key[0]) {
+			k.missing(key[0], "is missing, while "+first+" is given", "the short form is "+shortFormExample+" (the third only where the provider gave a secret)")
+			k.lost.add(key[0])
+		}
+		if k.lost.at[key[0]] {
+			k.lost.add(key[1])
+		}
+	}
+}
+
+// entryDefaults fills in what entries of lists leave out.
+func (c *Config) entryDefaults() {
+	for i := range c.Login.Providers {
+		c.Login.Providers[i].entryDefaults(c.source.given(item("login.providers", i) + ".scopes"))
+	}
+	for i := range c.Tokens.Issuers {
+		at := item("tokens.issuers", i)
+		c.Tokens.Issuers[i].entryDefaults(c.source.given(at+".algorithms"), c.source.given(at+".leeway"))
+	}
+	for i := range c.Routes {
+		at := item("routes", i)
+		c.Routes[i].entryDefaults(c.source.given(at+".auth"), c.source.given(at+".paths"))
+	}
+}
+
+func (p *Provider) entryDefaults(scopesGiven bool) {
+	if p.Title == "" {
+		p.Title = p.Name
+	}
+	if p.Type != ProviderOIDC {
+		return
+	}
+	if !scopesGiven {
+		p.Scopes = []string{"openid", "email", "profile"}
+	}
+	if p.GroupsClaim == "" {
+		p.GroupsClaim = "groups"
+	}
+}
+
+func (t *TokenIssuer) entryDefaults(algorithmsGiven, leewayGiven bool) {
+	if !algorithmsGiven {
+		t.Algorithms = []string{"RS256", "ES256", "EdDSA"}
+		if t.Secret != "" || t.SecretFile != "" {
+			t.Algorithms = []string{"HS256"}
+		}
+	}
+	if !leewayGiven {
+		t.Leeway = time.Minute
+	}
+	if t.GroupsClaim == "" {
+		t.GroupsClaim = "groups"
+	}
+}
+
+func (r *Route) entryDefaults(authGiven, pathsGiven bool) {
+	if !authGiven && !r.Public {
+		r.Auth = []string{AuthSession}
+	}
+	if !pathsGiven {
+		r.Paths = []string{"/"}
+	}
+	for i, h := range r.Hosts {
+		r.Hosts[i] = strings.ToLower(h)
+	}
+	for i := range r.Headers {
+		h := &r.Headers[i]
+		if h.Join == "" {
+			h.Join = ","
+		}
+		if h.Encoding == "" {
+			h.Encoding = "percent"
+		}
+	}
+}

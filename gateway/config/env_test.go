@@ -1,0 +1,125 @@
+package config_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/gateway/config"
+)
+
+// leafPaths walks the schema on its own, so that a key which the loader
+// overlooks is noticed here.
+func leafPaths(kind reflect.Type, parent string) []string {
+	var paths []string
+	for f := range kind.Fields() {
+		name, ok := f.Tag.Lookup("mapstructure")
+		switch {
+		case !ok:
+		case f.Type.Kind() == reflect.Struct:
+			paths = append(paths, leafPaths(f.Type, parent+name+".")...)
+		default:
+			paths = append(paths, parent+name)
+		}
+	}
+	return paths
+}
+
+// at returns the value of a leaf.
+func at(c *config.Config, path string) any {
+	v := reflect.ValueOf(c).Elem()
+	for name := range strings.SplitSeq(path, ".") {
+		for f := range v.Type().Fields() {
+			if f.Tag.Get("mapstructure") == name {
+				v = v.FieldByIndex(f.Index)
+				break
+			}
+		}
+	}
+	return v.Interface()
+}
+
+func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
+	const (
+		plain = "routes: [{name: app, upstream: builtin:echo, public: true}]\n"
+		short = "issuer: https://file.example.com\nclient_id: file\nupstream: http://file:1\n"
+		tls   = "server: {tls: {cert_file: testdata/files/cert.pem, key_file: testdata/files/key.pem}}\n" + plain
+	)
+	tests := map[string]struct{ file, value string }{
+		"server.listen":                     {plain, "127.0.0.1:18080"},
+		"server.public_url":                 {plain, "https://app.example.com"},
+		"server.auth_prefix":                {plain, "/gate/auth"},
+		"server.tls.cert_file":              {tls, "testdata/files/secret"},
+		"server.tls.key_file":               {tls, "testdata/files/secret"},
+		"server.tls.client_ca_file":         {tls, "testdata/files/secret"},
+		"server.trusted_proxies":            {plain, "[10.0.0.0/8, unix]"},
+		"server.limits.max_header_bytes":    {plain, "64KiB"},
+		"server.limits.max_body_bytes":      {plain, "1024"},
+		"server.limits.read_header_timeout": {plain, "3s"},
+		"server.limits.idle_timeout":        {plain, "3s"},
+		"admin.listen":                      {plain, ""},
+		"admin.token_file":                  {plain, "testdata/files/secret"},
+		"session.store":                     {"session: {store: valkey}\n" + plain, "embedded"},
+		"session.embedded.path":             {plain, ""},
+		"session.cookie.name":               {plain, "app"},
+		"session.cookie.domain":             {"server: {public_url: https://app.example.com}\n" + plain, "example.com"},
+		"session.cookie.same_site":          {plain, "strict"},
+		"session.idle_timeout":              {plain, "10m"},
+		"session.absolute_timeout":          {plain, "1h"},
+		"session.keys_files":                {plain, "[testdata/files/secret]"},
+		"login.providers":                   {plain, "[{name: dev, type: dev, identities: [{subject: alice}]}]"},
+		"tokens.issuers":                    {plain, "[{issuer: https://id.example.com, audiences: [api]}]"},
+		"policies":                          {plain, "[{name: staff, rules: [{allow: {groups: [staff]}}]}]"},
+		"routes":                            {plain, "[{name: env, upstream: builtin:echo, public: true}]"},
+		"log.level":                         {plain, "debug"},
+		"log.format":                        {plain, "console"},
+		"issuer":                            {short, "https://id.example.com"},
+		"client_id":                         {short, "12345"},
+		"client_secret_file":                {short, "testdata/files/secret"},
+		"upstream":                          {short, "builtin:echo"},
+	}
+	for _, path := range leafPaths(reflect.TypeFor[config.Config](), "") {
+		t.Run(path, func(t *testing.T) {
+			test, ok := tests[path]
+			if !ok {
+				t.Fatal("a new key: add a value for it to this table")
+			}
+			entry := "SALLYPORT_" + strings.ToUpper(strings.ReplaceAll(path, ".", "__")) + "=" + test.value
+			with, err := config.Parse("config.yaml", []byte(test.file), []string{entry})
+			if err != nil {
+				t.Fatal(err)
+			}
+			without, err := config.Parse("config.yaml", []byte(test.file), nil)
+			if err != nil {
+				return // only the variable makes the file sound: it was heard
+			}
+			if reflect.DeepEqual(at(with, path), at(without, path)) {
+				t.Errorf("%s changes nothing: %v", entry, at(with, path))
+			}
+		})
+	}
+}
+
+func TestOtherVariablesAreLeftAlone(t *testing.T) {
+	env := []string{
+		"PATH=/bin", "SALLYPORT_PORT=tcp://10.0.0.1:80", "SALLYPORT_SERVICE_HOST=10.0.0.1", "SALLYPORT_CONFIG=x",
+		"SALLYPORT_SERVER=y", "sallyport_log__level=loud", "SALLYPORT_LOG__LEVEL=loud", "SALLYPORT_LOG__LEVEL=debug", "noequals",
+	}
+	c, err := config.Parse("config.yaml", []byte("routes: [{name: app, upstream: builtin:echo, public: true}]"), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Log.Level != "debug" {
+		t.Errorf("level is %s, want that of the last variable", c.Log.Level)
+	}
+}
+
+func TestListOfTheEnvironmentReplacesTheListOfTheFile(t *testing.T) {
+	c := load(t, "testdata/good/environment-over-file.yaml")
+	if len(c.Routes) != 1 || c.Routes[0].Name != "env" {
+		t.Errorf("routes are %+v", c.Routes)
+	}
+	if c.Log.Format != "console" || c.Log.Level != "debug" {
+		t.Errorf("log is %+v", c.Log)
+	}
+}

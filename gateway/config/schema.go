@@ -1,0 +1,252 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// Config is the whole configuration: one YAML file, with the environment over
+// it. Load returns it checked; each constructor takes its own section of it.
+//
+// Lists of objects are used throughout and never maps keyed by hosts, headers
+// or claims, because such keys would be folded to lower case.
+type Config struct {
+	Server   Server   `mapstructure:"server"`
+	Admin    Admin    `mapstructure:"admin"`
+	Session  Session  `mapstructure:"session"`
+	Login    Login    `mapstructure:"login"`
+	Tokens   Tokens   `mapstructure:"tokens"`
+	Policies []Policy `mapstructure:"policies"`
+	Routes   []Route  `mapstructure:"routes"`
+	Log      Log      `mapstructure:"log"`
+
+	// The short form: one application behind one OpenID provider. Load turns
+	// it into one provider and one route, so nothing else reads these.
+	Issuer           string `mapstructure:"issuer"`
+	ClientID         string `mapstructure:"client_id"`
+	ClientSecretFile string `mapstructure:"client_secret_file"`
+	Upstream         string `mapstructure:"upstream"`
+
+	source source // where each key was written, for error messages
+}
+
+// Server is the public listener.
+type Server struct {
+	Listen         string   `mapstructure:"listen"`      // host:port, or unix:///path?mode=0660
+	PublicURL      string   `mapstructure:"public_url"`  // what browsers type
+	AuthPrefix     string   `mapstructure:"auth_prefix"` // where the gateway's own endpoints live
+	TLS            TLS      `mapstructure:"tls"`
+	TrustedProxies []string `mapstructure:"trusted_proxies"` // CIDRs or addresses; empty = nobody is believed
+	Limits         Limits   `mapstructure:"limits"`
+}
+
+// TLS names the certificate of a listener; without a certificate it is plain.
+type TLS struct {
+	CertFile     string `mapstructure:"cert_file"`
+	KeyFile      string `mapstructure:"key_file"`
+	ClientCAFile string `mapstructure:"client_ca_file"`
+}
+
+// Limits bound what a client may cost. Zero means no limit. A size is written
+// in bytes or as 64MiB (unit:"bytes").
+type Limits struct {
+	MaxHeaderBytes    int           `mapstructure:"max_header_bytes" unit:"bytes"`
+	MaxBodyBytes      int64         `mapstructure:"max_body_bytes" unit:"bytes"`
+	ReadHeaderTimeout time.Duration `mapstructure:"read_header_timeout"`
+	IdleTimeout       time.Duration `mapstructure:"idle_timeout"`
+}
+
+// Admin is the operators' listener. An empty Listen turns it off.
+type Admin struct {
+	Listen    string `mapstructure:"listen"`
+	TokenFile string `mapstructure:"token_file"` // required when not on loopback
+}
+
+// Session says how long sessions live and where.
+type Session struct {
+	Store           string        `mapstructure:"store"` // embedded | valkey
+	Embedded        Embedded      `mapstructure:"embedded"`
+	Cookie          Cookie        `mapstructure:"cookie"`
+	IdleTimeout     time.Duration `mapstructure:"idle_timeout"`
+	AbsoluteTimeout time.Duration `mapstructure:"absolute_timeout"`
+	KeysFiles       []string      `mapstructure:"keys_files"` // first seals, all open; empty = made and kept in the store
+}
+
+// Embedded is the built-in store. An empty Path keeps sessions in memory only.
+type Embedded struct {
+	Path string `mapstructure:"path"`
+}
+
+// Cookie shapes the session cookie. An empty Name is chosen by public_url:
+// __Host-sp on https, __Secure-sp with a domain, sp on plain-http loopback.
+type Cookie struct {
+	Name     string `mapstructure:"name"`
+	Domain   string `mapstructure:"domain"`
+	SameSite string `mapstructure:"same_site"` // lax | strict | none
+}
+
+// Login lists the ways to sign in.
+type Login struct {
+	Providers []Provider `mapstructure:"providers"`
+}
+
+// The provider types.
+const (
+	ProviderDev   = "dev"
+	ProviderOIDC  = "oidc"
+	ProviderUsers = "users"
+)
+
+// Provider is one way to sign in. Which fields apply depends on Type.
+type Provider struct {
+	Name  string `mapstructure:"name"`
+	Type  string `mapstructure:"type"`
+	Title string `mapstructure:"title"` // what the sign-in page calls it; default: the name
+
+	// oidc
+	Issuer           string   `mapstructure:"issuer"`
+	ClientID         string   `mapstructure:"client_id"`
+	ClientSecret     Secret   `mapstructure:"client_secret"`
+	ClientSecretFile string   `mapstructure:"client_secret_file"`
+	Scopes           []string `mapstructure:"scopes"`
+	GroupsClaim      string   `mapstructure:"groups_claim"`
+	CAFile           string   `mapstructure:"ca_file"`
+	InsecureHTTP     bool     `mapstructure:"insecure_http"` // http to a provider that is not on loopback
+	TrustEmail       bool     `mapstructure:"trust_email"`   // take email as verified though the provider does not say so
+
+	// dev
+	Identities []DevIdentity `mapstructure:"identities"`
+
+	// users
+	File string `mapstructure:"file"`
+}
+
+// DevIdentity is somebody whom a developer can pick on the sign-in page.
+type DevIdentity struct {
+	Subject string   `mapstructure:"subject"`
+	Email   string   `mapstructure:"email"`
+	Name    string   `mapstructure:"name"`
+	Groups  []string `mapstructure:"groups"`
+}
+
+// Tokens says whose bearer tokens are accepted.
+type Tokens struct {
+	Issuers []TokenIssuer `mapstructure:"issuers"`
+}
+
+// TokenIssuer is one issuer of JWT access tokens. Its keys come from JWKSURL,
+// JWKSFile or a shared secret; with none of them, from OIDC discovery.
+type TokenIssuer struct {
+	Issuer       string        `mapstructure:"issuer"`
+	Audiences    []string      `mapstructure:"audiences"`
+	Algorithms   []string      `mapstructure:"algorithms"`
+	JWKSURL      string        `mapstructure:"jwks_url"`
+	JWKSFile     string        `mapstructure:"jwks_file"`
+	Secret       Secret        `mapstructure:"secret"`
+	SecretFile   string        `mapstructure:"secret_file"`
+	CAFile       string        `mapstructure:"ca_file"`
+	Leeway       time.Duration `mapstructure:"leeway"`
+	GroupsClaim  string        `mapstructure:"groups_claim"`
+	InsecureHTTP bool          `mapstructure:"insecure_http"`
+	TrustEmail   bool          `mapstructure:"trust_email"`
+}
+
+// Policy is a named list of rules. A deny rule that matches wins over every
+// allow rule; where no allow rule matches, access is denied.
+type Policy struct {
+	Name  string `mapstructure:"name"`
+	Rules []Rule `mapstructure:"rules"`
+}
+
+// Rule allows or denies whom its match describes; it has exactly one of both.
+type Rule struct {
+	Name  string `mapstructure:"name"`
+	Allow *Match `mapstructure:"allow"`
+	Deny  *Match `mapstructure:"deny"`
+}
+
+// Match describes people: every field that is given must fit, and a field fits
+// when any of its values does.
+type Match struct {
+	Groups   []string     `mapstructure:"groups"`
+	Emails   []string     `mapstructure:"emails"` // compared with verified addresses only
+	Subjects []string     `mapstructure:"subjects"`
+	Claims   []ClaimMatch `mapstructure:"claims"`
+}
+
+// ClaimMatch fits when the claim at Name (dots go into objects) is, or is a
+// list that holds, one of Values.
+type ClaimMatch struct {
+	Name   string   `mapstructure:"name"`
+	Values []string `mapstructure:"values"`
+}
+
+// PolicyAuthenticated is the built-in policy: any proven user.
+const PolicyAuthenticated = "authenticated"
+
+// The credential kinds that a route can list under auth.
+const (
+	AuthSession = "session"
+	AuthBearer  = "bearer"
+)
+
+// Route sends some requests to one upstream, and says who may make them.
+type Route struct {
+	Name     string   `mapstructure:"name"`
+	Hosts    []string `mapstructure:"hosts"` // empty = the host of public_url; "*.example.com" = one label
+	Paths    []string `mapstructure:"paths"` // prefix on whole segments; "=/x" exact; "~^/v[0-9]+/" regexp, always anchored
+	Methods  []string `mapstructure:"methods"`
+	Upstream string   `mapstructure:"upstream"`
+	Host     string   `mapstructure:"host"` // Host to send upstream; empty = the client's
+
+	Public bool     `mapstructure:"public"`
+	Auth   []string `mapstructure:"auth"`
+	Policy string   `mapstructure:"policy"`
+
+	Headers []Header `mapstructure:"headers"`
+
+	AllowEncodedSlash bool `mapstructure:"allow_encoded_slash"`
+	// UpstreamAuthorization leaves the Authorization header to the application:
+	// the gateway neither judges nor removes it on this route.
+	UpstreamAuthorization bool `mapstructure:"upstream_authorization"`
+}
+
+// Header sets one request header of the upstream from a claim.
+type Header struct {
+	Name     string `mapstructure:"name"`
+	Claim    string `mapstructure:"claim"`    // sub, email, groups, iss, ... or a path such as realm_access.roles
+	Join     string `mapstructure:"join"`     // between list items; default ","
+	Default  string `mapstructure:"default"`  // used where the claim is absent
+	Encoding string `mapstructure:"encoding"` // percent | base64
+	Required bool   `mapstructure:"required"` // refuse the request where the claim is absent
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `mapstructure:"level"`  // debug | info | warn | error
+	Format string `mapstructure:"format"` // json | console
+}
+
+// Secret is a value that cannot print itself.
+type Secret string
+
+// String hides the value.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "[redacted]"
+}
+
+// Format hides the value from every verb, also from those that do not fit.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// GoString hides the value from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText hides the value from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Reveal returns the value itself.
+func (s Secret) Reveal() string { return string(s) }

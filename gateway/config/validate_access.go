@@ -1,0 +1,124 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// publicRoute refuses what only means something where somebody is proven, so
+// that `public: true` can not be overlooked beside a policy.
+func (k *checker) publicRoute(at string, r Route) {
+	for _, key := range []string{"auth", "policy"} {
+		if k.given(at + "." + key) {
+			k.fault(at+"."+key, "does not apply to a public route, which lets everybody in", "remove it, or remove public: true")
+		}
+	}
+	if slices.ContainsFunc(r.Headers, func(h Header) bool { return h.Claim != "" }) {
+		k.fault(at+".headers", "a public route proves nobody, so there are no claims to send", "remove it, or remove public: true")
+	}
+}
+
+func (k *checker) protectedRoute(at string, r Route, policies []string) {
+	k.routePolicy(at+".policy", r.Policy, policies)
+	if len(r.Auth) == 0 {
+		k.missing(at+".auth", "is an empty list, by which nobody can come in", "write [session] or [bearer], or public: true for everybody")
+	}
+	for i, kind := range r.Auth {
+		k.authKind(at, i, kind)
+		if slices.Index(r.Auth, kind) < i {
+			k.fault(item(at+".auth", i), fmt.Sprintf("%q is listed twice", shorten(kind)), "keep one of them")
+		}
+	}
+	if r.UpstreamAuthorization && slices.Contains(r.Auth, AuthBearer) {
+		k.fault(at+".upstream_authorization", "leaves the Authorization header to the application, while auth lists bearer", "remove one of the two")
+	}
+	k.ambiguousSubjects(at, r)
+}
+
+// policyNames lists what a route can write under policy.
+func (c *Config) policyNames() []string {
+	names := []string{PolicyAuthenticated}
+	for _, p := range c.Policies {
+		if p.Name != "" {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+func (k *checker) routePolicy(at, name string, policies []string) {
+	if name == "" {
+		k.missing(at, "is missing", "write the name of a policy, authenticated for any proven user, or public: true for everybody")
+		return
+	}
+	if slices.Contains(policies, name) || k.lost.touches("policies") {
+		return
+	}
+	fix := "write one of " + excerpt(strings.Join(policies[:min(len(policies), 8)], ", ")) + ", or add it to policies"
+	if near, ok := nearest(name, policies); ok {
+		fix = "did you mean " + excerpt(near) + "?"
+	}
+	k.fault(at, fmt.Sprintf("there is no policy %q", shorten(name)), fix)
+}
+
+func (k *checker) authKind(route string, i int, kind string) {
+	at := route + ".auth"
+	if k.given(at) {
+		at = item(at, i)
+	}
+	switch kind {
+	case AuthSession:
+		if len(k.Login.Providers) == 0 && !k.lost.touches("login") {
+			fix := "add one to login.providers"
+			if len(k.Tokens.Issuers) > 0 {
+				fix += ", or write auth: [bearer]"
+			}
+			k.fault(at, "session needs a way to sign in, and there is no login provider", fix)
+		}
+	case AuthBearer:
+		if len(k.Tokens.Issuers) == 0 && !k.lost.touches("tokens") {
+			k.fault(at, "bearer needs an issuer whose tokens are accepted, and there is none", "add one to tokens.issuers")
+		}
+	case "introspection", "api_key", "basic", "client_cert":
+		k.fault(at, kind+" is not available in this build", "write session or bearer")
+	default:
+		k.oneOf(at, kind, AuthSession, AuthBearer)
+	}
+}
+
+// ambiguousSubjects refuses a route where two issuers can name the same
+// subject (OpenID Connect Core 1.0, section 5.7) while the application is told
+// the subject alone: whoever can choose a name at one of them would be taken
+// for the other's user. Development identities exist on loopback only.
+func (k *checker) ambiguousSubjects(at string, r Route) {
+	var issuers []string
+	add := func(issuer string) {
+		if len(issuers) < 2 && issuer != "" && !slices.Contains(issuers, issuer) {
+			issuers = append(issuers, issuer)
+		}
+	}
+	if slices.Contains(r.Auth, AuthSession) {
+		for _, p := range k.Login.Providers {
+			switch p.Type {
+			case ProviderOIDC:
+				add(p.Issuer)
+			case ProviderUsers:
+				if p.Name != "" {
+					add("provider " + p.Name)
+				}
+			}
+		}
+	}
+	if slices.Contains(r.Auth, AuthBearer) {
+		for _, t := range k.Tokens.Issuers {
+			add(t.Issuer)
+		}
+	}
+	tells := func(h Header) bool { return h.Claim == "iss" || h.Claim == "qualified_subject" }
+	if len(issuers) < 2 || slices.ContainsFunc(r.Headers, tells) {
+		return
+	}
+	k.missing(at+".headers", fmt.Sprintf("users of %s and %s can have the same subject, and the application could not tell them apart", excerpt(issuers[0]), excerpt(issuers[1])),
+		"add {name: X-Forwarded-Issuer, claim: iss}, or a header with claim: qualified_subject, and let the application use it")
+}
