@@ -1,0 +1,191 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Rule allows or denies whom its Match describes. Exactly one of Allow and Deny
+// is set. Name appears in decisions and in the audit log; without one the rule
+// is called by its position, such as rules[0].
+type Rule struct {
+	Name  string
+	Allow *Match
+	Deny  *Match
+}
+
+// Match describes people: every field that is given must fit, and a field fits
+// when any of its values does. Comparison is exact and case-sensitive, except
+// for e-mail addresses.
+//
+// Emails are whole addresses, compared without regard to ASCII letter case, and
+// with a verified address only: an unverified one never matches, neither an
+// allow nor a deny rule. To shut out one person, deny the subject.
+type Match struct {
+	Groups   []string
+	Emails   []string
+	Subjects []string
+	Claims   []Claim
+}
+
+// Claim fits when the claim called Name is one of Values, or is a list that
+// holds one of them. Name is first taken literally, then its part before the
+// first dot as the name of an object and the rest as a name in there. The names
+// iss, sub, email, email_verified and groups mean the identity's own fields, so
+// that email stays a verified address.
+//
+// Booleans compare as true and false, numbers in their shortest decimal form
+// (42, -1.5). Objects, null, lists in lists and whole numbers too large to have
+// been decoded exactly never match.
+type Claim struct {
+	Name   string
+	Values []string
+}
+
+// RuleError is one thing that is wrong in a policy: where, what, and what to write
+// instead. Path is relative to the policy, such as rules[1].allow.groups[0].
+type RuleError struct {
+	Policy  string
+	Rule    string
+	Path    string
+	Problem string
+	Fix     string
+}
+
+// Error names the policy, the place and the rule.
+func (f *RuleError) Error() string {
+	where := f.Path
+	if f.Rule != "" {
+		where += fmt.Sprintf(" (%q)", f.Rule)
+	}
+	return fmt.Sprintf("policy %q: %s: %s: %s", f.Policy, where, f.Problem, f.Fix)
+}
+
+// Engine compiles policies.
+type Engine struct{}
+
+// NewEngine returns an Engine.
+func NewEngine() *Engine { return &Engine{} }
+
+// Compile turns rules into a Set. It reports every fault at once: the error
+// joins one *RuleError for each, and the Set is then nil. It keeps no reference to
+// rules.
+func (e *Engine) Compile(name string, rules []Rule) (*Set, error) {
+	c := compiler{policy: name}
+	s := &Set{name: name}
+	if len(rules) == 0 {
+		c.fault("", "rules", "has no rules and would deny everybody", "add a rule with allow")
+	}
+	seen := make(map[string]int, len(rules))
+	for i, r := range rules {
+		at := fmt.Sprintf("rules[%d]", i)
+		c.rule = r.Name
+		if r.Name != "" {
+			if first, ok := seen[r.Name]; ok {
+				c.fault("", at+".name", fmt.Sprintf("is also the name of rules[%d]", first), "give each rule a name of its own, the audit log shows it")
+			} else {
+				seen[r.Name] = i
+			}
+		}
+		label := r.Name
+		if label == "" {
+			label = at
+		}
+		switch {
+		case r.Allow != nil && r.Deny != nil:
+			c.fault("", at, "has both allow and deny", "make two rules of it")
+		case r.Allow != nil:
+			s.allow = append(s.allow, compiledRule{name: label, match: c.match(at+".allow", r.Allow)})
+		case r.Deny != nil:
+			s.deny = append(s.deny, compiledRule{name: label, match: c.match(at+".deny", r.Deny)})
+		default:
+			c.fault("", at, "has neither allow nor deny", "write one of them, such as allow: {groups: [staff]}")
+		}
+	}
+	if err := errors.Join(c.faults...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+type compiler struct {
+	policy string
+	rule   string
+	faults []error
+}
+
+func (c *compiler) fault(at, field, problem, fix string) {
+	c.faults = append(c.faults, &RuleError{Policy: c.policy, Rule: c.rule, Path: at + field, Problem: problem, Fix: fix})
+}
+
+func (c *compiler) match(at string, m *Match) matcher {
+	if m.Groups == nil && m.Emails == nil && m.Subjects == nil && m.Claims == nil {
+		c.fault(at, "", "describes nobody in particular", "write groups, emails, subjects or claims; for any signed-in user use the policy authenticated")
+		return matcher{}
+	}
+	out := matcher{
+		groups:   c.words(at, ".groups", m.Groups),
+		subjects: c.words(at, ".subjects", m.Subjects),
+		emails:   c.emails(at, m.Emails),
+	}
+	if m.Claims != nil && len(m.Claims) == 0 {
+		c.fault(at, ".claims", "is an empty list", "list at least one, or leave the key out")
+	}
+	for i, cl := range m.Claims {
+		in := fmt.Sprintf("%s.claims[%d]", at, i)
+		if blank(cl.Name) {
+			c.fault(in, ".name", "is empty", "write the name of a claim, such as department")
+		}
+		if cl.Values == nil {
+			c.fault(in, ".values", "is missing", "list at least one value")
+		}
+		out.claims = append(out.claims, claimMatcher{name: cl.Name, values: c.words(in, ".values", cl.Values)})
+	}
+	return out
+}
+
+func (c *compiler) words(at, field string, list []string) words {
+	if list != nil && len(list) == 0 {
+		c.fault(at, field, "is an empty list", "list at least one value, or leave the key out")
+	}
+	for i, s := range list {
+		if blank(s) {
+			c.fault(at, fmt.Sprintf("%s[%d]", field, i), "is empty", "write a value or delete the entry")
+		}
+	}
+	return newWords(list)
+}
+
+func (c *compiler) emails(at string, list []string) words {
+	folded := make([]string, len(list))
+	for i, s := range list {
+		folded[i] = strings.Map(foldASCII, s)
+		if !blank(s) && !plausibleAddress(s) {
+			c.fault(at, fmt.Sprintf(".emails[%d]", i), fmt.Sprintf("%q is not an e-mail address", s), "write one whole address, such as alice@example.com")
+		}
+	}
+	if list == nil {
+		folded = nil
+	}
+	return c.words(at, ".emails", folded)
+}
+
+// plausibleAddress asks for one '@' with something on both sides and for
+// nothing that addresses in lists or header fields are set apart by. Such an
+// address can have only one reading.
+func plausibleAddress(s string) bool {
+	local, domain, ok := strings.Cut(s, "@")
+	return ok && local != "" && domain != "" && len(s) <= maxAddress &&
+		!strings.ContainsAny(domain, "@") && !strings.ContainsAny(s, " \t\r\n,;<>\"") &&
+		!strings.HasPrefix(domain, ".") && !strings.HasSuffix(domain, ".")
+}
+
+func blank(s string) bool { return strings.TrimSpace(s) == "" }
+
+func foldASCII(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		return r + ('a' - 'A')
+	}
+	return r
+}

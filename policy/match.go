@@ -1,0 +1,220 @@
+package policy
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxAddress is longer than any address that mail can reach (RFC 5321,
+// section 4.5.3.1); it bounds the buffer in which letter case is folded.
+const maxAddress = 320
+
+// matcher is a compiled Match. A nil list puts no condition.
+type matcher struct {
+	groups   words
+	emails   words
+	subjects words
+	claims   []claimMatcher
+}
+
+type claimMatcher struct {
+	name   string
+	values words
+}
+
+func (m *matcher) fits(id *Identity) bool {
+	if m.empty() {
+		return false
+	}
+	if m.subjects.given() && !m.subjects.has(id.Subject) {
+		return false
+	}
+	if m.groups.given() && !m.groups.hasAny(id.Groups) {
+		return false
+	}
+	if m.emails.given() && !m.emails.hasAddress(id.Email, id.EmailVerified) {
+		return false
+	}
+	for i := range m.claims {
+		if !m.claims[i].fits(id) {
+			return false
+		}
+	}
+	return true
+}
+
+// empty guards the zero matcher, which would otherwise fit everybody.
+func (m *matcher) empty() bool {
+	return !m.subjects.given() && !m.groups.given() && !m.emails.given() && len(m.claims) == 0
+}
+
+func (c *claimMatcher) fits(id *Identity) bool {
+	switch c.name {
+	case "iss":
+		return c.values.has(id.Issuer)
+	case "sub":
+		return c.values.has(id.Subject)
+	case "email":
+		return id.EmailVerified && c.values.has(id.Email)
+	case "email_verified":
+		return c.values.hasValue(id.EmailVerified)
+	case "groups":
+		return c.values.hasAny(id.Groups)
+	}
+	switch v := lookup(id.Claims, c.name).(type) {
+	case []any:
+		return slices.ContainsFunc(v, c.values.hasValue)
+	case []string:
+		return c.values.hasAny(v)
+	default:
+		return c.values.hasValue(v)
+	}
+}
+
+// lookup finds name in claims: the literal member first, then its part before
+// the first dot as an object that holds the rest.
+func lookup(claims map[string]any, name string) any {
+	for {
+		if v, ok := claims[name]; ok {
+			return v
+		}
+		head, rest, ok := strings.Cut(name, ".")
+		if !ok {
+			return nil
+		}
+		if claims, ok = claims[head].(map[string]any); !ok {
+			return nil
+		}
+		name = rest
+	}
+}
+
+// words is a list of values to compare with. Short lists are scanned, which is
+// quicker than hashing; long ones are a map.
+type words struct {
+	list []string
+	set  map[string]struct{}
+}
+
+const scanUpTo = 8
+
+func newWords(list []string) words {
+	w := words{list: slices.Clone(list)}
+	if len(list) > scanUpTo {
+		w.set = make(map[string]struct{}, len(list))
+		for _, s := range list {
+			w.set[s] = struct{}{}
+		}
+	}
+	return w
+}
+
+func (w *words) given() bool { return w.list != nil }
+
+func (w *words) has(s string) bool {
+	if s == "" {
+		return false
+	}
+	if w.set != nil {
+		_, ok := w.set[s]
+		return ok
+	}
+	return slices.Contains(w.list, s)
+}
+
+func (w *words) hasAny(list []string) bool { return slices.ContainsFunc(list, w.has) }
+
+// hasBytes is has without making a string of b.
+func (w *words) hasBytes(b []byte) bool {
+	if len(b) == 0 {
+		return false
+	}
+	if w.set != nil {
+		_, ok := w.set[string(b)]
+		return ok
+	}
+	return slices.ContainsFunc(w.list, func(s string) bool { return s == string(b) })
+}
+
+func (w *words) hasAddress(address string, verified bool) bool {
+	if !verified || len(address) > maxAddress {
+		return false
+	}
+	var buf [maxAddress]byte
+	for i := range len(address) {
+		c := address[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		buf[i] = c
+	}
+	return w.hasBytes(buf[:len(address)])
+}
+
+// hasValue compares one scalar claim in its text form. Anything that is not a
+// scalar never matches.
+func (w *words) hasValue(v any) bool {
+	var buf [64]byte
+	switch v := v.(type) {
+	case string:
+		return w.has(v)
+	case bool:
+		return w.hasBytes(strconv.AppendBool(buf[:0], v))
+	case float64:
+		return w.hasBytes(appendFloat(buf[:0], v))
+	case json.Number:
+		return w.hasBytes(appendNumber(buf[:0], v.String()))
+	case int:
+		return w.hasBytes(strconv.AppendInt(buf[:0], int64(v), 10))
+	case int64:
+		return w.hasBytes(strconv.AppendInt(buf[:0], v, 10))
+	case uint64:
+		return w.hasBytes(strconv.AppendUint(buf[:0], v, 10))
+	}
+	return false
+}
+
+// maxExact is the largest number up to which float64 holds every whole number.
+// Beyond it two different account numbers decode to the same value, so nothing
+// may be decided by it.
+const maxExact = 1 << 53
+
+// appendFloat appends the shortest decimal form of f, or nothing where f is not
+// the number that was sent.
+func appendFloat(b []byte, f float64) []byte {
+	if math.IsNaN(f) || math.Abs(f) >= maxExact {
+		return b
+	}
+	if f == 0 {
+		return append(b, '0') // -0 too
+	}
+	if math.Abs(f) < 1e-15 {
+		return strconv.AppendFloat(b, f, 'e', -1, 64)
+	}
+	return strconv.AppendFloat(b, f, 'f', -1, 64)
+}
+
+// appendNumber appends the canonical form of a JSON number. Whole numbers of
+// any length are exact.
+func appendNumber(b []byte, s string) []byte {
+	digits := strings.TrimPrefix(s, "-")
+	if digits == "" {
+		return b
+	}
+	for i := range len(digits) {
+		if digits[i] < '0' || '9' < digits[i] {
+			f, err := strconv.ParseFloat(s, 64)
+			if err != nil {
+				return b
+			}
+			return appendFloat(b, f)
+		}
+	}
+	if digits == "0" {
+		return append(b, '0')
+	}
+	return append(b, s...)
+}
