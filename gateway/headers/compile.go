@@ -1,0 +1,177 @@
+package headers
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/sallyport/sallyport/gateway/config"
+)
+
+// defaultRules are the headers that every route sets unless a rule of its own
+// uses the same name. The subject is never empty, so requiring it costs nothing
+// and keeps a broken identity out.
+func defaultRules() []config.Header {
+	return []config.Header{
+		{Name: "X-Forwarded-User", Claim: "sub", Required: true},
+		{Name: "X-Forwarded-Email", Claim: "email"},
+		{Name: "X-Forwarded-Preferred-Username", Claim: "preferred_username"},
+		{Name: "X-Forwarded-Groups", Claim: "groups"},
+	}
+}
+
+// RuleError is one thing that is wrong in a list of header rules. Path is relative
+// to the route, such as headers[0].name.
+type RuleError struct {
+	Path    string
+	Problem string
+	Fix     string
+}
+
+// Error renders "path: problem: fix".
+func (f *RuleError) Error() string { return f.Path + ": " + f.Problem + ": " + f.Fix }
+
+// Compile makes the Set of a route from the default headers and its rules. A
+// rule with the name of a default header, in any spelling, takes its place. The
+// error joins one *RuleError for everything that is wrong.
+func Compile(rules []config.Header, o Options) (*Set, error) {
+	s := &Set{maxBytes: o.MaxBytes, own: map[string]struct{}{}, pairs: knownPairs()}
+	var faults []error
+	if o.MaxBytes < 0 {
+		faults = append(faults, &RuleError{"max_bytes", "is negative", "write a number of bytes, or 0 for the default"})
+	}
+	if o.MaxBytes == 0 {
+		s.maxBytes = DefaultMaxBytes
+	}
+
+	byName := map[string]int{}
+	var own []field
+	for i, r := range rules {
+		at := fmt.Sprintf("headers[%d]", i)
+		f, err := compileField(at, r)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		if j, ok := byName[f.folded]; ok {
+			faults = append(faults, &RuleError{
+				at + ".name", fmt.Sprintf("%s is the same header as headers[%d]", r.Name, j),
+				"set each header once; names are compared on letters and digits only",
+			})
+			continue
+		}
+		byName[f.folded] = i
+		own = append(own, f)
+	}
+	for _, r := range defaultRules() {
+		f, err := compileField("default", r)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		if _, ok := byName[f.folded]; !ok {
+			s.fields = append(s.fields, f)
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	s.fields = append(s.fields, own...)
+	for i := range s.fields {
+		s.own[s.fields[i].folded] = struct{}{}
+		s.pairs.add(s.fields[i].folded)
+	}
+	return s, nil
+}
+
+func compileField(at string, r config.Header) (field, error) {
+	if fault := nameFault(r.Name); fault != nil {
+		fault.Path = at + ".name"
+		return field{}, fault
+	}
+	f := field{
+		name: http.CanonicalHeaderKey(r.Name), folded: foldName(r.Name),
+		claim: r.Claim, join: r.Join, required: r.Required,
+	}
+	if f.join == "" {
+		f.join = ","
+	}
+	switch r.Encoding {
+	case "", "percent":
+	case "base64":
+		f.base64 = true
+	default:
+		return field{}, &RuleError{at + ".encoding", fmt.Sprintf("%q is unknown", r.Encoding), "write percent or base64"}
+	}
+	switch {
+	case r.Claim == "":
+		return field{}, &RuleError{at + ".claim", "is empty", "write a claim, such as sub, email, groups or realm_access.roles"}
+	case !goodJoin(f.join):
+		return field{}, &RuleError{
+			at + ".join", fmt.Sprintf("%q cannot stand between list items", r.Join),
+			`write ASCII punctuation or a space, such as "," or ", "; letters, digits and % occur inside encoded items`,
+		}
+	case r.Required && r.Default != "":
+		return field{}, &RuleError{at + ".required", "contradicts default", "keep one of them"}
+	}
+	if r.Default != "" {
+		f.fallback = f.finish(escape(r.Default, f.escaped()))
+		if f.base64 {
+			f.fallback = f.finish(r.Default)
+		}
+	}
+	return f, nil
+}
+
+// goodJoin asks for a separator that escaping can keep out of the items: no
+// character of it may be part of an escape sequence.
+func goodJoin(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == '%' || foldByte(s[i]) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func nameFault(name string) *RuleError {
+	folded := foldName(name)
+	switch {
+	case name == "":
+		return &RuleError{"", "is empty", "write a header name, such as X-Forwarded-Name"}
+	case !isToken(name) || folded == "":
+		return &RuleError{"", fmt.Sprintf("%q is no header name", name), "use letters, digits and hyphens"}
+	case len(folded) > maxFolded:
+		return &RuleError{"", fmt.Sprintf("%q is too long", name), fmt.Sprintf("use at most %d letters and digits", maxFolded)}
+	case isReserved(folded):
+		return &RuleError{"", fmt.Sprintf("%s is not for identities", name), "choose another name, such as X-Forwarded-Name"}
+	}
+	return nil
+}
+
+// isReserved lists the headers that HTTP itself, the proxy or authentication
+// owns. An identity in one of them would change what the request means.
+func isReserved(folded string) bool {
+	for _, prefix := range []string{"content", "proxy", "secwebsocket", "sallyport"} {
+		if strings.HasPrefix(folded, prefix) {
+			return true
+		}
+	}
+	switch folded {
+	case "host", "cookie", "authorization", "connection", "keepalive", "te", "trailer", "transferencoding", "upgrade", "expect", "range",
+		"forwarded", "via", "xforwardedfor", "xforwardedhost", "xforwardedproto", "xrealip", "origin", "referer":
+		return true
+	}
+	return false
+}
+
+// isToken checks the grammar of RFC 9110, section 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if foldByte(c) == 0 && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
