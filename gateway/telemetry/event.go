@@ -1,0 +1,84 @@
+// Package telemetry owns what operators see: the one log line a request, the
+// audit line of a decision that matters, and the metrics. Request code fills the
+// Event and returns errors; only background work logs by itself. Nothing here
+// ever holds a token, a cookie or a secret.
+package telemetry
+
+import (
+	"net/http"
+	"time"
+)
+
+// Event is the structured record of one request: made when it arrives, filled
+// by whoever learns something, written once when it is over. It belongs to the
+// request's goroutine.
+type Event struct {
+	Start      time.Time
+	RequestID  string
+	ClientAddr string // the client's address, seen through trusted proxies
+	Method     string
+	Host       string
+	Path       string // without the query, which may hold secrets
+
+	Route      string
+	Outcome    string // of the decision: allow, forbid, challenge, ...
+	Reason     string
+	Rule       string
+	Credential string // kind
+	Bytes      int    // of the credential on the wire
+	Issuer     string
+	Subject    string
+	Session    string // first 16 hex digits of the hash
+
+	DecideTime   time.Duration
+	UpstreamTime time.Duration // until the response header; 0 when no upstream was asked
+
+	Status   int
+	BytesOut int64
+	Err      error
+	Panic    any
+}
+
+// Recorder is the ResponseWriter of a request, and carries its Event along the
+// one path that everybody who answers already has.
+type Recorder struct {
+	http.ResponseWriter
+	Event Event
+}
+
+// EventOf returns the Event that travels with w. Where there is none (a test
+// that calls a handler directly) it returns one that nobody reads.
+func EventOf(w http.ResponseWriter) *Event {
+	for {
+		switch v := w.(type) {
+		case *Recorder:
+			return &v.Event
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = v.Unwrap()
+		default:
+			return &Event{}
+		}
+	}
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *Recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// WriteHeader records the status. Informational answers (1xx) pass through,
+// and 101 is final.
+func (r *Recorder) WriteHeader(code int) {
+	if r.Event.Status == 0 && (code >= 200 || code == http.StatusSwitchingProtocols) {
+		r.Event.Status = code
+	}
+	r.ResponseWriter.WriteHeader(code)
+}
+
+// Write counts the bytes of the body.
+func (r *Recorder) Write(b []byte) (int, error) {
+	if r.Event.Status == 0 {
+		r.Event.Status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.Event.BytesOut += int64(n)
+	return n, err
+}

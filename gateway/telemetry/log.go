@@ -1,0 +1,137 @@
+package telemetry
+
+import (
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/sallyport/sallyport/gateway/config"
+)
+
+// NewLogger builds the process's logger. It is not sampled: a line that says
+// who was let in must not be dropped.
+func NewLogger(cfg config.Log, out io.Writer) (*zap.Logger, error) {
+	level, err := zapcore.ParseLevel(cfg.Level)
+	if err != nil {
+		return nil, fmt.Errorf("log level %q: %w", cfg.Level, err)
+	}
+	enc := zap.NewProductionEncoderConfig()
+	enc.TimeKey = "time"
+	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	enc.EncodeDuration = zapcore.SecondsDurationEncoder
+	var encoder zapcore.Encoder
+	if cfg.Format == "console" {
+		enc.EncodeLevel = zapcore.CapitalLevelEncoder
+		encoder = zapcore.NewConsoleEncoder(enc)
+	} else {
+		encoder = zapcore.NewJSONEncoder(enc)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(out)), level)), nil
+}
+
+// maxLogged bounds what a client can put into one log field.
+const maxLogged = 512
+
+// clip shortens a client's text at a character's boundary. Escaping is the
+// encoder's work.
+func clip(s string) string {
+	if len(s) <= maxLogged {
+		return s
+	}
+	end := maxLogged
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "..."
+}
+
+// Log writes the request's one line: at error level for our own failures, at
+// info otherwise.
+func (e *Event) Log(log *zap.Logger, took time.Duration) {
+	level := zapcore.InfoLevel
+	if e.Status >= 500 || e.Panic != nil {
+		level = zapcore.ErrorLevel
+	}
+	c := log.Check(level, "request")
+	if c == nil {
+		return
+	}
+	fields := make([]zap.Field, 0, 24)
+	add := func(key, value string) {
+		if value != "" {
+			fields = append(fields, zap.String(key, clip(value)))
+		}
+	}
+	add("request_id", e.RequestID)
+	add("client", e.ClientAddr)
+	add("method", e.Method)
+	add("host", e.Host)
+	add("path", e.Path)
+	fields = append(fields, zap.Int("status", e.Status), zap.Int64("bytes_out", e.BytesOut), zap.Duration("took", took))
+	add("route", e.Route)
+	add("outcome", e.Outcome)
+	add("reason", e.Reason)
+	add("rule", e.Rule)
+	add("credential", e.Credential)
+	add("issuer", e.Issuer)
+	add("subject", e.Subject)
+	add("session", e.Session)
+	if e.DecideTime > 0 {
+		fields = append(fields, zap.Duration("decide", e.DecideTime))
+	}
+	if e.UpstreamTime > 0 {
+		fields = append(fields, zap.Duration("upstream", e.UpstreamTime))
+	}
+	if e.Err != nil {
+		add("error", e.Err.Error())
+	}
+	if e.Panic != nil {
+		add("panic", fmt.Sprint(e.Panic))
+		fields = append(fields, zap.Stack("stack"))
+	}
+	c.Write(fields...)
+}
+
+// Audit is the record of a decision that matters: who signed in or out, who was
+// denied, what an operator did. One line each, never sampled.
+type Audit struct {
+	Event   string // login, logout, deny, revoke, admin
+	Outcome string // ok, failed
+	Reason  string
+
+	RequestID  string
+	ClientAddr string
+	Provider   string
+	Issuer     string
+	Subject    string
+	Session    string
+	Route      string
+	Rule       string
+}
+
+// Log writes the audit line.
+func (a *Audit) Log(log *zap.Logger) {
+	fields := make([]zap.Field, 0, 12)
+	for _, f := range []struct{ key, value string }{
+		{"event", a.Event},
+		{"outcome", a.Outcome},
+		{"reason", a.Reason},
+		{"request_id", a.RequestID},
+		{"client", a.ClientAddr},
+		{"provider", a.Provider},
+		{"issuer", a.Issuer},
+		{"subject", a.Subject},
+		{"session", a.Session},
+		{"route", a.Route},
+		{"rule", a.Rule},
+	} {
+		if f.value != "" {
+			fields = append(fields, zap.String(f.key, clip(f.value)))
+		}
+	}
+	log.Info("audit", fields...)
+}

@@ -1,0 +1,122 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// namespace is the prefix of every metric.
+const namespace = "sallyport"
+
+// Metrics are the process's metrics. Labels come from closed sets only: route
+// names, outcomes, reasons, credential kinds, configured issuers. Nothing that a
+// client chooses is ever a label.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	requests        *prometheus.CounterVec
+	decision        *prometheus.HistogramVec
+	upstream        *prometheus.HistogramVec
+	credentialBytes *prometheus.CounterVec
+	storeSeconds    *prometheus.HistogramVec
+	storeErrors     *prometheus.CounterVec
+	jwksFetches     *prometheus.CounterVec
+	openStreams     prometheus.Gauge
+}
+
+// NewMetrics makes the metrics on a registry of their own, so that two gateways
+// can live in one process.
+func NewMetrics(version string) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
+	}
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: counter("requests_total", "Requests by route, outcome of the decision, and its reason.", "route", "outcome", "reason"),
+		decision: histogram("decision_seconds", "Time to decide a request, by credential kind.",
+			[]float64{2e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 1e-2, 0.1, 1}, "credential"),
+		upstream: histogram("upstream_seconds", "Time until an upstream's response header, by route.",
+			[]float64{.001, .005, .01, .05, .1, .5, 1, 5, 30}, "route"),
+		credentialBytes: counter("credential_bytes_total", "Bytes of credentials on the wire, by kind.", "kind"),
+		storeSeconds: histogram("store_seconds", "Time of session store operations other than reads from memory.",
+			[]float64{1e-5, 1e-4, .001, .005, .01, .05, .1, .5, 1}, "operation"),
+		storeErrors: counter("store_errors_total", "Session store operations that could not be answered.", "operation"),
+		jwksFetches: counter("jwks_fetches_total", "Fetches of key sets, by issuer and result.", "issuer", "result"),
+		openStreams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "open_streams", Help: "Upgraded connections (WebSocket) that are open now.",
+		}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; the version is the label.",
+		ConstLabels: prometheus.Labels{"version": version},
+	})
+	build.Set(1)
+	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.storeSeconds,
+		m.storeErrors, m.jwksFetches, m.openStreams, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Gatherer returns what /metrics serves.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
+
+// Request counts a finished request.
+func (m *Metrics) Request(e *Event) {
+	m.requests.WithLabelValues(e.Route, e.Outcome, e.Reason).Inc()
+	if e.DecideTime > 0 {
+		m.decision.WithLabelValues(e.Credential).Observe(e.DecideTime.Seconds())
+	}
+	if e.Bytes > 0 {
+		m.credentialBytes.WithLabelValues(e.Credential).Add(float64(e.Bytes))
+	}
+	if e.UpstreamTime > 0 {
+		m.upstream.WithLabelValues(e.Route).Observe(e.UpstreamTime.Seconds())
+	}
+}
+
+// Store counts one store operation. unanswered says that the store could not
+// tell; "not found" is an answer.
+func (m *Metrics) Store(operation string, took time.Duration, unanswered bool) {
+	m.storeSeconds.WithLabelValues(operation).Observe(took.Seconds())
+	if unanswered {
+		m.storeErrors.WithLabelValues(operation).Inc()
+	}
+}
+
+// JWKSFetch counts one fetch of an issuer's key set.
+func (m *Metrics) JWKSFetch(issuer, result string) {
+	m.jwksFetches.WithLabelValues(issuer, result).Inc()
+}
+
+// StreamOpened counts an open stream until the returned function is called.
+func (m *Metrics) StreamOpened() (closed func()) {
+	m.openStreams.Inc()
+	return m.openStreams.Dec
+}
+
+// ActiveSessions reads the number of sessions when metrics are scraped.
+func (m *Metrics) ActiveSessions(count func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "sessions_active", Help: "Sessions in the store.",
+	}, func() float64 { return float64(count()) }))
+}
+
+// JWKSAge reads the age of an issuer's key set when metrics are scraped. A set
+// that was never fetched has no age and reads as -1.
+func (m *Metrics) JWKSAge(issuer string, fetchedAt func() time.Time) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "jwks_age_seconds", Help: "Age of the key set in use, by issuer.",
+		ConstLabels: prometheus.Labels{"issuer": issuer},
+	}, func() float64 {
+		at := fetchedAt()
+		if at.IsZero() {
+			return -1
+		}
+		return time.Since(at).Seconds()
+	}))
+}
