@@ -1,0 +1,213 @@
+package session
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash"
+	"strings"
+	"sync"
+)
+
+// Purpose separates the uses of one secret: what is sealed or signed for one
+// purpose is worthless for another.
+type Purpose uint8
+
+// The purposes. Their order is part of no format and may change.
+const (
+	PurposeCookie Purpose = iota // the keyed check in the session cookie
+	PurposeState                 // the sealed state of a sign-in
+	PurposeNonce                 // nonce and PKCE verifier of a sign-in
+	PurposeForm                  // form tokens of the gateway's own pages
+	PurposeTokens                // provider tokens at rest
+	purposes
+)
+
+func (p Purpose) label() string {
+	return [purposes]string{
+		"session cookie check", "sign-in state", "sign-in nonce", "form token", "provider tokens",
+	}[p]
+}
+
+// ErrUnsealed means that the value was not sealed by any key of the ring, or was changed.
+var ErrUnsealed = errors.New("session: value was not sealed by a key of the ring")
+
+// KeySize is the length of a key ring secret in bytes.
+const KeySize = 32
+
+// Keyring seals and signs for the gateway. The first secret seals, all open,
+// so that secrets can be exchanged without signing anybody out. From each
+// secret a key for each purpose is derived (HKDF, RFC 5869); sealing is
+// AES-256-GCM with random nonces, signing is HMAC-SHA-256 (RFC 2104). A Keyring
+// is safe for concurrent use.
+type Keyring struct{ keys []*ringKey }
+
+type ringKey struct {
+	id   byte
+	aead [purposes]cipher.AEAD
+	mac  [purposes]*sync.Pool // of *macState: an HMAC keyed once and reset for each use
+}
+
+type macState struct {
+	hash hash.Hash
+	in   []byte
+	sum  [sha256.Size]byte
+}
+
+// NewKeyring makes a ring of secrets of KeySize bytes each. The id of a key is
+// derived from the secret, so that every gateway gives it the same one.
+func NewKeyring(secrets ...[]byte) (*Keyring, error) {
+	if len(secrets) == 0 {
+		return nil, errors.New("a key ring needs at least one secret")
+	}
+	ring := &Keyring{}
+	for i, secret := range secrets {
+		k, err := newRingKey(secret)
+		if err != nil {
+			return nil, fmt.Errorf("key %d: %w", i+1, err)
+		}
+		for _, other := range ring.keys {
+			if other.id == k.id {
+				return nil, fmt.Errorf("key %d: is the same as another key, or has the same id by chance: generate it anew", i+1)
+			}
+		}
+		ring.keys = append(ring.keys, k)
+	}
+	return ring, nil
+}
+
+// ParseKey reads a secret as keys_files hold it: 32 random bytes in base64.
+func ParseKey(text string) ([]byte, error) {
+	text = strings.TrimSpace(text)
+	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		secret, err := enc.DecodeString(text)
+		if err != nil {
+			continue
+		}
+		if len(secret) != KeySize {
+			return nil, fmt.Errorf("the key has %d bytes: write %d random bytes in base64, as `openssl rand -base64 32` prints", len(secret), KeySize)
+		}
+		return secret, nil
+	}
+	return nil, fmt.Errorf("the key is not base64: write %d random bytes in base64, as `openssl rand -base64 32` prints", KeySize)
+}
+
+func newRingKey(secret []byte) (*ringKey, error) {
+	if len(secret) != KeySize {
+		return nil, fmt.Errorf("has %d bytes instead of %d", len(secret), KeySize)
+	}
+	if allEqual(secret) {
+		return nil, errors.New("is one byte repeated, not a random key")
+	}
+	id, err := hkdf.Key(sha256.New, secret, nil, "sallyport key id", 1)
+	if err != nil {
+		return nil, err
+	}
+	k := &ringKey{id: id[0]}
+	for p := range purposes {
+		sub, err := hkdf.Key(sha256.New, secret, nil, "sallyport "+p.label(), 32)
+		if err != nil {
+			return nil, err
+		}
+		block, err := aes.NewCipher(sub)
+		if err != nil {
+			return nil, err
+		}
+		if k.aead[p], err = cipher.NewGCMWithRandomNonce(block); err != nil {
+			return nil, err
+		}
+		macKey, err := hkdf.Key(sha256.New, sub, nil, "mac", 32)
+		if err != nil {
+			return nil, err
+		}
+		k.mac[p] = &sync.Pool{New: func() any {
+			return &macState{hash: hmac.New(sha256.New, macKey), in: make([]byte, 0, 64)}
+		}}
+	}
+	return k, nil
+}
+
+func allEqual(b []byte) bool {
+	for _, c := range b {
+		if c != b[0] {
+			return false
+		}
+	}
+	return true
+}
+
+// Seal encrypts and authenticates plaintext, and authenticates bound with it.
+func (r *Keyring) Seal(p Purpose, plaintext, bound []byte) []byte {
+	k := r.keys[0]
+	out := make([]byte, 1, 1+k.aead[p].Overhead()+len(plaintext))
+	out[0] = k.id
+	return k.aead[p].Seal(out, nil, plaintext, bound) //nolint:gosec // this AEAD makes a random nonce by itself and takes none
+}
+
+// Open reverses Seal, or returns ErrUnsealed.
+func (r *Keyring) Open(p Purpose, sealed, bound []byte) ([]byte, error) {
+	if len(sealed) == 0 {
+		return nil, ErrUnsealed
+	}
+	k := r.find(sealed[0])
+	if k == nil {
+		return nil, ErrUnsealed
+	}
+	plain, err := k.aead[p].Open(nil, nil, sealed[1:], bound)
+	if err != nil {
+		return nil, ErrUnsealed
+	}
+	return plain, nil
+}
+
+// Sign returns the id of the sealing key and the HMAC of the message under it.
+func (r *Keyring) Sign(p Purpose, message []byte) (keyID byte, mac [sha256.Size]byte) {
+	k := r.keys[0]
+	return k.id, k.sign(p, message)
+}
+
+// SignWith is Sign with a named key; ok is false when the ring has it no more.
+func (r *Keyring) SignWith(keyID byte, p Purpose, message []byte) (mac [sha256.Size]byte, ok bool) {
+	k := r.find(keyID)
+	if k == nil {
+		return mac, false
+	}
+	return k.sign(p, message), true
+}
+
+// Check reports, in constant time, whether mac (which may be shortened) is the
+// HMAC of the message under the named key.
+func (r *Keyring) Check(keyID byte, p Purpose, message, mac []byte) bool {
+	want, ok := r.SignWith(keyID, p, message)
+	if !ok || len(mac) == 0 || len(mac) > len(want) {
+		return false
+	}
+	return subtle.ConstantTimeCompare(want[:len(mac)], mac) == 1
+}
+
+func (r *Keyring) find(id byte) *ringKey {
+	for _, k := range r.keys {
+		if k.id == id {
+			return k
+		}
+	}
+	return nil
+}
+
+// sign copies the message into a pooled buffer: handing the caller's own to
+// the hash interface would move it to the heap on every request.
+func (k *ringKey) sign(p Purpose, message []byte) (mac [sha256.Size]byte) {
+	st := k.mac[p].Get().(*macState) //nolint:forcetypeassert // the pool's New makes nothing else
+	defer k.mac[p].Put(st)
+	st.hash.Reset()
+	st.in = append(st.in[:0], message...)
+	st.hash.Write(st.in)
+	st.hash.Sum(st.sum[:0])
+	return st.sum
+}

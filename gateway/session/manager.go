@@ -1,0 +1,252 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/identity"
+)
+
+// Definite refusals of the Manager, besides ErrNotFound. Any error that is
+// none of them means that the store could not answer.
+var (
+	// ErrIdle: the session was not used for longer than its idle timeout.
+	ErrIdle = errors.New("session: idle for too long")
+	// ErrAmbiguous: the request carries two different live sessions, and
+	// choosing one would let whoever can plant a cookie choose the user.
+	ErrAmbiguous = errors.New("session: two live sessions on one request")
+)
+
+// Options are what a Manager needs.
+type Options struct {
+	Store   Store
+	Keyring *Keyring
+	Server  config.Server
+	Session config.Session
+	// TouchFailed hears of activity that could not be written; may be nil.
+	TouchFailed func(error)
+}
+
+// Manager issues, reads, rotates and ends sessions. It is safe for concurrent
+// use. Close flushes what it knows of activity.
+type Manager struct {
+	store    Store
+	ring     *Keyring
+	cookies  *Cookies
+	idle     time.Duration
+	absolute time.Duration
+	toucher  *toucher
+}
+
+// NewManager starts a Manager over a store, which it does not own.
+func NewManager(o Options) *Manager {
+	return &Manager{
+		store:    o.Store,
+		ring:     o.Keyring,
+		cookies:  NewCookies(o.Server, o.Session, o.Keyring),
+		idle:     o.Session.IdleTimeout,
+		absolute: o.Session.AbsoluteTimeout,
+		toucher:  newToucher(o.Store, touchInterval(o.Session.IdleTimeout), o.TouchFailed),
+	}
+}
+
+// Close writes the activity that is still to be written. The store stays open.
+func (m *Manager) Close() { m.toucher.close() }
+
+// Cookies returns the codec of the session cookie.
+func (m *Manager) Cookies() *Cookies { return m.cookies }
+
+// Keyring returns the ring that seals for this gateway.
+func (m *Manager) Keyring() *Keyring { return m.ring }
+
+// Authenticate finds the one live session among the candidates. active says
+// whether this request counts as activity and so slides the idle timeout.
+//
+// It returns ErrNotFound, ErrIdle or ErrAmbiguous as definite refusals. Any
+// other error means that the store could not answer, even where another
+// candidate was found: the answer might have been ErrAmbiguous.
+func (m *Manager) Authenticate(ctx context.Context, c *Candidates, active bool) (*Session, error) {
+	if c.overflow {
+		return nil, ErrAmbiguous
+	}
+	now := time.Now()
+	var live *Session
+	refusal := ErrNotFound
+	for i := range c.n {
+		s, err := m.lookUp(ctx, c.ids[i].Key(), now)
+		switch {
+		case err == nil && live != nil:
+			return nil, ErrAmbiguous
+		case err == nil:
+			live = s
+		case errors.Is(err, ErrIdle):
+			refusal = ErrIdle
+		case !errors.Is(err, ErrNotFound):
+			return nil, err
+		}
+	}
+	if live == nil {
+		return nil, refusal
+	}
+	if active {
+		m.toucher.note(live, now)
+	}
+	return live, nil
+}
+
+// lookUp returns the session if it is alive at now.
+func (m *Manager) lookUp(ctx context.Context, key Key, now time.Time) (*Session, error) {
+	s, err := m.store.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if s.Expired(now) {
+		return nil, ErrNotFound
+	}
+	idle := m.idleTimeout(s)
+	if now.UnixNano()-s.activity.seen.Load() <= int64(idle) {
+		return s, nil
+	}
+	// What is known here is too old. Another gateway may have seen the user
+	// since, so the store has the last word.
+	at, err := m.store.LastSeen(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	raise(&s.activity.seen, at.UnixNano())
+	if now.UnixNano()-s.activity.seen.Load() > int64(idle) {
+		return nil, ErrIdle
+	}
+	return s, nil
+}
+
+// idleTimeout is the shorter of what held at sign-in and what holds now.
+func (m *Manager) idleTimeout(s *Session) time.Duration {
+	if s.IdleTimeout > 0 {
+		return min(s.IdleTimeout, m.idle)
+	}
+	return m.idle
+}
+
+// Expiry returns when the session ends without further activity, and when it
+// ends whatever happens.
+func (m *Manager) Expiry(ctx context.Context, s *Session) (idle, absolute time.Time, err error) {
+	at, err := m.store.LastSeen(ctx, s.Key)
+	if err != nil {
+		return time.Time{}, time.Time{}, err
+	}
+	if seen := time.Unix(0, s.activity.seen.Load()); seen.After(at) {
+		at = seen
+	}
+	idle = at.Add(m.idleTimeout(s))
+	if idle.After(s.ExpiresAt) {
+		idle = s.ExpiresAt
+	}
+	return idle, s.ExpiresAt, nil
+}
+
+// SignIn is what a successful sign-in hands over.
+type SignIn struct {
+	Identity        *identity.Identity
+	Provider        string
+	ProviderSession string
+	Tokens          []byte // the provider's tokens in the clear; the Manager seals them
+}
+
+// Start makes a session under a new id and ends those that the browser had, so
+// that no id from before the sign-in is worth anything after it (session
+// fixation, OWASP ASVS 5, 7.2.4).
+func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*Session, *http.Cookie, error) {
+	if in.Identity == nil || in.Identity.Subject == "" {
+		return nil, nil, errors.New("session: a session needs an identity with a subject")
+	}
+	now := time.Now()
+	s := &Session{
+		Provider:        in.Provider,
+		ProviderSession: in.ProviderSession,
+		CreatedAt:       now,
+		ExpiresAt:       now.Add(m.absolute),
+		IdleTimeout:     m.idle,
+	}
+	id := *in.Identity
+	s.Identity = &id
+	ck, err := m.create(ctx, s, in.Tokens)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := m.End(ctx, previous); err != nil {
+		return nil, nil, errors.Join(err, m.store.Delete(ctx, s.Key))
+	}
+	return s, ck, nil
+}
+
+// Rotate gives a live session a new id, and ends the old one: at every change
+// of privilege. change may adjust the identity. The absolute timeout stays.
+func (m *Manager) Rotate(ctx context.Context, key Key, change func(*Session) error) (*Session, *http.Cookie, error) {
+	old, err := m.store.Get(ctx, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	tokens, err := m.Tokens(ctx, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := old.Clone()
+	if change != nil {
+		if err := change(s); err != nil {
+			return nil, nil, err
+		}
+	}
+	ck, err := m.create(ctx, s, tokens)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := m.store.Delete(ctx, key); err != nil {
+		return nil, nil, errors.Join(err, m.store.Delete(ctx, s.Key))
+	}
+	return s, ck, nil
+}
+
+// create keeps s under a new id.
+func (m *Manager) create(ctx context.Context, s *Session, tokens []byte) (*http.Cookie, error) {
+	var id ID
+	rand.Read(id[:]) // never fails: crypto/rand ends the process rather than return weak bytes
+	s.Key, s.Version = id.Key(), 1
+	s.Identity.Ref, s.Identity.ExpiresAt, s.Identity.Memo = s.Key, s.ExpiresAt, new(identity.Memo)
+	s.SealedTokens = nil
+	if len(tokens) > 0 {
+		s.SealedTokens = m.ring.Seal(PurposeTokens, tokens, s.Key[:])
+	}
+	s.activity.seen.Store(time.Now().UnixNano())
+	if err := m.store.Create(ctx, s); err != nil {
+		return nil, fmt.Errorf("session: create: %w", err)
+	}
+	s.SealedTokens = nil
+	return m.cookies.Issue(id), nil
+}
+
+// Tokens returns the provider's tokens of a session; nil when there are none.
+func (m *Manager) Tokens(ctx context.Context, key Key) ([]byte, error) {
+	sealed, err := m.store.Tokens(ctx, key)
+	if err != nil || len(sealed) == 0 {
+		return nil, err
+	}
+	return m.ring.Open(PurposeTokens, sealed, key[:])
+}
+
+// End ends every session that the request carries. Absent ones are no error.
+func (m *Manager) End(ctx context.Context, c *Candidates) error {
+	if c == nil {
+		return nil
+	}
+	var errs []error
+	for i := range c.n {
+		errs = append(errs, m.store.Delete(ctx, c.ids[i].Key()))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,83 @@
+// Package session owns what a browser session is and how long it lives: the
+// opaque id in the cookie, the record behind it, the Store contract, the key
+// ring, and the Manager that ties them together. How records are kept is the
+// stores' business (embedded, valkeystore); who may have a session is login's.
+//
+// The id is known to the browser alone. Stores, operators and logs see its
+// SHA-256, the Key.
+package session
+
+import (
+	"crypto/sha256"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway/identity"
+)
+
+// ID is the random session id, 128 bits, that only the cookie carries
+// (OWASP ASVS 5, 7.2.3).
+type ID [16]byte
+
+// Key is the hash of an ID, under which stores keep the session.
+type Key = identity.Ref
+
+// Key returns the hash of the id.
+func (id ID) Key() Key { return sha256.Sum256(id[:]) }
+
+// Session is one signed-in browser. Values that a Store returns are shared
+// between goroutines and read-only; Clone makes one that may be changed.
+type Session struct {
+	Key     Key
+	Version uint64 // 1 when created, one more with each Update
+
+	// Identity is who signed in. Its Ref is Key, its ExpiresAt is ExpiresAt.
+	Identity *identity.Identity
+
+	Provider        string // name of the login provider
+	ProviderSession string // the provider's own session id (sid), if it told one
+
+	CreatedAt   time.Time
+	ExpiresAt   time.Time     // the absolute timeout: nothing extends it
+	IdleTimeout time.Duration // without activity for this long, the session is over
+
+	// SealedTokens are the provider's tokens, sealed by the key ring. They are
+	// given to Create and Update to be kept, apart from the record, and are
+	// never returned by Get or List; Store.Tokens reads them. In Update, nil
+	// leaves what is kept as it is.
+	SealedTokens []byte
+
+	activity activity
+}
+
+// activity is what this process knows about the use of a session. It lives
+// with the decoded session so that a hit needs no second look-up.
+type activity struct {
+	seen   atomic.Int64 // unix nanoseconds of the last use that is known here
+	queued atomic.Bool  // a write of seen is under way
+}
+
+// Clone returns a copy that may be changed, with an Identity of its own. The
+// groups and claims inside it are still shared: replace them, never change them.
+func (s *Session) Clone() *Session {
+	c := &Session{
+		Key:             s.Key,
+		Version:         s.Version,
+		Provider:        s.Provider,
+		ProviderSession: s.ProviderSession,
+		CreatedAt:       s.CreatedAt,
+		ExpiresAt:       s.ExpiresAt,
+		IdleTimeout:     s.IdleTimeout,
+		SealedTokens:    s.SealedTokens,
+	}
+	c.activity.seen.Store(s.activity.seen.Load())
+	if s.Identity != nil {
+		id := *s.Identity
+		id.Memo = new(identity.Memo)
+		c.Identity = &id
+	}
+	return c
+}
+
+// Expired reports whether the absolute timeout has passed.
+func (s *Session) Expired(now time.Time) bool { return !now.Before(s.ExpiresAt) }
