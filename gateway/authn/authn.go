@@ -1,0 +1,163 @@
+// Package authn turns what a request carries into an identity. Each credential
+// kind is one Authenticator in one file; a Chain is the ordered list that a
+// route accepts. It owns the question "who is this?"; whether he may is the
+// policy's, and which answer a refusal gets is the guard's.
+package authn
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/session"
+)
+
+// Kind names a credential kind in routes, logs and metrics: a closed set.
+type Kind string
+
+// The credential kinds.
+const (
+	KindNone    Kind = "none"
+	KindSession Kind = "session"
+	KindBearer  Kind = "bearer"
+)
+
+// Secret is a credential's value. It prints as "[redacted]".
+type Secret string
+
+// String hides the value from logs and error texts.
+func (Secret) String() string { return "[redacted]" }
+
+// GoString hides the value from %#v.
+func (Secret) GoString() string { return "[redacted]" }
+
+// Credential is what Extract found: everything that the proof will need, so
+// that Authenticate never sees the request.
+type Credential struct {
+	Kind     Kind
+	Value    Secret             // a token; empty for sessions
+	Sessions session.Candidates // ids whose keyed check holds; for sessions
+	Bytes    int                // what the credential costs on the wire
+	Active   bool               // the request counts as the user's activity
+}
+
+// Authenticator is one way to prove who is asking.
+//
+// Extract takes the credential and does no I/O. ErrNoCredential means "not
+// mine, ask the next"; a *Refusal means that it is mine and malformed.
+//
+// Authenticate proves it. A *Refusal means that the credential is bad; any other
+// error that it could not be judged (an outage). On error the identity is nil.
+//
+// Strip removes the credential from headers that go upstream, whether or not
+// it was used.
+type Authenticator interface {
+	Kind() Kind
+	Extract(r *http.Request) (Credential, error)
+	Authenticate(ctx context.Context, c *Credential) (*identity.Identity, error)
+	Strip(h http.Header)
+}
+
+// ErrNoCredential means that the request carries no credential of this kind.
+var ErrNoCredential = errors.New("authn: no credential")
+
+// Refusal is a definite no. Reason is one of the constants of this package;
+// Err tells the operator more and never reaches the client.
+type Refusal struct { //nolint:errname // a refusal is an answer, and an error only to travel as one
+	Reason string
+	Err    error
+}
+
+// Error implements error.
+func (r *Refusal) Error() string {
+	if r.Err == nil {
+		return r.Reason
+	}
+	return r.Reason + ": " + r.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// Reasons of refusals, besides those of package jose.
+const (
+	ReasonNoCredential          = "no_credential" //nolint:gosec // a word, not a credential
+	ReasonUnsupportedCredential = "unsupported_credential" // an Authorization scheme that the route does not take
+	ReasonDuplicateCredential   = "duplicate_credential"   // several Authorization headers
+	ReasonNoSession             = "no_session"             // unknown, ended or expired
+	ReasonSessionIdle           = "session_idle"
+	ReasonAmbiguousSession      = "ambiguous_session" // two different live sessions
+	ReasonUnknownIssuer         = "unknown_issuer"
+)
+
+// Chain is the ordered list of what a route accepts. The first credential that
+// is present decides, and its failure is final: no other one is tried.
+type Chain []Authenticator
+
+// Order returns the chain in the order in which credentials outrank each
+// other: what is in the Authorization header before cookies, since a client
+// that sends a header means it.
+func Order(chain []Authenticator) Chain {
+	ordered := make(Chain, 0, len(chain))
+	for _, cookies := range []bool{false, true} {
+		for _, a := range chain {
+			if (a.Kind() == KindSession) == cookies {
+				ordered = append(ordered, a)
+			}
+		}
+	}
+	return ordered
+}
+
+// Extract finds the credential that counts. ErrNoCredential means that the
+// request carries none. judgeAuthorization is false on routes that leave the
+// Authorization header to the application.
+func (c Chain) Extract(r *http.Request, judgeAuthorization bool) (Authenticator, Credential, error) {
+	authorization := r.Header["Authorization"]
+	if !judgeAuthorization {
+		authorization = nil
+	}
+	if len(authorization) > 1 {
+		return nil, Credential{}, &Refusal{Reason: ReasonDuplicateCredential}
+	}
+	for _, a := range c {
+		if a.Kind() == KindSession {
+			if len(authorization) > 0 {
+				break // nobody claimed the header: see below
+			}
+		} else if !judgeAuthorization {
+			continue
+		}
+		cred, err := a.Extract(r)
+		switch {
+		case err == nil:
+			return a, cred, nil
+		case !errors.Is(err, ErrNoCredential):
+			return nil, Credential{}, err
+		}
+	}
+	if len(authorization) > 0 {
+		// The mere presence of a header never counts, and it is not ignored
+		// either: its sender must learn that it proves nothing here.
+		return nil, Credential{}, &Refusal{Reason: ReasonUnsupportedCredential}
+	}
+	return nil, Credential{}, ErrNoCredential
+}
+
+// Strip removes every credential of the chain.
+func (c Chain) Strip(h http.Header) {
+	for _, a := range c {
+		a.Strip(h)
+	}
+}
+
+// cutScheme splits an Authorization value into its scheme, compared without
+// regard to case, and the rest (RFC 9110, section 11.6.2).
+func cutScheme(value, scheme string) (rest string, ok bool) {
+	if len(value) <= len(scheme) || value[len(scheme)] != ' ' || !strings.EqualFold(value[:len(scheme)], scheme) {
+		return "", false
+	}
+	return strings.TrimLeft(value[len(scheme):], " "), true
+}

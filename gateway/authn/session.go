@@ -1,0 +1,56 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/session"
+)
+
+// Session accepts the gateway's own session cookie.
+type Session struct{ manager *session.Manager }
+
+var _ Authenticator = (*Session)(nil)
+
+// NewSession makes the authenticator of session cookies.
+func NewSession(m *session.Manager) *Session { return &Session{manager: m} }
+
+// Kind implements Authenticator.
+func (*Session) Kind() Kind { return KindSession }
+
+// Extract implements Authenticator. A cookie that fails its keyed check counts
+// as absent.
+func (s *Session) Extract(r *http.Request) (Credential, error) {
+	found := s.manager.Cookies().Read(r.Header)
+	if found.Len() == 0 {
+		return Credential{}, ErrNoCredential
+	}
+	return Credential{
+		Kind:     KindSession,
+		Sessions: found,
+		Bytes:    found.Len() * s.manager.Cookies().WireSize(),
+		Active:   true,
+	}, nil
+}
+
+// Authenticate implements Authenticator.
+func (s *Session) Authenticate(ctx context.Context, c *Credential) (*identity.Identity, error) {
+	found, err := s.manager.Authenticate(ctx, &c.Sessions, c.Active)
+	switch {
+	case err == nil:
+		return found.Identity, nil
+	case errors.Is(err, session.ErrNotFound):
+		return nil, &Refusal{Reason: ReasonNoSession}
+	case errors.Is(err, session.ErrIdle):
+		return nil, &Refusal{Reason: ReasonSessionIdle}
+	case errors.Is(err, session.ErrAmbiguous):
+		return nil, &Refusal{Reason: ReasonAmbiguousSession}
+	}
+	return nil, err
+}
+
+// Strip implements Authenticator. The gateway's cookies are removed on every
+// route, public ones too, by the guard; there is nothing left to do here.
+func (*Session) Strip(http.Header) {}
