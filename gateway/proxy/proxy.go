@@ -1,0 +1,271 @@
+// Package proxy is the front end that forwards: it asks the guard, then lets
+// httputil.ReverseProxy carry the exchange. It owns upstream transports, what
+// an upstream is told about the client, and the mapping of transport failures
+// to answers. Who may pass is the guard's business.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/guard"
+	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/telemetry"
+)
+
+// Options are what a Proxy needs. All fields are required but TrustedProxy.
+type Options struct {
+	Guard     *guard.Guard
+	Challenge guard.Challenger
+	Routes    []*guard.Route
+	Builtin   map[string]http.Handler // upstreams inside the gateway, by the name after "builtin:"
+	Scheme    string                  // of public_url: what browsers see
+	MaxBody   int64                   // bytes; 0 = no limit
+	Metrics   *telemetry.Metrics
+	Log       *zap.Logger
+	// TrustedProxy reports whether the peer's X-Forwarded-For may be continued.
+	TrustedProxy func(remoteAddr string) bool
+}
+
+// Proxy is immutable and safe for concurrent use.
+type Proxy struct {
+	Options
+	upstreams map[*guard.Route]*upstream
+	buffers   bufferPool
+	exchanges sync.Pool
+	errorLog  *log.Logger
+}
+
+// New makes a Proxy with a transport for each route's upstream.
+func New(o Options) (*Proxy, error) {
+	if o.TrustedProxy == nil {
+		o.TrustedProxy = func(string) bool { return false }
+	}
+	errorLog, err := zap.NewStdLogAt(o.Log, zap.WarnLevel)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{Options: o, upstreams: make(map[*guard.Route]*upstream), errorLog: errorLog}
+	shared := newTransport()
+	for _, rt := range o.Routes {
+		if p.upstreams[rt], err = newUpstream(rt.Upstream, shared, o.Builtin); err != nil {
+			return nil, fmt.Errorf("route %s: %w", rt.Name, err)
+		}
+	}
+	p.exchanges.New = func() any { return newExchange(p) }
+	return p, nil
+}
+
+// Close drops idle connections to upstreams.
+func (p *Proxy) Close() {
+	for _, up := range p.upstreams {
+		if t, ok := up.transport.(*http.Transport); ok {
+			t.CloseIdleConnections()
+		}
+	}
+}
+
+// Serve decides, and forwards what may pass. It is an httperr.HandlerFunc.
+func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
+	event := telemetry.EventOf(w)
+	start := time.Now()
+	v, err := p.Guard.Decide(r)
+	event.DecideTime = time.Since(start)
+	record(event, &v)
+	if err != nil {
+		event.Outcome, event.Reason = "unknown", "unavailable"
+		return outage(err)
+	}
+	if v.Outcome != guard.Allow {
+		return p.refuse(w, r, &v)
+	}
+	return p.forward(w, r, v, event)
+}
+
+func record(e *telemetry.Event, v *guard.Verdict) {
+	e.Outcome, e.Reason, e.Rule = v.Outcome.String(), v.Reason, v.Rule
+	e.Credential, e.Bytes, e.Err = string(v.Kind), v.Bytes, v.Err
+	if v.Route != nil {
+		e.Route = v.Route.Name
+	}
+	if v.Identity != nil {
+		e.Issuer, e.Subject, e.Session = v.Identity.Issuer, v.Identity.Subject, v.Session()
+	}
+}
+
+// outage is the answer when something that must be asked could not answer.
+func outage(err error) error {
+	return &httperr.Error{
+		Code: http.StatusServiceUnavailable, Reason: "unavailable", Err: err,
+		Public: "The gateway can't check who you are right now. Your sign-in is kept; try again in a moment.",
+		Header: http.Header{"Retry-After": {"5"}},
+	}
+}
+
+// refuse answers what may not pass, by the table of answers.
+func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict) error {
+	switch v.Outcome {
+	case guard.Challenge:
+		return p.challenge(w, r, v)
+	case guard.NoRoute:
+		return &httperr.Error{Code: http.StatusNotFound, Reason: v.Reason, Public: "Nothing is served at this address."}
+	case guard.BadHost:
+		return &httperr.Error{Code: http.StatusMisdirectedRequest, Reason: v.Reason, Public: "This host is not served here."}
+	case guard.BadMethod:
+		e := &httperr.Error{Code: http.StatusMethodNotAllowed, Reason: v.Reason, Public: "This method is not allowed here.", Header: http.Header{}}
+		if len(v.Allowed) > 0 {
+			e.Header.Set("Allow", strings.Join(v.Allowed, ", "))
+		}
+		if r.Method == http.MethodConnect {
+			e.Header.Set("Connection", "close")
+		}
+		return e
+	case guard.Malformed:
+		return malformed(v.Reason)
+	case guard.Forbid, guard.Allow:
+	}
+	e := &httperr.Error{Code: http.StatusForbidden, Reason: v.Reason, Err: v.Err, Public: "You are signed in, but this is not for you."}
+	if v.Identity != nil {
+		e.Who = v.Identity.Email
+		if e.Who == "" {
+			e.Who = v.Identity.Subject
+		}
+	}
+	return e
+}
+
+func (p *Proxy) challenge(w http.ResponseWriter, r *http.Request, v *guard.Verdict) error {
+	c := p.Challenge(r, v)
+	if c.Location != "" {
+		h := w.Header()
+		h.Set("Location", c.Location)
+		h.Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusFound)
+		return nil
+	}
+	return &httperr.Error{
+		Code: http.StatusUnauthorized, Reason: v.Reason, LoginURL: c.LoginURL,
+		Public: "A valid credential is required.",
+		Header: http.Header{"Www-Authenticate": c.WWWAuthenticate},
+	}
+}
+
+// forward carries an allowed request to its upstream and the answer back.
+func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict, event *telemetry.Event) error {
+	if !sendable(r) {
+		return malformed("ambiguous_path")
+	}
+	if p.MaxBody > 0 {
+		if r.ContentLength > p.MaxBody {
+			return tooLarge(nil)
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, p.MaxBody)
+	}
+	x := p.exchanges.Get().(*exchange) //nolint:forcetypeassert // the pool's New makes nothing else
+	x.verdict, x.event, x.upstream = v, event, p.upstreams[v.Route]
+	x.proxy.Transport = x.upstream.transport
+	x.writer.ResponseWriter, x.start = w, time.Now()
+	x.proxy.ServeHTTP(&x.writer, r)
+	err := x.err
+	if x.streamClosed != nil {
+		x.streamClosed()
+	}
+	// Not deferred: after a panic the exchange may still be in use.
+	x.reset()
+	p.exchanges.Put(x)
+	return err
+}
+
+// exchange is one forwarded request. ReverseProxy's hooks have no other way to
+// learn the verdict than what they are bound to, so each exchange has a
+// ReverseProxy of its own, and exchanges are pooled.
+type exchange struct {
+	owner    *Proxy
+	proxy    httputil.ReverseProxy
+	verdict  guard.Verdict
+	event    *telemetry.Event
+	upstream *upstream
+	writer   interim
+	start    time.Time
+
+	err          error
+	streamClosed func()
+}
+
+func newExchange(p *Proxy) *exchange {
+	x := &exchange{owner: p}
+	x.proxy = httputil.ReverseProxy{
+		Rewrite:        x.rewrite,
+		ModifyResponse: x.response,
+		ErrorHandler:   x.failed,
+		BufferPool:     &p.buffers,
+		ErrorLog:       p.errorLog,
+	}
+	return x
+}
+
+func (x *exchange) reset() {
+	x.verdict, x.event, x.upstream = guard.Verdict{}, nil, nil
+	x.writer, x.err, x.streamClosed = interim{}, nil, nil
+}
+
+// rewrite makes the upstream's request of the client's.
+func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
+	x.verdict.Rewrite(pr.Out.Header)
+	x.upstream.target(pr)
+	x.owner.forwarded(pr)
+	if host := x.verdict.Route.Host; host != "" {
+		pr.Out.Host = host
+	}
+	// Trailers arrive after the headers were judged, so they could carry what
+	// was stripped (RFC 9110, section 6.5.1).
+	pr.Out.Trailer = nil
+	// Only WebSocket may switch protocols: an h2c upgrade would open a second,
+	// unjudged way to the upstream (CVE-2022-41721).
+	if up := pr.Out.Header.Get("Upgrade"); up != "" && !strings.EqualFold(up, "websocket") {
+		pr.Out.Header.Del("Upgrade")
+		pr.Out.Header.Del("Connection")
+	}
+	pr.Out.Header.Del("HTTP2-Settings")
+	if id := x.event.RequestID; id != "" {
+		pr.Out.Header[httperr.RequestIDHeader] = []string{id}
+	}
+}
+
+// failed keeps the error for the edge, which answers.
+func (x *exchange) failed(_ http.ResponseWriter, _ *http.Request, err error) {
+	x.err = upstreamError(err)
+	x.event.Status = 0 // a switch of protocols that did not come about
+}
+
+func upstreamError(err error) error {
+	if big, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge(big)
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	timeout, ok := errors.AsType[net.Error](err)
+	if errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout() {
+		return &httperr.Error{Code: http.StatusGatewayTimeout, Reason: "upstream_timeout", Err: err, Public: "The application did not answer in time."}
+	}
+	return &httperr.Error{Code: http.StatusBadGateway, Reason: "upstream_unreachable", Err: err, Public: "The application could not be reached."}
+}
+
+func malformed(reason string) error {
+	return &httperr.Error{Code: http.StatusBadRequest, Reason: reason, Public: "The request is malformed or could be understood in two ways."}
+}
+
+func tooLarge(err error) error {
+	return &httperr.Error{Code: http.StatusRequestEntityTooLarge, Reason: "body_too_large", Err: err, Public: "The request is too large."}
+}

@@ -1,0 +1,52 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway/httperr"
+)
+
+// interim is the ResponseWriter that ReverseProxy gets. Informational answers
+// (1xx) go round the hook that looks at the final one, so that an application
+// could set the gateway's cookies in them: of those, only the Link of an early
+// hint passes (RFC 8297).
+type interim struct{ http.ResponseWriter }
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *interim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *interim) WriteHeader(code int) {
+	if code < 200 && code != http.StatusSwitchingProtocols {
+		h := w.Header()
+		for name := range h {
+			if name != "Link" {
+				delete(h, name)
+			}
+		}
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// response looks at the upstream's answer before the client gets it.
+func (x *exchange) response(res *http.Response) error {
+	x.event.UpstreamTime = time.Since(x.start)
+	x.verdict.Response(res.Header)
+	// One id for the request: the gateway's, which the application was told.
+	// ReverseProxy clears it with the headers of an informational answer.
+	delete(res.Header, httperr.RequestIDHeader)
+	if h := x.writer.Header(); len(h[httperr.RequestIDHeader]) == 0 && x.event.RequestID != "" {
+		h[httperr.RequestIDHeader] = []string{x.event.RequestID}
+	}
+	// What was made for one user must not come out of a shared cache for
+	// another (RFC 9111, section 3.5).
+	if !x.verdict.Route.Public && len(res.Header["Cache-Control"]) == 0 {
+		res.Header["Cache-Control"] = []string{"private"}
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		x.event.Status = res.StatusCode // ReverseProxy writes it past every ResponseWriter
+		x.streamClosed = x.owner.Metrics.StreamOpened()
+	}
+	return nil
+}
