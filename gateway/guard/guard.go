@@ -106,6 +106,9 @@ func New(routes *route.Table, cookies Cookies, scheme string) *Guard {
 	return &Guard{routes: routes, cookies: cookies, scheme: scheme}
 }
 
+// errNobody keeps an authenticator that breaks its contract from counting as proof.
+var errNobody = errors.New("the credential was accepted and nobody is behind it")
+
 // Decide judges a request. Refusals are values; an error means that something
 // that must be asked could not answer, which is neither yes nor no: 503.
 func (g *Guard) Decide(r *http.Request) (Verdict, error) {
@@ -132,7 +135,10 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	v.Kind, v.Bytes = cred.Kind, cred.Bytes
 
 	// 3. Prove it. A failure is final: no other credential is tried.
-	id, err := auth.Authenticate(r.Context(), &cred)
+	id, err := auth.Authenticate(r.Context(), cred)
+	if err == nil && id == nil {
+		err = errNobody
+	}
 	if err != nil {
 		return v, v.refuse(err)
 	}

@@ -12,8 +12,11 @@ import (
 // touchInterval is the least time between two writes of one session's last
 // use: a minute, or a quarter of a short idle timeout.
 func touchInterval(idle time.Duration) time.Duration {
-	return min(time.Minute, idle/4)
+	return max(min(time.Minute, idle/4), leastInterval)
 }
+
+// leastInterval keeps a mistaken idle timeout from turning into a busy loop.
+const leastInterval = 50 * time.Millisecond
 
 // queueSize bounds the sessions that wait for the writer. A session that finds
 // the queue full is written at its next use.

@@ -82,35 +82,6 @@ func reopen(t *testing.T, s *Store, d *disk) *Store {
 	return again
 }
 
-func wantOutage(t *testing.T, what string, err error) {
-	t.Helper()
-	if err == nil || errors.Is(err, session.ErrNotFound) || errors.Is(err, session.ErrConflict) {
-		t.Errorf("%s: got %v, want an outage", what, err)
-	}
-}
-
-func wantAbsent(t *testing.T, s *Store, n int) {
-	t.Helper()
-	if _, err := s.Get(t.Context(), sessiontest.Key(n)); !errors.Is(err, session.ErrNotFound) {
-		t.Errorf("session %d: got %v, want ErrNotFound", n, err)
-	}
-}
-
-func wantName(t *testing.T, s *Store, n int, name string) {
-	t.Helper()
-	got, err := s.Get(t.Context(), sessiontest.Key(n))
-	if err != nil || got.Identity.Name != name {
-		t.Errorf("session %d: got %v, %v, want %s", n, got, err, name)
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestWhatCannotBeWrittenIsNotSeen(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	s, d := openOn(t, Options{Log: zap.New(core)})
@@ -147,6 +118,25 @@ func TestWhatCannotBeWrittenIsNotSeen(t *testing.T) {
 	}
 	if n := logs.FilterMessageSnippet("can be written again").Len(); n != 1 {
 		t.Errorf("%d log lines about the recovery, want 1", n)
+	}
+}
+
+func TestAUseThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
+	core, logs := observer.New(zap.ErrorLevel)
+	s, d := openOn(t, Options{Log: zap.New(core)})
+	must(t, s.Create(t.Context(), sessiontest.Session(1)))
+	d.fail()
+	at := time.Now().Add(time.Minute)
+	must(t, s.Touch(t.Context(), sessiontest.Key(1), at))
+	for deadline := time.Now().Add(20 * time.Second); logs.Len() == 0; <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was written within 20 s")
+		}
+	}
+	d.heal()
+	s = reopen(t, s, d)
+	if seen, err := s.LastSeen(t.Context(), sessiontest.Key(1)); !seen.Equal(at) || err != nil {
+		t.Errorf("last seen %v, %v, want %v", seen, err, at)
 	}
 }
 
