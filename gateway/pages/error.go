@@ -74,16 +74,19 @@ func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Erro
 func (p *Renderer) action(r *http.Request, code int, loginURL string) action {
 	t, here := &p.text.Error, p.here(r)
 	signIn := action{Label: t.SignIn, URL: p.loginURL([2]string{"return_to", here})}
+	if loginURL != "" {
+		signIn.URL = loginURL
+	}
 	switch code {
 	case http.StatusForbidden:
 		return action{Label: t.SwitchAccount, URL: p.loginURL([2]string{"switch", "1"}, [2]string{"return_to", here})}
 	case http.StatusUnauthorized:
 		if !isLoad(r) {
 			// The form that was not sent is one step back in this tab.
-			signIn = action{Label: t.SignInNewTab, URL: p.loginURL(), NewTab: true}
-		}
-		if loginURL != "" {
-			signIn.URL = loginURL
+			signIn.Label, signIn.NewTab = t.SignInNewTab, true
+			if loginURL == "" {
+				signIn.URL = p.loginURL()
+			}
 		}
 		return signIn
 	case http.StatusMisdirectedRequest, http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge:

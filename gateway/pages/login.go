@@ -19,6 +19,7 @@ type LoginPage struct {
 	FormToken string // hidden field "csrf"
 	Failed    bool   // the last attempt was refused; the page does not say which part was wrong
 	Username  string // refills the user name
+	Switch    bool   // somebody is signed in and wants to be another: links say so
 }
 
 // ProviderChoice is one way to sign in.
@@ -68,7 +69,11 @@ func (p *Renderer) Login(w http.ResponseWriter, r *http.Request, status int, pag
 		cv := choiceView{ProviderChoice: c, ID: i}
 		switch c.Kind {
 		case KindRedirect:
-			cv.URL = p.loginURL([2]string{"provider", c.Name}, [2]string{"return_to", page.ReturnTo})
+			switching := ""
+			if page.Switch {
+				switching = "1"
+			}
+			cv.URL = p.loginURL([2]string{"provider", c.Name}, [2]string{"return_to", page.ReturnTo}, [2]string{"switch", switching})
 			cv.Also = i > 0 && page.Providers[i-1].Kind != KindRedirect
 		case KindPassword, KindPick:
 			cv.Also = i > 0

@@ -1,0 +1,51 @@
+package login
+
+import (
+	"net/http"
+
+	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/session"
+)
+
+// Events and outcomes of an Audit.
+const (
+	EventLogin  = "login"
+	EventLogout = "logout"
+
+	OutcomeOK     = "ok"
+	OutcomeFailed = "failed"
+)
+
+// Audit is one act that matters afterwards: somebody signed in, or did not, or
+// signed out. It holds no secret. Request is for the client's address and the
+// request id, and must not be kept.
+type Audit struct {
+	Event, Outcome, Reason string
+	Provider               string
+	Issuer, Subject        string // empty when nobody was proven
+	Session                string // how the session appears in logs; empty without one
+	Request                *http.Request
+}
+
+func (s *Service) auditLogin(r *http.Request, provider string, started *session.Session) {
+	s.audit(Audit{
+		Event: EventLogin, Outcome: OutcomeOK, Provider: provider,
+		Issuer: started.Identity.Issuer, Subject: started.Identity.Subject, Session: started.Key.String(),
+		Request: r,
+	})
+}
+
+// failLogin records a sign-in that failed, and returns the error.
+func (s *Service) failLogin(r *http.Request, provider string, err error) error {
+	s.audit(Audit{Event: EventLogin, Outcome: OutcomeFailed, Reason: httperr.As(err).Reason, Provider: provider, Request: r})
+	return err
+}
+
+func (s *Service) auditLogout(r *http.Request, ended *session.Session) {
+	a := Audit{Event: EventLogout, Outcome: OutcomeOK, Request: r}
+	if ended != nil {
+		a.Provider, a.Session = ended.Provider, ended.Key.String()
+		a.Issuer, a.Subject = ended.Identity.Issuer, ended.Identity.Subject
+	}
+	s.audit(a)
+}

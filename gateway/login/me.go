@@ -1,0 +1,90 @@
+package login
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway/session"
+)
+
+// me is what Prefix/me says. Times are RFC 3339; auth_time is null when the
+// provider did not tell.
+type me struct {
+	Issuer            string     `json:"issuer"`
+	Subject           string     `json:"subject"`
+	Email             string     `json:"email"`
+	EmailVerified     bool       `json:"email_verified"`
+	Name              string     `json:"name"`
+	PreferredUsername string     `json:"preferred_username"`
+	Groups            []string   `json:"groups"`
+	Provider          string     `json:"provider"`
+	AuthTime          *time.Time `json:"auth_time"`
+	CreatedAt         time.Time  `json:"created_at"`
+	IdleExpiresAt     time.Time  `json:"idle_expires_at"`
+	AbsoluteExpiresAt time.Time  `json:"absolute_expires_at"`
+}
+
+// Me is GET Prefix/me: who is signed in and for how long, never a token. Asking
+// is no activity, so that a page that polls keeps nobody signed in.
+func (s *Service) Me(w http.ResponseWriter, r *http.Request) error {
+	noStore(w)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return notAllowed(http.MethodGet, http.MethodHead)
+	}
+	candidates := s.cookies.Read(r.Header)
+	live, err := s.sessions.Authenticate(r.Context(), &candidates, false)
+	switch {
+	case errors.Is(err, session.ErrNotFound):
+		return s.signedOut(ReasonNoSession)
+	case errors.Is(err, session.ErrIdle):
+		return s.signedOut(ReasonSessionIdle)
+	case errors.Is(err, session.ErrAmbiguous):
+		return s.signedOut(ReasonAmbiguousSession)
+	case err != nil:
+		return storeOutage(err)
+	}
+	idle, absolute, err := s.sessions.Expiry(r.Context(), live)
+	switch {
+	case errors.Is(err, session.ErrNotFound):
+		return s.signedOut(ReasonNoSession)
+	case err != nil:
+		return storeOutage(err)
+	}
+	id := live.Identity
+	answer := me{
+		Issuer: id.Issuer, Subject: id.Subject, Email: id.Email, EmailVerified: id.EmailVerified,
+		Name: id.Name, PreferredUsername: id.PreferredUsername,
+		Groups: append([]string{}, id.Groups...), Provider: live.Provider,
+		CreatedAt: wireTime(live.CreatedAt), IdleExpiresAt: wireTime(idle), AbsoluteExpiresAt: wireTime(absolute),
+	}
+	if !id.AuthTime.IsZero() {
+		at := wireTime(id.AuthTime)
+		answer.AuthTime = &at
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	body = append(body, '\n')
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may be gone
+	}
+	return nil
+}
+
+func (s *Service) signedOut(reason string) error {
+	e := refuse(http.StatusUnauthorized, reason, "Nobody is signed in.", nil)
+	e.LoginURL = s.prefix + "/login"
+	return e
+}
+
+// wireTime is whole seconds of UTC.
+func wireTime(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

@@ -1,0 +1,191 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/pages"
+	"github.com/sallyport/sallyport/gateway/session"
+)
+
+// Options are what a Service needs.
+type Options struct {
+	Server    config.Server
+	Providers []config.Provider
+	Sessions  *session.Manager
+	Pages     *pages.Renderer
+	Log       *zap.Logger // nil logs nothing
+	// Audit hears of every sign-in, refused ones too, and every sign-out. It
+	// may be nil.
+	Audit func(Audit)
+	// KnownHost tells whether some route or public_url serves the host, in the
+	// form of a Host header: lower case, with its port unless that is the
+	// scheme's own. Without it, only the host of public_url is known.
+	KnownHost func(host string) bool
+}
+
+// Service answers the gateway's own endpoints of signing in and out. It is
+// safe for concurrent use.
+type Service struct {
+	prefix    string
+	public    *url.URL
+	providers []provider
+	sessions  *session.Manager
+	cookies   *session.Cookies
+	ring      *session.Keyring
+	pages     *pages.Renderer
+	log       *zap.Logger
+	audit     func(Audit)
+	knownHost func(string) bool
+}
+
+var (
+	_ httperr.HandlerFunc = (*Service)(nil).Login
+	_ httperr.HandlerFunc = (*Service)(nil).Callback
+	_ httperr.HandlerFunc = (*Service)(nil).Logout
+	_ httperr.HandlerFunc = (*Service)(nil).Me
+)
+
+// New makes a Service. It reads the files of users providers but asks no
+// provider anything: see Run. Errors name the provider.
+func New(o Options) (*Service, error) {
+	s := &Service{
+		prefix:    o.Server.AuthPrefix,
+		public:    o.Server.URL(),
+		sessions:  o.Sessions,
+		cookies:   o.Sessions.Cookies(),
+		ring:      o.Sessions.Keyring(),
+		pages:     o.Pages,
+		log:       o.Log,
+		audit:     o.Audit,
+		knownHost: o.KnownHost,
+	}
+	if s.public.Host == "" {
+		return nil, errors.New("login: server.public_url is not an absolute URL")
+	}
+	if s.log == nil {
+		s.log = zap.NewNop()
+	}
+	if s.audit == nil {
+		s.audit = func(Audit) {}
+	}
+	if s.knownHost == nil {
+		s.knownHost = func(host string) bool { return host == s.public.Host }
+	}
+	hashing := newHashSlots()
+	for _, cfg := range o.Providers {
+		p, err := newProvider(cfg, o.Server, s.log.Named(cfg.Name), hashing)
+		if err != nil {
+			return nil, &ProviderError{Provider: cfg.Name, Err: err}
+		}
+		s.providers = append(s.providers, p)
+	}
+	return s, nil
+}
+
+// ProviderError says what is wrong with the configuration of one provider.
+type ProviderError struct {
+	Provider string
+	Err      error
+}
+
+// Error names the provider.
+func (e *ProviderError) Error() string { return "provider " + e.Provider + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *ProviderError) Unwrap() error { return e.Err }
+
+func newProvider(cfg config.Provider, server config.Server, log *zap.Logger, hashing hashSlots) (provider, error) {
+	switch cfg.Type {
+	case config.ProviderOIDC:
+		return newOIDC(cfg, log)
+	case config.ProviderUsers:
+		return newUsers(cfg, log, hashing)
+	case config.ProviderDev:
+		return newDev(cfg, server)
+	}
+	return nil, fmt.Errorf("unknown type %q", cfg.Type)
+}
+
+// Run does the providers' background work: discovery, with patience where a
+// provider is down, and the fetching of keys. It returns when ctx ends.
+func (s *Service) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, p := range s.providers {
+		all.Go(func() { p.run(ctx) })
+	}
+	all.Wait()
+}
+
+// Ready says of each provider why nobody can sign in with it now, or nil.
+func (s *Service) Ready() map[string]error {
+	m := make(map[string]error, len(s.providers))
+	for _, p := range s.providers {
+		m[p.name()] = p.ready()
+	}
+	return m
+}
+
+func (s *Service) provider(name string) provider {
+	for _, p := range s.providers {
+		if p.name() == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// origin is the scheme and host that the browser used, as it writes them in
+// Origin, or "" when the request came for a host that is not served. The scheme
+// is that of public_url, whatever forwarded headers say.
+func (s *Service) origin(r *http.Request) string {
+	host := s.normalHost(r.Host)
+	if host == "" || !s.knownHost(host) {
+		return ""
+	}
+	return s.public.Scheme + "://" + host
+}
+
+// normalHost is host[:port] in lower case without the scheme's own port.
+func (s *Service) normalHost(host string) string {
+	host = strings.ToLower(host)
+	if s.public.Scheme == "https" {
+		return strings.TrimSuffix(host, ":443")
+	}
+	return strings.TrimSuffix(host, ":80")
+}
+
+// live returns the session of a request, or nil when it has none that counts,
+// and the candidates it was chosen from. The error is an outage.
+func (s *Service) live(r *http.Request) (live *session.Session, candidates session.Candidates, err error) {
+	candidates = s.cookies.Read(r.Header)
+	if candidates.Len() == 0 {
+		return nil, candidates, nil
+	}
+	live, err = s.sessions.Authenticate(r.Context(), &candidates, false)
+	switch {
+	case err == nil:
+		return live, candidates, nil
+	case errors.Is(err, session.ErrNotFound), errors.Is(err, session.ErrIdle), errors.Is(err, session.ErrAmbiguous):
+		return nil, candidates, nil
+	}
+	return nil, candidates, storeOutage(err)
+}
+
+// redirect sends the browser on. It does not use http.Redirect, which would
+// clean the path of a URL that somebody asked for as it is.
+func redirect(w http.ResponseWriter, status int, location string) {
+	w.Header().Set("Location", location)
+	w.WriteHeader(status)
+}
+
+func noStore(w http.ResponseWriter) { w.Header().Set("Cache-Control", "no-store") }
