@@ -1,0 +1,115 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sallyport/sallyport/"
+
+// allowed is who may import whom among our own packages. A package that is not
+// in the table fails the test, so that its place is decided and not drifted to.
+func allowed() map[string][]string {
+	return map[string][]string{
+		"policy":            {},
+		"gateway/identity":  {},
+		"gateway/config":    {},
+		"gateway/httperr":   {},
+		"gateway/jose":      {},
+		"gateway/telemetry": {"gateway/config"},
+		"gateway/jwks":      {"gateway/jose", "gateway/config", "gateway/telemetry"},
+
+		"gateway/session":             {"gateway/identity", "gateway/config"},
+		"gateway/session/embedded":    {"gateway/session", "gateway/config", "gateway/telemetry"},
+		"gateway/session/sessiontest": {"gateway/session", "gateway/identity", "gateway/config", "gateway/telemetry"},
+
+		"gateway/headers": {"gateway/identity", "gateway/config"},
+		"gateway/authn":   {"gateway/identity", "gateway/session", "gateway/jose", "gateway/jwks", "gateway/config", "gateway/telemetry"},
+		"gateway/route":   {"gateway/authn", "gateway/headers", "policy", "gateway/config"},
+		"gateway/guard":   {"gateway/route", "gateway/authn", "gateway/headers", "gateway/identity", "policy"},
+
+		// Front ends never import one another, and never login.
+		"gateway/proxy": {"gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session"},
+
+		"gateway/login":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/httperr", "gateway/telemetry", "gateway/config"},
+		"gateway/login/oidctest": {"gateway/jose"},
+		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/httperr", "gateway/telemetry", "gateway/config"},
+		"gateway/pages":          {"gateway/identity", "gateway/config", "gateway/httperr"},
+		"gateway/echo":           {"gateway/identity", "gateway/config", "gateway/httperr"},
+
+		"gateway":         {"*"},
+		"gateway/e2e":     {"*"},
+		"gateway/e2e/env": {},
+		"cmd/sallyport":   {"gateway", "gateway/config", "gateway/telemetry"},
+	}
+}
+
+// owners are the only importers of the libraries that are kept behind one package.
+func owners() map[string]string {
+	return map[string]string{
+		"github.com/lestrrat-go/jwx/": "gateway/jose",
+		"github.com/spf13/viper":      "gateway/config",
+		"go.etcd.io/bbolt":            "gateway/session/embedded",
+	}
+}
+
+type listedPackage struct {
+	ImportPath string
+	Doc        string
+	Imports    []string
+}
+
+func listPackages(t *testing.T) []listedPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports", "-tags", "e2e", "../...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var list []listedPackage
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p listedPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, module)
+		list = append(list, p)
+	}
+}
+
+func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
+	table := allowed()
+	for _, p := range listPackages(t) {
+		may, known := table[p.ImportPath]
+		if !known {
+			t.Errorf("%s is not in the table: decide what it may import", p.ImportPath)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if own, ok := strings.CutPrefix(imported, module); ok && !slices.Contains(may, own) && !slices.Contains(may, "*") {
+				t.Errorf("%s imports %s", p.ImportPath, own)
+			}
+			for library, owner := range owners() {
+				if strings.HasPrefix(imported, library) && p.ImportPath != owner {
+					t.Errorf("%s imports %s, which is kept behind %s", p.ImportPath, imported, owner)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItOwns(t *testing.T) {
+	for _, p := range listPackages(t) {
+		if p.Doc == "" {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
