@@ -1,0 +1,102 @@
+// Command sallyport is an authentication gateway: a reverse proxy that lets in
+// only who may come in, and tells the application who that is.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport/sallyport/gateway/config"
+)
+
+// Exit codes, as the documentation promises them.
+const (
+	exitOK      = 0
+	exitFailure = 1 // it could not go on at run time
+	exitUsage   = 2 // wrong flags, or a configuration that can't be used
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run executes one command line and returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// After the first signal the default is back: a second one ends at once.
+	context.AfterFunc(ctx, stop)
+
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if faults, ok := errors.AsType[config.Faults](err); ok {
+		fmt.Fprintf(stderr, "The configuration has %s:\n%v\n", count(len(faults), "fault"), faults)
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "sallyport: %v\n", err)
+	if _, ok := errors.AsType[*runError](err); ok {
+		return exitFailure
+	}
+	fmt.Fprintln(stderr, "Run 'sallyport --help' for the commands and their flags.")
+	return exitUsage
+}
+
+// runError is what went wrong after the command line was understood.
+type runError struct{ err error }
+
+func (e *runError) Error() string { return e.err.Error() }
+func (e *runError) Unwrap() error { return e.err }
+
+// atRunTime marks an error as one of the run, not of the command line. Faults
+// of the configuration stay what they are.
+func atRunTime(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[config.Faults](err); ok {
+		return err
+	}
+	return &runError{err}
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sallyport",
+		Short: "An authentication gateway: sessions and JWTs in, identity headers out",
+		Long: `Sallyport stands in front of your applications, lets in only who may come in,
+and tells the application who that is. Without a command it serves.`,
+		Example: `  sallyport                              serve with ./config.yaml
+  sallyport serve -c /etc/sallyport.yaml serve with another file
+  sallyport dev --upstream :3000         put a login in front of a local app
+  sallyport check -c config.yaml         look for faults without starting`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	serve := serveCommand()
+	root.Flags().AddFlagSet(serve.Flags())
+	root.RunE = serve.RunE
+	root.AddCommand(serve, devCommand(), checkCommand(), usersCommand(), versionCommand())
+	return root
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

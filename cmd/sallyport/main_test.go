@@ -1,0 +1,51 @@
+package main
+
+import (
+	"net"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sallyport": main})
+}
+
+func TestCommands(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"PORT", "ADMIN_PORT"} {
+				port, err := freePort(t)
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, port)
+			}
+			committed, err := os.ReadFile("../../config.yaml")
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(env.WorkDir+"/committed.yaml", committed, 0o600)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"waitfor":   waitFor,
+			"fetch":     fetch,
+			"terminate": terminate,
+			"exitcode":  exitCode,
+		},
+	})
+}
+
+func freePort(t *testing.T) (string, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), l.Close()
+}
+
+func writeFile(path, text string) error { return os.WriteFile(path, []byte(text), 0o600) }

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// waitFor URL polls until something answers there.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: waitfor URL")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, _, err := get(ctx, args[0], nil); err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("nothing answers at %s", args[0])
+		case <-tick.C:
+		}
+	}
+}
+
+// fetch STATUS URL [NAME:VALUE...] asks for a URL with headers, checks the
+// status, and leaves the body in the file "body".
+func fetch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: fetch STATUS URL [NAME:VALUE...]")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	status, body, err := get(ctx, args[1], args[2:])
+	ts.Check(err)
+	if status != args[0] {
+		ts.Fatalf("%s: %s, want %s\n%s", args[1], status, args[0], body)
+	}
+	ts.Check(writeFile(ts.MkAbs("body"), body))
+}
+
+func get(ctx context.Context, url string, headers []string) (status, body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", "", err
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ":")
+		req.Header.Set(name, value)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
+	if err != nil {
+		return "", "", err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	status, _, _ = strings.Cut(res.Status, " ")
+	return status, string(text), err
+}
+
+// exitCode CODE COMMAND... runs a command that ends by itself and checks its
+// exit code.
+func exitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exitcode CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// terminate sends SIGTERM to the only command in the background.
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
+	background := ts.BackgroundCmds()
+	if neg || len(args) != 0 || len(background) != 1 {
+		ts.Fatalf("usage: terminate, with one command in the background")
+	}
+	ts.Check(background[0].Process.Signal(syscall.SIGTERM))
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/telemetry"
+)
+
+const configFlagHelp = "the configuration file"
+
+func serveCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the gateway",
+		Long: `Run the gateway with a configuration file. Every key of the file can also be set
+by environment: SALLYPORT_SESSION__IDLE_TIMEOUT=10m.
+
+Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't go on, 2 for a command
+line or a configuration that can't be used.`,
+		Example: `  sallyport serve
+  sallyport serve -c /etc/sallyport/config.yaml
+  SALLYPORT_SERVER__LISTEN=127.0.0.1:8443 sallyport serve`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(file, os.Environ())
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVarP(&file, "config", "c", "config.yaml", configFlagHelp)
+	return cmd
+}
+
+// serve runs a gateway until ctx ends.
+func serve(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) error {
+	log, err := telemetry.NewLogger(cfg.Log, stderr)
+	if err != nil {
+		return err
+	}
+	g, err := gateway.New(ctx, cfg, log, version())
+	if err != nil {
+		return atRunTime(err)
+	}
+	if err := g.Listen(ctx); err != nil {
+		return atRunTime(errors.Join(err, g.Close()))
+	}
+	greet(stdout, cfg)
+	return atRunTime(g.Run(ctx))
+}
+
+// greet says where the gateway listens, what it protects, and how to get in.
+func greet(w io.Writer, cfg *config.Config) {
+	fmt.Fprintf(w, "Sallyport %s listens on %s", version(), cfg.Server.Listen)
+	if cfg.Admin.Listen != "" {
+		fmt.Fprintf(w, ", admin on %s", cfg.Admin.Listen)
+	}
+	fmt.Fprintln(w)
+	for _, r := range cfg.Routes {
+		guard := "public, no authentication"
+		if !r.Public {
+			guard = fmt.Sprintf("%s; policy %s", strings.Join(r.Auth, " or "), r.Policy)
+		}
+		where := strings.Join(r.Paths, " ")
+		if len(r.Hosts) > 0 {
+			where = strings.Join(r.Hosts, " ") + " " + where
+		}
+		fmt.Fprintf(w, "  %-12s %s -> %s (%s)\n", r.Name, where, r.Upstream, guard)
+	}
+	if how := signIn(cfg); how != "" {
+		fmt.Fprintf(w, "Open %s and sign in %s.\n", cfg.Server.PublicURL, how)
+	}
+}
+
+// signIn says how people sign in; empty where only programs do.
+func signIn(cfg *config.Config) string {
+	var ways []string
+	for _, p := range cfg.Login.Providers {
+		switch p.Type {
+		case config.ProviderDev:
+			names := make([]string, len(p.Identities))
+			for i, id := range p.Identities {
+				names[i] = id.Subject
+			}
+			ways = append(ways, "as "+strings.Join(names, ", ")+" (development identities, loopback only)")
+		case config.ProviderUsers:
+			ways = append(ways, "with a name and password of "+p.File)
+		default:
+			ways = append(ways, "with "+p.Title)
+		}
+	}
+	return strings.Join(ways, ", or ")
+}
