@@ -1,0 +1,197 @@
+//go:build e2e
+
+// Package env starts the real components of the end-to-end tests: the built
+// gateway, a browser, a legacy application. Each listens on loopback, is bounded
+// in time, and ends with the test that started it. A component that is missing
+// fails the test.
+package env
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startTimeout bounds the wait for a process to answer.
+const startTimeout = 30 * time.Second
+
+// Build compiles the gateway and returns the binary.
+func Build(tb testing.TB) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "sallyport")
+	cmd := exec.CommandContext(tb.Context(), "go", "build", "-o", path, "github.com/sallyport/sallyport/cmd/sallyport")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// FreePort returns a loopback port that nobody listens on.
+func FreePort(tb testing.TB) int {
+	tb.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Process is one started component.
+type Process struct {
+	t    testing.TB
+	name string
+	cmd  *exec.Cmd
+	out  *syncBuffer
+	done chan struct{}
+	err  error
+}
+
+// Start runs a command in dir with extra environment, and ends it with the test.
+func Start(tb testing.TB, dir string, environ []string, name string, args ...string) *Process {
+	tb.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		tb.Fatalf("%s is needed for this test: install it (make test does): %v", name, err)
+	}
+	p := &Process{t: tb, name: filepath.Base(name), out: &syncBuffer{}, done: make(chan struct{})}
+	p.cmd = exec.Command(path, args...) //nolint:noctx // it is ended by pid below, also after the test's context
+	p.cmd.Dir, p.cmd.Env = dir, append(os.Environ(), environ...)
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	if err := p.cmd.Start(); err != nil {
+		tb.Fatalf("%s: %v", name, err)
+	}
+	go func() { p.err = p.cmd.Wait(); close(p.done) }()
+	tb.Cleanup(func() {
+		p.end(syscall.SIGKILL)
+		if tb.Failed() {
+			tb.Logf("output of %s:\n%s", p.name, p.out)
+		}
+	})
+	return p
+}
+
+// Stop asks the process to end and returns its exit code.
+func (p *Process) Stop() int {
+	p.t.Helper()
+	return p.end(syscall.SIGTERM)
+}
+
+func (p *Process) end(signal syscall.Signal) int {
+	_ = p.cmd.Process.Signal(signal) // it may have ended by itself
+	select {
+	case <-p.done:
+	case <-time.After(startTimeout):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		p.t.Errorf("%s did not end within %v", p.name, startTimeout)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Output returns what the process has written so far.
+func (p *Process) Output() string { return p.out.String() }
+
+// WaitHTTP polls url until something answers.
+func (p *Process) WaitHTTP(url string) {
+	p.t.Helper()
+	client := &http.Client{Timeout: time.Second}
+	ctx, cancel := context.WithTimeout(p.t.Context(), startTimeout)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		res, err := client.Do(req)
+		if err == nil {
+			_ = res.Body.Close()
+			return
+		}
+		select {
+		case <-p.done:
+			p.t.Fatalf("%s ended (%v):\n%s", p.name, p.err, p.out)
+		case <-ctx.Done():
+			p.t.Fatalf("%s does not answer at %s: %v\n%s", p.name, url, err, p.out)
+		case <-tick.C:
+		}
+	}
+}
+
+// Gateway is a running Sallyport.
+type Gateway struct {
+	*Process
+	URL, AdminURL string
+}
+
+// Addresses are where one gateway listens; they can be used again after a
+// restart.
+type Addresses struct{ public, admin int }
+
+// Reserve picks addresses for a gateway.
+func Reserve(tb testing.TB) Addresses {
+	tb.Helper()
+	return Addresses{public: FreePort(tb), admin: FreePort(tb)}
+}
+
+// URL is the public URL.
+func (a Addresses) URL() string { return "http://localhost:" + strconv.Itoa(a.public) }
+
+// StartGateway runs the binary in dir, where config.yaml is, on these addresses.
+func StartGateway(tb testing.TB, binary, dir string, a Addresses, environ ...string) *Gateway {
+	tb.Helper()
+	environ = append([]string{
+		fmt.Sprintf("SALLYPORT_SERVER__LISTEN=127.0.0.1:%d", a.public),
+		fmt.Sprintf("SALLYPORT_ADMIN__LISTEN=127.0.0.1:%d", a.admin),
+		"SALLYPORT_SERVER__PUBLIC_URL=" + a.URL(),
+	}, environ...)
+	g := &Gateway{
+		Process: Start(tb, dir, environ, binary),
+		URL:     a.URL(), AdminURL: fmt.Sprintf("http://127.0.0.1:%d", a.admin),
+	}
+	g.WaitHTTP(g.AdminURL + "/livez")
+	g.WaitHTTP(g.URL + "/.auth/me")
+	return g
+}
+
+// WriteFile writes a file below dir and returns its path.
+func WriteFile(tb testing.TB, dir, name, content string) string {
+	tb.Helper()
+	path := filepath.Join(dir, name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
+
+// syncBuffer collects a process's output while a test may read it.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
