@@ -1,0 +1,49 @@
+# Every target is a line or two. `make test` is all that a newcomer needs.
+GO       ?= go
+TOOLS    := $(CURDIR)/.tools
+LINT     := golangci-lint@v2.15.0
+GOFUMPT  := gofumpt@v0.12.0
+FUZZTIME ?= 60s
+
+.PHONY: run test unit e2e test-long bench fuzz lint fmt tools
+
+run: ## run the gateway with config.yaml
+	$(GO) run ./cmd/sallyport
+
+test: ## install what is missing, then run every test
+	.ci/deps
+	$(MAKE) --no-print-directory unit e2e
+
+unit: ## unit, property and command line tests
+	$(GO) mod verify
+	$(GO) vet -tags e2e ./...
+	$(GO) test -race -count=1 ./...
+
+e2e: ## end-to-end tests with a real browser, provider and application
+	E2E_REQUIRE=1 $(GO) test -race -count=1 -tags e2e ./gateway/e2e/...
+
+test-long: fuzz ## fuzz every target for FUZZTIME
+
+bench: ## benchmarks; compare two runs with benchstat
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fuzz:
+	@set -e; $(GO) list ./... | while read -r pkg; do \
+	  $(GO) test -list '^Fuzz' "$$pkg" | { grep '^Fuzz' || true; } | while read -r target; do \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+	  done; done
+
+lint: tools
+	$(TOOLS)/golangci-lint run
+	$(GO) mod tidy -diff
+
+fmt: tools
+	$(TOOLS)/gofumpt -w cmd gateway policy
+
+tools: $(TOOLS)/$(LINT) $(TOOLS)/$(GOFUMPT)
+
+$(TOOLS)/$(LINT):
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/$(LINT) && touch $@
+
+$(TOOLS)/$(GOFUMPT):
+	GOBIN=$(TOOLS) $(GO) install mvdan.cc/$(GOFUMPT) && touch $@
