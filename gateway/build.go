@@ -112,6 +112,8 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version, st
 			return people.Error(w, r, e, requestID, formToken)
 		},
 	}
+	frontEdge := *edge
+	frontEdge.GRPC = true
 	scheme := cfg.Server.URL().Scheme
 	front, err := proxy.New(proxy.Options{
 		Guard:     guard.New(table, sessions.Cookies(), scheme),
@@ -134,7 +136,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version, st
 			"/me":     signIn.Me,
 		},
 		callback: signIn.Callback, knownHost: table.KnownHost, front: front.Serve,
-		edge: edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
+		edge: &frontEdge, ownEdge: edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,
 	}
 	checks := []admin.Check{{Name: "store", Required: true, Probe: store.Ping}}

@@ -94,7 +94,7 @@ func (g *Gateway) server(h http.Handler, name string) *http.Server {
 		errorLog = nil
 	}
 	// Without the general handler, "OPTIONS *" is judged and logged like the rest.
-	return &http.Server{Handler: h, ErrorLog: errorLog, DisableGeneralOptionsHandler: true}
+	return &http.Server{Handler: h, ErrorLog: errorLog, DisableGeneralOptionsHandler: true, ReadHeaderTimeout: 10 * time.Second}
 }
 
 // Addr returns the public listener's address, once Listen has bound it.

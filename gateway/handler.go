@@ -26,7 +26,8 @@ type handler struct {
 	callback  httperr.HandlerFunc
 	knownHost func(host string) bool
 	front     httperr.HandlerFunc
-	edge      *httperr.Edge
+	edge      *httperr.Edge // for the front end
+	ownEdge   *httperr.Edge // for the own endpoints
 	trust     *trust
 	metrics   *telemetry.Metrics
 	log       *zap.Logger
@@ -52,14 +53,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	defer h.finish(rec)
-	serve := h.front
+	serve, edge := h.front, h.edge
 	if own, ok := h.own(r); ok {
 		e.Route, e.Outcome, e.Reason, e.Credential = ownRoute, "answered", "ok", "none"
-		serve = own
+		serve, edge = own, h.ownEdge
 		awaitBody(w, r, h.formTimeout)
 	}
 	if err := serve(rec, r); err != nil {
-		h.edge.Write(rec, r, err)
+		edge.Write(rec, r, err)
 	}
 	awaitBody(w, r, lateBody)
 }

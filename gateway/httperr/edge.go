@@ -21,6 +21,10 @@ type Edge struct {
 	Page func(w http.ResponseWriter, r *http.Request, e *Error, requestID string) error
 	// Observe hears of every error before it is written; it must not keep r.
 	Observe func(w http.ResponseWriter, r *http.Request, e *Error)
+	// GRPC answers gRPC calls as their clients expect, which is with HTTP 200. It
+	// must stay off wherever something else than a gRPC client reads the status:
+	// a proxy that asks whether to let a request in would take that for a yes.
+	GRPC bool
 }
 
 // Handle makes an http.Handler of a handler that returns its errors.
@@ -50,13 +54,27 @@ func (g *Edge) Write(w http.ResponseWriter, r *http.Request, err error) {
 	maps.Copy(h, e.Header)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	grpc := g.GRPC && isGRPC(r)
+	if grpc {
+		h.Set("Grpc-Status", grpcStatus(e.Code))
+		h.Set("Grpc-Message", e.Reason)
+	}
 	switch {
-	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc"):
-		writeGRPC(w, e)
+	case grpc && r.ProtoMajor >= 2:
+		// Trailers only: HTTP 200 and the status in the header block.
+		h.Set("Content-Type", "application/grpc")
+		w.WriteHeader(http.StatusOK)
 	case g.Page != nil && WantsPage(r) && g.Page(w, r, e, h.Get(RequestIDHeader)) == nil:
 	default:
 		writeProblem(w, r, e)
 	}
+}
+
+// isGRPC reports whether a gRPC client asks, or one that calls itself so: the
+// HTTP status stays that of the refusal unless the call came as gRPC's own
+// protocol, HTTP/2. A client could otherwise choose it by a header.
+func isGRPC(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 }
 
 // WantsPage reports whether a person will read the answer: a navigation, or a
@@ -104,27 +122,21 @@ func writeProblem(w http.ResponseWriter, r *http.Request, e *Error) {
 	}
 }
 
-// writeGRPC answers with trailers only, as gRPC clients expect: HTTP 200 and
-// the status in the header block.
-func writeGRPC(w http.ResponseWriter, e *Error) {
-	status := 2 // UNKNOWN
-	switch e.Code {
+// grpcStatus is the code of gRPC for an HTTP status.
+func grpcStatus(code int) string {
+	switch code {
 	case http.StatusBadRequest:
-		status = 3 // INVALID_ARGUMENT
+		return "3" // INVALID_ARGUMENT
 	case http.StatusUnauthorized:
-		status = 16 // UNAUTHENTICATED
+		return "16" // UNAUTHENTICATED
 	case http.StatusForbidden:
-		status = 7 // PERMISSION_DENIED
+		return "7" // PERMISSION_DENIED
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusMisdirectedRequest:
-		status = 12 // UNIMPLEMENTED
+		return "12" // UNIMPLEMENTED
 	case http.StatusTooManyRequests:
-		status = 8 // RESOURCE_EXHAUSTED
+		return "8" // RESOURCE_EXHAUSTED
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		status = 14 // UNAVAILABLE
+		return "14" // UNAVAILABLE
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/grpc")
-	h.Set("Grpc-Status", strconv.Itoa(status))
-	h.Set("Grpc-Message", e.Reason)
-	w.WriteHeader(http.StatusOK)
+	return "2" // UNKNOWN
 }

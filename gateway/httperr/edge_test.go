@@ -111,9 +111,33 @@ func TestPeopleGetThePage(t *testing.T) {
 
 func TestGRPCGetsAStatusInTheHeaderBlock(t *testing.T) {
 	for code, want := range map[int]string{401: "16", 403: "7", 503: "14", 502: "14", 504: "14", 400: "3", 404: "12", 429: "8", 500: "2"} {
-		w := serve(&httperr.Edge{}, request("POST", map[string]string{"Content-Type": "application/grpc+proto"}), &httperr.Error{Code: code, Reason: "why"})
+		r := request("POST", map[string]string{"Content-Type": "application/grpc+proto"})
+		r.ProtoMajor = 2
+		w := serve(&httperr.Edge{GRPC: true}, r, &httperr.Error{Code: code, Reason: "why"})
 		if w.Code != 200 || w.Header().Get("Grpc-Status") != want || w.Header().Get("Content-Type") != "application/grpc" || w.Body.Len() > 0 {
 			t.Errorf("%d became %d, grpc-status %s", code, w.Code, w.Header().Get("Grpc-Status"))
+		}
+	}
+}
+
+// TestNobodyGets200ForARefusalByAHeader: a proxy that asks whether to let a
+// request in passes the client's Content-Type on, and takes 200 for a yes.
+func TestNobodyGets200ForARefusalByAHeader(t *testing.T) {
+	for name, c := range map[string]struct {
+		edge   *httperr.Edge
+		method string
+		proto  int
+	}{
+		"an edge that knows no gRPC": {&httperr.Edge{}, "POST", 2},
+		"a GET":                      {&httperr.Edge{GRPC: true}, "GET", 2},
+		"HTTP/1.1":                   {&httperr.Edge{GRPC: true}, "POST", 1},
+	} {
+		r := request(c.method, map[string]string{"Content-Type": "application/grpc"})
+		r.ProtoMajor = c.proto
+		if w := serve(c.edge, r, &httperr.Error{Code: 401, Reason: "why"}); w.Code != 401 {
+			t.Errorf("%s: %d", name, w.Code)
+		} else if name == "HTTP/1.1" && w.Header().Get("Grpc-Status") != "16" {
+			t.Errorf("%s: a gateway in between can't translate %v", name, w.Header())
 		}
 	}
 }
