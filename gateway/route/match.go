@@ -149,7 +149,7 @@ func (h *hostTable) agree(p *reading, found *leaf, method string) error {
 	if p.opaque != "" && (found == nil || !found.slash) {
 		return errEncodedSlash()
 	}
-	for _, other := range []string{p.sent, mergeSlashes(p.sent), cutParameters(p.sent)} {
+	for _, other := range []string{p.sent, mergeSlashes(p.sent), cutParameters(p.sent), withoutAuthority(p.path, p.sent)} {
 		if l := h.find(other); l != found && !sameRoute(l, found, method) {
 			return &BadRequest{ReasonAmbiguousPath, "empty segments or parameters change the route"}
 		}
@@ -182,4 +182,16 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// withoutAuthority returns what a URL parser makes of a path that begins with
+// two slashes: it takes the first segment for a host.
+func withoutAuthority(path, sent string) string {
+	if !strings.HasPrefix(sent, "//") {
+		return sent
+	}
+	if end := strings.IndexByte(path[1:], '/'); end >= 0 {
+		return path[1+end:]
+	}
+	return "/"
 }
