@@ -56,7 +56,7 @@ type Credential struct {
 type Authenticator interface {
 	Kind() Kind
 	Extract(r *http.Request) (Credential, error)
-	Authenticate(ctx context.Context, c *Credential) (*identity.Identity, error)
+	Authenticate(ctx context.Context, c Credential) (*identity.Identity, error)
 	Strip(h http.Header)
 }
 
@@ -83,7 +83,7 @@ func (r *Refusal) Unwrap() error { return r.Err }
 
 // Reasons of refusals, besides those of package jose.
 const (
-	ReasonNoCredential          = "no_credential" //nolint:gosec // a word, not a credential
+	ReasonNoCredential          = "no_credential"          //nolint:gosec // a word, not a credential
 	ReasonUnsupportedCredential = "unsupported_credential" // an Authorization scheme that the route does not take
 	ReasonDuplicateCredential   = "duplicate_credential"   // several Authorization headers
 	ReasonNoSession             = "no_session"             // unknown, ended or expired

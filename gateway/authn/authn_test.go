@@ -28,7 +28,7 @@ func (f fake) Extract(r *http.Request) (authn.Credential, error) {
 	return authn.Credential{Kind: f.kind}, nil
 }
 
-func (f fake) Authenticate(context.Context, *authn.Credential) (*identity.Identity, error) {
+func (f fake) Authenticate(context.Context, authn.Credential) (*identity.Identity, error) {
 	return &identity.Identity{Subject: string(f.kind)}, nil
 }
 
@@ -128,7 +128,7 @@ func TestKeySourceThatHasNothingIsAnOutage(t *testing.T) {
 	}}})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	id, err := b.Authenticate(ctx, &authn.Credential{Kind: authn.KindBearer, Value: authn.Secret(raw)})
+	id, err := b.Authenticate(ctx, authn.Credential{Kind: authn.KindBearer, Value: authn.Secret(raw)})
 	if _, refused := errors.AsType[*authn.Refusal](err); err == nil || refused || id != nil {
 		t.Errorf("got %v, %v", id, err)
 	}

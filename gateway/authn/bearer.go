@@ -57,7 +57,7 @@ func bearerToken(h http.Header) (string, bool) {
 }
 
 // Authenticate implements Authenticator.
-func (b *Bearer) Authenticate(ctx context.Context, c *Credential) (*identity.Identity, error) {
+func (b *Bearer) Authenticate(ctx context.Context, c Credential) (*identity.Identity, error) {
 	token, err := jose.Parse(string(c.Value))
 	if err != nil {
 		return nil, refusal(err)

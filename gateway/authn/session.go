@@ -36,7 +36,7 @@ func (s *Session) Extract(r *http.Request) (Credential, error) {
 }
 
 // Authenticate implements Authenticator.
-func (s *Session) Authenticate(ctx context.Context, c *Credential) (*identity.Identity, error) {
+func (s *Session) Authenticate(ctx context.Context, c Credential) (*identity.Identity, error) {
 	found, err := s.manager.Authenticate(ctx, &c.Sessions, c.Active)
 	switch {
 	case err == nil:

@@ -37,6 +37,8 @@ type Event struct {
 	BytesOut int64
 	Err      error
 	Panic    any
+
+	took time.Duration // for Log
 }
 
 // Recorder is the ResponseWriter of a request, and carries its Event along the
