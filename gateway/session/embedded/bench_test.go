@@ -119,35 +119,35 @@ func BenchmarkGet(b *testing.B) {
 }
 
 func BenchmarkCreate(b *testing.B) {
-	for name, path := range map[string]string{"memory": "", "file": "sallyport.db"} {
-		b.Run(name, func(b *testing.B) {
-			if path != "" {
-				path = filepath.Join(b.TempDir(), path)
+	for name, base := range map[string]string{"memory": "", "file": "sallyport.db"} {
+		fresh := func(b *testing.B) *embedded.Store {
+			b.Helper()
+			if base == "" {
+				return open(b, "")
 			}
-			s := open(b, path)
+			return open(b, filepath.Join(b.TempDir(), base))
+		}
+		keys := manyKeys()
+		var n atomic.Int64
+		create := func(s *embedded.Store) error {
+			k := n.Add(1)
 			in := sessiontest.Session(1)
-			n := 0
+			in.Key = keys[k%many]
+			in.Key[31], in.Key[30] = byte(k/many), byte(k/many>>8)
+			return s.Create(b.Context(), in)
+		}
+		b.Run(name, func(b *testing.B) {
+			s := fresh(b)
 			for b.Loop() {
-				n++
-				in.Key = sessiontest.Key(n)
-				must(b, s.Create(b.Context(), in))
+				must(b, create(s))
 			}
 		})
 		b.Run(name+"/64 at once", func(b *testing.B) {
-			if path != "" {
-				path = filepath.Join(b.TempDir(), "sallyport.db")
-			}
-			s := open(b, path)
-			keys := manyKeys()
-			var n atomic.Int64
+			s := fresh(b)
 			b.SetParallelism(64 / runtime.GOMAXPROCS(0))
 			b.RunParallel(func(pb *testing.PB) {
-				in := sessiontest.Session(1)
 				for pb.Next() {
-					k := n.Add(1)
-					in.Key = keys[k%many]
-					in.Key[31], in.Key[30] = byte(k/many), byte(k/many>>8)
-					if err := s.Create(b.Context(), in); err != nil {
+					if err := create(s); err != nil {
 						b.Error(err)
 						return
 					}

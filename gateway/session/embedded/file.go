@@ -287,7 +287,7 @@ func (f *file) commit(ops []*op, touched []*entry) {
 				f.owed = append(f.owed, o.write)
 			}
 		}
-		
+		f.keepTouched(touched)
 	}
 	f.owing.Store(len(f.owed) > 0)
 	f.report(err)

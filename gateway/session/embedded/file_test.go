@@ -85,6 +85,9 @@ func TestSessionsSurviveARestart(t *testing.T) {
 	if got, err := s.LastSeen(t.Context(), sessiontest.Key(1)); !got.Equal(at) || err != nil {
 		t.Errorf("last seen %v, %v, want %v", got, err, at)
 	}
+	if got, err := s.LastSeen(t.Context(), sessiontest.Key(2)); time.Since(got) > time.Minute || err != nil {
+		t.Errorf("last seen %v, %v, want about now", got, err)
+	}
 	if n, err := s.DeleteProviderSession(t.Context(), sessiontest.Session(2).Identity.Issuer, "another"); n != 1 || err != nil {
 		t.Errorf("the index has %d, %v", n, err)
 	}

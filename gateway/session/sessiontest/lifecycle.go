@@ -173,7 +173,9 @@ func lifeCycle() []behaviour {
 			}
 			update(nil)
 			wantTokens(t, s, Key(1), "one")
-			update([]byte("two"))
+			two := []byte("two")
+			update(two)
+			copy(two, "XXX")
 			wantTokens(t, s, Key(1), "two")
 			update([]byte{})
 			wantTokens(t, s, Key(1), "")
