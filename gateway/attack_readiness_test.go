@@ -1,0 +1,70 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sallyport/sallyport/gateway/admin"
+	"github.com/sallyport/sallyport/gateway/httperr"
+)
+
+// TestABlipTakesNoGatewayOutOfService: whoever can make the store stumble for a
+// moment could otherwise empty a whole load balancer.
+func TestABlipTakesNoGatewayOutOfService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var storeDown, hung atomic.Bool
+		serve := admin.New(prometheus.NewRegistry(), &httperr.Edge{}, []admin.Check{
+			{Name: "store", Required: true, Probe: func(ctx context.Context) error {
+				if hung.Load() {
+					<-ctx.Done()
+				}
+				if storeDown.Load() || ctx.Err() != nil {
+					return errors.New("dial 10.1.2.3:6379: refused")
+				}
+				return nil
+			}},
+			{Name: "provider corp", Probe: func(context.Context) error { return errors.New("down") }},
+		})
+		ask := func(want int) {
+			t.Helper()
+			w := httptest.NewRecorder()
+			serve.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil))
+			if w.Code != want {
+				t.Errorf("/readyz is %d, want %d\n%s", w.Code, want, w.Body)
+			}
+			if strings.Contains(w.Body.String(), "10.1.2.3") {
+				t.Errorf("the answer tells where the store is:\n%s", w.Body)
+			}
+		}
+		wait := func(d time.Duration) { <-time.After(d) }
+
+		ask(http.StatusOK) // a provider that is down stops new sign-ins alone
+		storeDown.Store(true)
+		ask(http.StatusOK)
+		wait(2900 * time.Millisecond)
+		ask(http.StatusOK)
+		wait(200 * time.Millisecond)
+		ask(http.StatusServiceUnavailable)
+		storeDown.Store(false)
+		ask(http.StatusOK)
+
+		// A second blip begins to count from itself.
+		storeDown.Store(true)
+		ask(http.StatusOK)
+		storeDown.Store(false)
+		hung.Store(true)
+		wait(2 * time.Second)
+		ask(http.StatusOK) // after the probe's own deadline
+		wait(5 * time.Second)
+		ask(http.StatusServiceUnavailable)
+	})
+}

@@ -1,0 +1,85 @@
+//go:build !race
+
+package gateway_test
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// The race detector makes sync.Pool forget at random, so that nothing is
+// counted under it.
+
+func TestDecidingASessionAllocatesNothing(t *testing.T) {
+	j := newJudge(t)
+	r := j.sessionRequest(t)
+	if got := testing.AllocsPerRun(1000, func() { j.allow(t, r) }); got > 0 {
+		t.Errorf("a decision allocates %.1f times", got)
+	}
+}
+
+// TestServingASessionAllocatesLittleMoreThanABareProxy is the gateway's own
+// share, on top of what ReverseProxy and its transport allocate.
+func TestServingASessionAllocatesLittleMoreThanABareProxy(t *testing.T) {
+	const own = 24
+	app := cannedApp(t)
+	handler, cookie := benchGateway(t, app)
+	count := func(h http.Handler) float64 {
+		return testing.AllocsPerRun(500, func() {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/projects/42", nil)
+			r.Host = "localhost:8080"
+			r.Header["Cookie"] = []string{"theme=dark; " + cookie}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != http.StatusNoContent {
+				t.Fatalf("the answer is %d\n%s", w.Code, w.Body)
+			}
+		})
+	}
+	with, bare := count(handler), count(bareProxy(t, app))
+	if with > bare+own {
+		t.Errorf("a request allocates %.0f times, the bare proxy %.0f, want at most %d more", with, bare, own)
+	}
+}
+
+// cannedApp is an application that allocates nothing: it answers every request
+// head with the same bytes, so that all that is counted is the proxy's.
+func cannedApp(tb testing.TB) string {
+	tb.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = l.Close() })
+	answer := []byte("HTTP/1.1 204 No Content\r\n\r\n")
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				buf, n := make([]byte, 16<<10), 0
+				for {
+					got, err := c.Read(buf[n:])
+					if err != nil {
+						return
+					}
+					if n += got; !bytes.HasSuffix(buf[:n], []byte("\r\n\r\n")) {
+						continue
+					}
+					n = 0
+					if _, err := c.Write(answer); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return "http://" + l.Addr().String()
+}

@@ -1,0 +1,174 @@
+package gateway_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway/authn"
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/guard"
+	"github.com/sallyport/sallyport/gateway/headers"
+	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/jose"
+	"github.com/sallyport/sallyport/gateway/jwks"
+	"github.com/sallyport/sallyport/gateway/route"
+	"github.com/sallyport/sallyport/gateway/session"
+	"github.com/sallyport/sallyport/gateway/session/embedded"
+	"github.com/sallyport/sallyport/policy"
+)
+
+// judge is a guard in memory, put together as build.go does it, with a session
+// and a token that it accepts.
+type judge struct {
+	guard  *guard.Guard
+	cookie string
+	token  string
+}
+
+func newJudge(tb testing.TB) *judge {
+	tb.Helper()
+	store, err := embedded.Open(embedded.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	manager := session.NewManager(session.Options{
+		Store: store, Keyring: newRing(tb),
+		Server:  config.Server{PublicURL: "https://app.example.test"},
+		Session: config.Session{IdleTimeout: 30 * time.Minute, AbsoluteTimeout: 12 * time.Hour},
+	})
+	tb.Cleanup(func() {
+		manager.Close()
+		if err := store.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	who := &identity.Identity{
+		Issuer: "https://id.example.test", Subject: "8c7f6d1e-alice", Email: "alice@example.test", EmailVerified: true,
+		Name: "Alice", PreferredUsername: "alice", Groups: []string{"users", "engineering", "staff"},
+		Claims: map[string]any{"department": "finance", "locale": "en"},
+	}
+	_, cookie, err := manager.Start(tb.Context(), session.SignIn{Identity: who, Provider: "corp"}, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+
+	signer, err := jose.NewSigner("RS256", "k1")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	published, err := signer.PublicJWKS()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	keys, _, err := jose.ParseKeySet(published)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	now := time.Now()
+	token, err := signer.Sign("at+jwt", map[string]any{
+		"iss": "https://id.example.test", "aud": "api", "sub": "8c7f6d1e-alice", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+		"groups": []string{"users", "engineering", "staff"}, "email": "alice@example.test", "email_verified": true, "scope": "read write", "jti": "x",
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	bearer := authn.NewBearer([]authn.Issuer{{
+		Keys:        jwks.Static(keys),
+		Rules:       jose.Rules{Issuer: "https://id.example.test", Audiences: []string{"api"}, Algorithms: []string{"RS256"}},
+		GroupsClaim: "groups",
+	}})
+
+	upstream, err := url.Parse("http://127.0.0.1:1")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	routes := []*route.Route{
+		{Name: "app", Auth: authn.Order(authn.Chain{authn.NewSession(manager), bearer}), Policy: fiveRules(tb), Headers: defaultHeaders(tb), Upstream: upstream},
+		{Name: "assets", Public: true, Headers: defaultHeaders(tb), Upstream: upstream},
+	}
+	table, err := route.NewTable([]route.Entry{
+		{Route: routes[0], Paths: []string{"/"}},
+		{Route: routes[1], Paths: []string{"/assets/"}},
+	}, []string{"app.example.test"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &judge{guard: guard.New(table, manager.Cookies(), "https"), cookie: cookie.Name + "=" + cookie.Value, token: token}
+}
+
+func fiveRules(tb testing.TB) *policy.Set {
+	tb.Helper()
+	set, err := policy.NewEngine().Compile("five", []policy.Rule{
+		{Name: "contractors", Deny: &policy.Match{Groups: []string{"contractors"}}},
+		{Name: "suspended", Deny: &policy.Match{Claims: []policy.Claim{{Name: "status", Values: []string{"suspended"}}}}},
+		{Name: "board", Allow: &policy.Match{Emails: []string{"dana@example.test"}}},
+		{Name: "finance admins", Allow: &policy.Match{Groups: []string{"admin"}, Claims: []policy.Claim{{Name: "department", Values: []string{"finance"}}}}},
+		{Name: "staff", Allow: &policy.Match{Groups: []string{"staff"}}},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return set
+}
+
+func defaultHeaders(tb testing.TB) *headers.Set {
+	tb.Helper()
+	set, err := headers.Compile(nil, headers.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return set
+}
+
+// browserRequest is what a browser sends for a page, with three cookies of the
+// application beside the gateway's.
+func browserRequest(tb testing.TB, lines map[string]string) *http.Request {
+	tb.Helper()
+	r := httptest.NewRequestWithContext(tb.Context(), http.MethodGet, "/projects/42/issues?page=2", nil)
+	r.Host = "app.example.test"
+	for name, value := range map[string]string{
+		"Accept": "text/html,application/xhtml+xml", "Accept-Encoding": "gzip, br", "Accept-Language": "en-GB,en;q=0.5",
+		"User-Agent":     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+		"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin",
+	} {
+		r.Header.Set(name, value)
+	}
+	for name, value := range lines {
+		r.Header.Set(name, value)
+	}
+	return r
+}
+
+func (j *judge) sessionRequest(tb testing.TB) *http.Request {
+	tb.Helper()
+	return browserRequest(tb, map[string]string{"Cookie": "theme=dark; _ga=GA1.1.1234567890.1234567890; " + j.cookie + "; csrftoken=abcdefghijklmnop"})
+}
+
+func (j *judge) bearerRequest(tb testing.TB) *http.Request {
+	tb.Helper()
+	return browserRequest(tb, map[string]string{"Authorization": "Bearer " + j.token})
+}
+
+func (j *judge) allow(tb testing.TB, r *http.Request) {
+	tb.Helper()
+	if v, err := j.guard.Decide(r); err != nil || v.Outcome != guard.Allow {
+		tb.Fatalf("%v: %s %v", err, v.Outcome, v.Reason)
+	}
+}
+
+// BenchmarkDecide is a whole decision: route, credential, proof, a policy of
+// five rules, verdict.
+func BenchmarkDecide(b *testing.B) {
+	j := newJudge(b)
+	for name, r := range map[string]*http.Request{"session/embedded": j.sessionRequest(b), "bearer/rs256": j.bearerRequest(b)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				j.allow(b, r)
+			}
+		})
+	}
+}
