@@ -141,10 +141,10 @@ func (n *node) find(path string) *leaf {
 }
 
 // agree checks a path with empty segments, parameters or encoded slashes, which
-// upstreams read in different ways. Empty segments and parameters must not
-// change the route, whichever of them an upstream removes. An encoded slash
-// counts as a slash where it is allowed, but never makes public what would not
-// be public with the slash as an ordinary character.
+// upstreams read in different ways; two slashes in front some even read as a
+// host. Whichever reading an upstream takes, the route must be the same. An
+// encoded slash counts as a slash where it is allowed, but never makes public
+// what would not be public with the slash as an ordinary character.
 func (h *hostTable) agree(p *reading, found *leaf, method string) error {
 	if p.opaque != "" && (found == nil || !found.slash) {
 		return errEncodedSlash()

@@ -42,7 +42,7 @@ func reference(entries []route.Entry, method, target, host string) string {
 	// Every way in which an upstream can read the path.
 	slashed := slashesAs(raw, "/")
 	answers := map[string]bool{}
-	for _, form := range []string{slashed, merged(slashed), unparametered(slashed), merged(unparametered(slashed))} {
+	for _, form := range []string{slashed, merged(slashed), unparametered(slashed), merged(unparametered(slashed)), afterAuthority(slashed)} {
 		answers[ask(served, method, form)] = true
 	}
 	if len(answers) > 1 {
@@ -153,6 +153,16 @@ func slashesAs(raw, slash string) string {
 		parts[i], _ = url.PathUnescape(parts[i])
 	}
 	return strings.Join(parts, slash)
+}
+
+// afterAuthority is how a URL parser reads a path that begins with two slashes.
+func afterAuthority(path string) string {
+	clean := merged(unparametered(path))
+	if !strings.HasPrefix(path, "//") {
+		return clean
+	}
+	_, rest, _ := strings.Cut(clean[1:], "/")
+	return "/" + rest
 }
 
 func merged(path string) string { return regexp.MustCompile(`//+`).ReplaceAllString(path, "/") }
