@@ -368,6 +368,7 @@ func auditor(log *zap.Logger, trusted *trust) func(login.Audit) {
 		}
 		if a.Request != nil {
 			line.ClientAddr = trusted.client(a.Request)
+			line.RequestID = a.Request.Header.Get(httperr.RequestIDHeader)
 		}
 		line.Log(log)
 	}

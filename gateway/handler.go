@@ -44,7 +44,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.RequestID = requestID(r)
 	e.ClientAddr = h.trust.client(r)
 	e.Method, e.Host, e.Path = r.Method, r.Host, r.URL.Path
-	w.Header()[httperr.RequestIDHeader] = []string{e.RequestID}
+	// Everybody who gets the request or the answer reads the same id there.
+	id := []string{e.RequestID}
+	w.Header()[httperr.RequestIDHeader], r.Header[httperr.RequestIDHeader] = id, id
 
 	if !r.ProtoAtLeast(1, 1) {
 		// net/http ignores Transfer-Encoding in HTTP/1.0, so that a body which

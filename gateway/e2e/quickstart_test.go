@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -153,5 +154,10 @@ func TestProgramsGetStatusesAndBrowsersRedirects(t *testing.T) {
 	}
 	if strings.Contains(gateway.Output(), value) {
 		t.Error("the session cookie is in the log")
+	}
+	for _, event := range []string{"login", "logout"} {
+		if !regexp.MustCompile(`"msg":"audit","event":"` + event + `","outcome":"ok","request_id":"[0-9a-f]{16}","client":"127.0.0.1"`).MatchString(gateway.Output()) {
+			t.Errorf("no audit line of the %s names the request:\n%s", event, gateway.Output())
+		}
 	}
 }

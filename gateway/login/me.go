@@ -3,6 +3,7 @@ package login
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -83,6 +84,7 @@ func (s *Service) Me(w http.ResponseWriter, r *http.Request) error {
 func (s *Service) signedOut(reason string) error {
 	e := refuse(http.StatusUnauthorized, reason, "Nobody is signed in.", nil)
 	e.LoginURL = s.prefix + "/login"
+	e.Header = http.Header{"Www-Authenticate": {fmt.Sprintf("Cookie realm=%q", s.public.Host)}} // RFC 9110, section 15.5.2
 	return e
 }
 

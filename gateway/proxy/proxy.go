@@ -237,8 +237,8 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 		pr.Out.Header.Del("Connection")
 	}
 	pr.Out.Header.Del("HTTP2-Settings")
-	if id := x.writer.Header()[httperr.RequestIDHeader]; len(id) > 0 {
-		pr.Out.Header[httperr.RequestIDHeader] = id // the slice too: neither side changes it
+	if id := pr.In.Header[httperr.RequestIDHeader]; len(id) > 0 {
+		pr.Out.Header[httperr.RequestIDHeader] = id // a Connection header could have removed it
 	}
 }
 
