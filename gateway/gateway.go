@@ -62,7 +62,8 @@ func (g *Gateway) Handler() http.Handler { return g.parts.handler }
 // AdminHandler is what the admin listener serves.
 func (g *Gateway) AdminHandler() http.Handler { return g.parts.admin }
 
-// Listen binds the public and the admin address.
+// Listen binds the public and the admin address. After an error only Close may
+// follow.
 func (g *Gateway) Listen(ctx context.Context) error {
 	tlsConfig, err := loadTLS(g.cfg)
 	if err != nil {
@@ -82,7 +83,7 @@ func (g *Gateway) Listen(ctx context.Context) error {
 		return nil
 	}
 	if g.admin, err = listen(ctx, g.cfg.Admin.Listen); err != nil {
-		return errors.Join(fmt.Errorf("admin.listen: %w", err), g.public.Close())
+		return fmt.Errorf("admin.listen: %w", err)
 	}
 	g.adminS = g.server(g.parts.admin, "admin")
 	return nil
