@@ -149,7 +149,7 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	}
 
 	// 4. Ask the policy.
-	d, err := evaluate(r.Context(), rt, m.Path, r, id)
+	d, err := evaluate(r.Context(), &m, r, id)
 	if err != nil {
 		// A rule that fails to evaluate must not count as one that did not match.
 		v.Outcome, v.Reason, v.Err = Forbid, policy.ReasonPolicyError, err
@@ -245,9 +245,9 @@ func (v *Verdict) refuse(err error) error {
 	return fmt.Errorf("route %s: %w", v.Route.Name, err)
 }
 
-func evaluate(ctx context.Context, rt *route.Route, path string, r *http.Request, id *identity.Identity) (policy.Decision, error) {
+func evaluate(ctx context.Context, m *route.Match, r *http.Request, id *identity.Identity) (policy.Decision, error) {
 	in := policy.Input{
-		Route: rt.Name,
+		Route: m.Route.Name,
 		Identity: policy.Identity{
 			Issuer:        id.Issuer,
 			Subject:       id.Subject,
@@ -256,10 +256,10 @@ func evaluate(ctx context.Context, rt *route.Route, path string, r *http.Request
 			Groups:        id.Groups,
 			Claims:        id.Claims,
 		},
-		Request: policy.Request{Method: r.Method, Host: r.Host, Path: path, RawQuery: r.URL.RawQuery},
+		Request: policy.Request{Method: r.Method, Host: m.Host, Path: m.Path, RawQuery: r.URL.RawQuery},
 		Now:     time.Now(),
 	}
-	return rt.Policy.Evaluate(ctx, &in)
+	return m.Route.Policy.Evaluate(ctx, &in)
 }
 
 func headerReason(err error) string {

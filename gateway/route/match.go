@@ -10,6 +10,9 @@ type Match struct {
 	Route *Route
 	// Path is the canonical path, the one that policies see.
 	Path string
+	// Host is the host in lower case, without port and final dot: the one that
+	// routes were looked up by and that policies see.
+	Host string
 	// Pattern is the path pattern that won, as the configuration writes it.
 	Pattern string
 	// Allow lists the methods of the path, sorted, where the error is ErrMethod.
@@ -71,7 +74,7 @@ func (t *Table) Match(r *http.Request) (Match, error) {
 	if path.opaque != "" && !route.AllowEncodedSlash {
 		return Match{}, errEncodedSlash()
 	}
-	return Match{Route: route, Path: path.path, Pattern: found.name}, nil
+	return Match{Route: route, Path: path.path, Host: name, Pattern: found.name}, nil
 }
 
 // rawPath returns the path as the client sent it. Only origin-form is accepted
