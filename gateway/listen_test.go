@@ -137,7 +137,7 @@ routes: [{name: app, upstream: "builtin:echo", policy: authenticated}]
 }
 
 func TestUnixSocketHasItsModeAndReplacesAStaleOne(t *testing.T) {
-	dir, err := os.MkdirTemp("", "sp") // a short path: sockets allow 108 bytes
+	dir, err := os.MkdirTemp("", "sp") //nolint:usetesting // a short path: sockets allow 108 bytes
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -221,5 +221,15 @@ func cutPair(line string) (pair, rest string) {
 	} else {
 		rest = line[end+1:]
 	}
-	return strings.Trim(line[:end], " \t"), rest
+	// By hand: strings.Trim costs more than all the rest, for each cookie.
+	begin := 0
+	for begin < end && isBlank(line[begin]) {
+		begin++
+	}
+	for begin < end && isBlank(line[end-1]) {
+		end--
+	}
+	return line[begin:end], rest
 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
