@@ -2,12 +2,12 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,7 +20,6 @@ import (
 	"github.com/sallyport/sallyport/gateway/headers"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/jose"
-	"github.com/sallyport/sallyport/gateway/jwks"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/proxy"
@@ -35,6 +34,7 @@ import (
 type parts struct {
 	handler    http.Handler
 	admin      http.Handler
+	tls        *tls.Config             // of the public listener; nil without a certificate
 	background []func(context.Context) // each runs until its context ends
 	closers    []func() error          // in the order of their making
 }
@@ -60,8 +60,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version, st
 	}()
 	metrics := telemetry.NewMetrics(version)
 
-	// What needs no store comes first, so that a bad configuration never
-	// touches one.
+	// What needs no store comes first: most bad configurations never touch one.
 	policies, err := buildPolicies(cfg)
 	if err != nil {
 		return nil, err
@@ -70,7 +69,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version, st
 	if err != nil {
 		return nil, err
 	}
-	if _, err := loadTLS(cfg); err != nil {
+	if p.tls, err = loadTLS(cfg); err != nil {
 		return nil, err
 	}
 	sessions, store, err := buildSessions(ctx, cfg, log, metrics, storePath, p)
@@ -236,38 +235,13 @@ func buildBearer(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics
 	return authn.NewBearer(issuers), nil
 }
 
-func keySource(c config.TokenIssuer, log *zap.Logger, metrics *telemetry.Metrics) (*jwks.Source, error) {
-	switch {
-	case c.Secret != "" || c.SecretFile != "":
-		secret, err := config.ReadSecret(c.Secret, c.SecretFile)
-		if err != nil {
-			return nil, err
-		}
-		set, err := jose.SecretKeySet([]byte(secret.Reveal()))
-		if err != nil {
-			return nil, err
-		}
-		return jwks.Static(set), nil
-	case c.JWKSFile != "":
-		return keyFile(c.JWKSFile)
-	}
-	client, err := jwks.NewClient(c.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	return jwks.New(jwks.Options{
-		Issuer: c.Issuer, JWKSURL: c.JWKSURL, Client: client, Algorithms: c.Algorithms, InsecureHTTP: c.InsecureHTTP,
-		Log:     log.Named("jwks"),
-		OnFetch: func(result string) { metrics.JWKSFetch(c.Issuer, result) },
-	}), nil
-}
-
 // buildRoutes compiles the routes.
 func buildRoutes(cfg *config.Config, policies map[string]*policy.Set, kinds map[string]authn.Authenticator) (*route.Table, error) {
 	var faults config.Faults
+	var sets headerSets
 	entries := make([]route.Entry, 0, len(cfg.Routes))
 	for i, c := range cfg.Routes {
-		rt, err := buildRoute(c, policies, kinds)
+		rt, err := buildRoute(c, policies, kinds, &sets)
 		if err != nil {
 			faults = append(faults, faultsAt(cfg, fmt.Sprintf("routes[%d]", i), err)...)
 			continue
@@ -284,12 +258,37 @@ func buildRoutes(cfg *config.Config, policies map[string]*policy.Set, kinds map[
 	return table, nil
 }
 
-func buildRoute(c config.Route, policies map[string]*policy.Set, kinds map[string]authn.Authenticator) (*route.Route, error) {
+// headerSets gives routes with the same header rules the same compiled set. A
+// session remembers its header values for the set that asked last, so a user
+// who goes to and fro between such routes finds them ready.
+type headerSets []struct {
+	rules []config.Header
+	set   *headers.Set
+}
+
+func (s *headerSets) compile(rules []config.Header) (*headers.Set, error) {
+	for _, known := range *s {
+		if slices.Equal(known.rules, rules) {
+			return known.set, nil
+		}
+	}
+	set, err := headers.Compile(rules, headers.Options{})
+	if err != nil {
+		return nil, err
+	}
+	*s = append(*s, struct {
+		rules []config.Header
+		set   *headers.Set
+	}{rules, set})
+	return set, nil
+}
+
+func buildRoute(c config.Route, policies map[string]*policy.Set, kinds map[string]authn.Authenticator, sets *headerSets) (*route.Route, error) {
 	upstream, err := url.Parse(c.Upstream)
 	if err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
 	}
-	set, err := headers.Compile(c.Headers, headers.Options{})
+	set, err := sets.compile(c.Headers)
 	if err != nil {
 		return nil, err
 	}
@@ -352,7 +351,7 @@ func providerChecks(cfg *config.Config, signIn *login.Service) []admin.Check {
 	var checks []admin.Check
 	for _, provider := range cfg.Login.Providers {
 		checks = append(checks, admin.Check{
-			Name:  "provider " + strings.TrimSpace(provider.Name),
+			Name:  "provider " + provider.Name,
 			Probe: func(context.Context) error { return signIn.Ready()[provider.Name] },
 		})
 	}

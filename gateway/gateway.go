@@ -65,10 +65,7 @@ func (g *Gateway) AdminHandler() http.Handler { return g.parts.admin }
 // Listen binds the public and the admin address. After an error only Close may
 // follow.
 func (g *Gateway) Listen(ctx context.Context) error {
-	tlsConfig, err := loadTLS(g.cfg)
-	if err != nil {
-		return err
-	}
+	var err error
 	if g.public, err = listen(ctx, g.cfg.Server.Listen); err != nil {
 		return fmt.Errorf("server.listen: %w", err)
 	}
@@ -76,9 +73,7 @@ func (g *Gateway) Listen(ctx context.Context) error {
 	g.publicS = g.server(g.parts.handler, "public")
 	g.publicS.MaxHeaderBytes = limits.MaxHeaderBytes
 	g.publicS.ReadHeaderTimeout, g.publicS.IdleTimeout = limits.ReadHeaderTimeout, limits.IdleTimeout
-	if tlsConfig != nil {
-		g.publicS.TLSConfig = tlsConfig
-	}
+	g.publicS.TLSConfig = g.parts.tls
 	if g.cfg.Admin.Listen == "" {
 		return nil
 	}

@@ -8,10 +8,13 @@ import (
 	"os"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/jose"
 	"github.com/sallyport/sallyport/gateway/jwks"
 	"github.com/sallyport/sallyport/gateway/session"
+	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // Where the store keeps a ring that the gateway made itself.
@@ -64,6 +67,34 @@ func storedKeyring(ctx context.Context, records session.Records) (*session.Keyri
 			return nil, fmt.Errorf("sealing key: %w", err)
 		}
 	}
+}
+
+// keySource finds the keys of a token issuer: a shared secret, a file, or a key
+// set that is fetched and kept fresh.
+func keySource(c config.TokenIssuer, log *zap.Logger, metrics *telemetry.Metrics) (*jwks.Source, error) {
+	switch {
+	case c.Secret != "" || c.SecretFile != "":
+		secret, err := config.ReadSecret(c.Secret, c.SecretFile)
+		if err != nil {
+			return nil, err
+		}
+		set, err := jose.SecretKeySet([]byte(secret.Reveal()))
+		if err != nil {
+			return nil, err
+		}
+		return jwks.Static(set), nil
+	case c.JWKSFile != "":
+		return keyFile(c.JWKSFile)
+	}
+	client, err := jwks.NewClient(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return jwks.New(jwks.Options{
+		Issuer: c.Issuer, JWKSURL: c.JWKSURL, Client: client, Algorithms: c.Algorithms, InsecureHTTP: c.InsecureHTTP,
+		Log:     log.Named("jwks"),
+		OnFetch: func(result string) { metrics.JWKSFetch(c.Issuer, result) },
+	}), nil
 }
 
 // keyFile reads a JWKS from a file.
