@@ -19,8 +19,14 @@ func Default() *Config {
 		},
 		Admin: Admin{Listen: "127.0.0.1:9080"},
 		Session: Session{
-			Store:           "embedded",
-			Embedded:        Embedded{Path: "sallyport.db"},
+			Store:    "embedded",
+			Embedded: Embedded{Path: "sallyport.db"},
+			Valkey: Valkey{
+				URLs:      []string{"valkey://127.0.0.1:6379"},
+				Timeout:   250 * time.Millisecond,
+				KeyPrefix: "sp",
+			},
+			Cache:           Cache{MaxBytes: 64 << 20, MaxStaleness: 5 * time.Second},
 			Cookie:          Cookie{SameSite: "lax"},
 			IdleTimeout:     30 * time.Minute,
 			AbsoluteTimeout: 12 * time.Hour,

@@ -41,42 +41,63 @@ func at(c *config.Config, path string) any {
 
 func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 	const (
-		plain = "routes: [{name: app, upstream: builtin:echo, public: true}]\n"
-		short = "issuer: https://file.example.com\nclient_id: file\nupstream: http://file:1\n"
-		tls   = "server: {tls: {cert_file: testdata/files/cert.pem, key_file: testdata/files/key.pem}}\n" + plain
+		plain   = "routes: [{name: app, upstream: builtin:echo, public: true}]\n"
+		short   = "issuer: https://file.example.com\nclient_id: file\nupstream: http://file:1\n"
+		tls     = "server: {tls: {cert_file: testdata/files/cert.pem, key_file: testdata/files/key.pem}}\n" + plain
+		valkey  = "session: {store: valkey, keys_files: [testdata/files/session-key]}\n" + plain
+		valkeys = "session: {store: valkey, keys_files: [testdata/files/session-key], valkey: {urls: [valkeys://valkey.internal], " +
+			"tls: {cert_file: testdata/files/cert.pem, key_file: testdata/files/key.pem}}}\n" + plain
+		sentinels = "session: {store: valkey, keys_files: [testdata/files/session-key], valkey: {sentinel_master: main, " +
+			"password_file: testdata/files/secret, sentinel_password_file: testdata/files/secret}}\n" + plain
 	)
 	tests := map[string]struct{ file, value string }{
-		"server.listen":                     {plain, "127.0.0.1:18080"},
-		"server.public_url":                 {plain, "https://app.example.com"},
-		"server.auth_prefix":                {plain, "/gate/auth"},
-		"server.tls.cert_file":              {tls, "testdata/files/secret"},
-		"server.tls.key_file":               {tls, "testdata/files/secret"},
-		"server.tls.client_ca_file":         {tls, "testdata/files/secret"},
-		"server.trusted_proxies":            {plain, "[10.0.0.0/8, unix]"},
-		"server.limits.max_header_bytes":    {plain, "64KiB"},
-		"server.limits.max_body_bytes":      {plain, "1024"},
-		"server.limits.read_header_timeout": {plain, "3s"},
-		"server.limits.idle_timeout":        {plain, "3s"},
-		"admin.listen":                      {plain, ""},
-		"admin.token_file":                  {plain, "testdata/files/secret"},
-		"session.store":                     {"session: {store: valkey}\n" + plain, "embedded"},
-		"session.embedded.path":             {plain, ""},
-		"session.cookie.name":               {plain, "app"},
-		"session.cookie.domain":             {"server: {public_url: https://app.example.com}\n" + plain, "example.com"},
-		"session.cookie.same_site":          {plain, "strict"},
-		"session.idle_timeout":              {plain, "10m"},
-		"session.absolute_timeout":          {plain, "1h"},
-		"session.keys_files":                {plain, "[testdata/files/secret]"},
-		"login.providers":                   {plain, "[{name: dev, type: dev, identities: [{subject: alice}]}]"},
-		"tokens.issuers":                    {plain, "[{issuer: https://id.example.com, audiences: [api]}]"},
-		"policies":                          {plain, "[{name: staff, rules: [{allow: {groups: [staff]}}]}]"},
-		"routes":                            {plain, "[{name: env, upstream: builtin:echo, public: true}]"},
-		"log.level":                         {plain, "debug"},
-		"log.format":                        {plain, "console"},
-		"issuer":                            {short, "https://id.example.com"},
-		"client_id":                         {short, "12345"},
-		"client_secret_file":                {short, "testdata/files/secret"},
-		"upstream":                          {short, "builtin:echo"},
+		"server.listen":                         {plain, "127.0.0.1:18080"},
+		"server.public_url":                     {plain, "https://app.example.com"},
+		"server.auth_prefix":                    {plain, "/gate/auth"},
+		"server.tls.cert_file":                  {tls, "testdata/files/secret"},
+		"server.tls.key_file":                   {tls, "testdata/files/secret"},
+		"server.tls.client_ca_file":             {tls, "testdata/files/secret"},
+		"server.trusted_proxies":                {plain, "[10.0.0.0/8, unix]"},
+		"server.limits.max_header_bytes":        {plain, "64KiB"},
+		"server.limits.max_body_bytes":          {plain, "1024"},
+		"server.limits.read_header_timeout":     {plain, "3s"},
+		"server.limits.idle_timeout":            {plain, "3s"},
+		"admin.listen":                          {plain, ""},
+		"admin.token_file":                      {plain, "testdata/files/secret"},
+		"session.store":                         {"session: {store: valkey}\n" + plain, "embedded"},
+		"session.embedded.path":                 {plain, ""},
+		"session.valkey.urls":                   {valkey, "[valkey://a.internal, valkey://b.internal]"},
+		"session.valkey.sentinel_master":        {valkey, "main"},
+		"session.valkey.username":               {sentinels, "sallyport"},
+		"session.valkey.password":               {valkey, "12345"},
+		"session.valkey.password_file":          {valkey, "testdata/files/secret"},
+		"session.valkey.sentinel_username":      {sentinels, "sallyport"},
+		"session.valkey.sentinel_password":      {"session: {valkey: {sentinel_master: main}}\n" + plain, "12345"},
+		"session.valkey.sentinel_password_file": {sentinels, "testdata/files/short-secret"},
+		"session.valkey.tls.ca_file":            {valkeys, "testdata/files/cert.pem"},
+		"session.valkey.tls.cert_file":          {valkeys, "testdata/files/secret"},
+		"session.valkey.tls.key_file":           {valkeys, "testdata/files/secret"},
+		"session.valkey.tls.server_name":        {valkeys, "sessions.internal"},
+		"session.valkey.timeout":                {valkey, "100ms"},
+		"session.valkey.key_prefix":             {valkey, "sp2"},
+		"session.cache.max_bytes":               {valkey, "0"},
+		"session.cache.max_staleness":           {valkey, "1s"},
+		"session.cookie.name":                   {plain, "app"},
+		"session.cookie.domain":                 {"server: {public_url: https://app.example.com}\n" + plain, "example.com"},
+		"session.cookie.same_site":              {plain, "strict"},
+		"session.idle_timeout":                  {plain, "10m"},
+		"session.absolute_timeout":              {plain, "1h"},
+		"session.keys_files":                    {plain, "[testdata/files/secret]"},
+		"login.providers":                       {plain, "[{name: dev, type: dev, identities: [{subject: alice}]}]"},
+		"tokens.issuers":                        {plain, "[{issuer: https://id.example.com, audiences: [api]}]"},
+		"policies":                              {plain, "[{name: staff, rules: [{allow: {groups: [staff]}}]}]"},
+		"routes":                                {plain, "[{name: env, upstream: builtin:echo, public: true}]"},
+		"log.level":                             {plain, "debug"},
+		"log.format":                            {plain, "console"},
+		"issuer":                                {short, "https://id.example.com"},
+		"client_id":                             {short, "12345"},
+		"client_secret_file":                    {short, "testdata/files/secret"},
+		"upstream":                              {short, "builtin:echo"},
 	}
 	for _, path := range leafPaths(reflect.TypeFor[config.Config](), "") {
 		t.Run(path, func(t *testing.T) {

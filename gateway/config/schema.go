@@ -67,15 +67,50 @@ type Admin struct {
 type Session struct {
 	Store           string        `mapstructure:"store"` // embedded | valkey
 	Embedded        Embedded      `mapstructure:"embedded"`
+	Valkey          Valkey        `mapstructure:"valkey"`
+	Cache           Cache         `mapstructure:"cache"`
 	Cookie          Cookie        `mapstructure:"cookie"`
 	IdleTimeout     time.Duration `mapstructure:"idle_timeout"`
 	AbsoluteTimeout time.Duration `mapstructure:"absolute_timeout"`
-	KeysFiles       []string      `mapstructure:"keys_files"` // first seals, all open; empty = made and kept in the store
+	KeysFiles       []string      `mapstructure:"keys_files"` // first seals, all open; empty = made and kept in the embedded store
 }
 
 // Embedded is the built-in store. An empty Path keeps sessions in memory only.
 type Embedded struct {
 	Path string `mapstructure:"path"`
+}
+
+// Valkey is the store that several gateways share. Addresses returns the
+// entries of URLs parsed: one server, the seeds of a cluster or, with a
+// SentinelMaster, the sentinels who know where that master is.
+type Valkey struct {
+	URLs                 []string      `mapstructure:"urls"` // valkey://host:port/database, valkeys:// with TLS, unix:///path?db=database
+	SentinelMaster       string        `mapstructure:"sentinel_master"`
+	Username             string        `mapstructure:"username"`
+	Password             Secret        `mapstructure:"password"`
+	PasswordFile         string        `mapstructure:"password_file"`
+	SentinelUsername     string        `mapstructure:"sentinel_username"` // where the sentinels have credentials of their own
+	SentinelPassword     Secret        `mapstructure:"sentinel_password"`
+	SentinelPasswordFile string        `mapstructure:"sentinel_password_file"`
+	TLS                  ValkeyTLS     `mapstructure:"tls"`
+	Timeout              time.Duration `mapstructure:"timeout"`    // hard deadline of every call
+	KeyPrefix            string        `mapstructure:"key_prefix"` // begins every key; two installations on one Valkey need different ones
+}
+
+// ValkeyTLS applies to valkeys:// alone. An empty CAFile stands for the
+// system's authorities, an empty ServerName for the host of the URL.
+type ValkeyTLS struct {
+	CAFile     string `mapstructure:"ca_file"`
+	CertFile   string `mapstructure:"cert_file"` // of this client
+	KeyFile    string `mapstructure:"key_file"`
+	ServerName string `mapstructure:"server_name"`
+}
+
+// Cache bounds the copies of Valkey's sessions in a gateway's memory. A
+// MaxBytes of 0 turns it off.
+type Cache struct {
+	MaxBytes     int64         `mapstructure:"max_bytes" unit:"bytes"`
+	MaxStaleness time.Duration `mapstructure:"max_staleness"` // what a connection that was cut silently can cost
 }
 
 // Cookie shapes the session cookie. An empty Name is chosen by public_url:

@@ -34,7 +34,8 @@ func TestShippedConfigurationLoads(t *testing.T) {
 }
 
 // Whoever removes the # from an example gets a working setting: with all of
-// them removed, nothing is wrong but that the files are not there.
+// them removed, nothing is wrong but that the files are not there. That is so
+// for either store.
 func TestCommentedSettingsOfTheShippedConfigurationWork(t *testing.T) {
 	data, err := os.ReadFile(shipped)
 	if err != nil {
@@ -44,20 +45,23 @@ func TestCommentedSettingsOfTheShippedConfigurationWork(t *testing.T) {
 	if n := len(off.FindAll(data, -1)); n < 30 {
 		t.Errorf("only %d settings are switched off", n)
 	}
-	_, err = config.Parse("config.yaml", off.ReplaceAll(data, []byte("$1$2")), nil)
-	faults, _ := errors.AsType[config.Faults](err)
-	if len(faults) == 0 {
-		t.Fatalf("no missing file is reported: %v", err)
-	}
-	for _, f := range faults {
-		if !strings.Contains(f.Problem, "no such file") {
-			t.Error(f.Error())
+	for _, store := range []string{"embedded", "valkey"} {
+		_, err = config.Parse("config.yaml", off.ReplaceAll(data, []byte("$1$2")), []string{"SALLYPORT_SESSION__STORE=" + store})
+		faults, _ := errors.AsType[config.Faults](err)
+		if len(faults) == 0 {
+			t.Fatalf("%s: no missing file is reported: %v", store, err)
+		}
+		for _, f := range faults {
+			if !strings.Contains(f.Problem, "no such file") {
+				t.Errorf("%s: %s", store, f.Error())
+			}
 		}
 	}
 }
 
 // A newcomer finds every section and every way of signing in here. The keys
-// that few people need are in the reference alone.
+// that few people need are in the reference alone, and of a secret only its
+// file is shown.
 func TestShippedConfigurationTellsOfEveryKeyOutsideLists(t *testing.T) {
 	data, err := os.ReadFile(shipped)
 	if err != nil {
@@ -69,6 +73,9 @@ func TestShippedConfigurationTellsOfEveryKeyOutsideLists(t *testing.T) {
 	short := map[string]bool{"issuer": true, "client_id": true, "client_secret_file": true, "upstream": true}
 	for _, path := range leafPaths(reflect.TypeFor[config.Config](), "") {
 		name := path[strings.LastIndex(path, ".")+1:]
+		if _, secret := at(config.Default(), path).(config.Secret); secret {
+			continue
+		}
 		if !short[path] && !regexp.MustCompile(`\b`+name+`:`).Match(data) {
 			t.Errorf("says nothing of %s", path)
 		}

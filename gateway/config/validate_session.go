@@ -10,13 +10,7 @@ import (
 
 func (k *checker) session() {
 	s := k.Session
-	switch s.Store {
-	case "embedded":
-	case "valkey":
-		k.fault("session.store", "valkey is not available in this build", "write embedded")
-	default:
-		k.oneOf("session.store", s.Store, "embedded")
-	}
+	k.oneOf("session.store", s.Store, "embedded", "valkey")
 	k.cookie()
 
 	k.atLeastSecond("session.idle_timeout", s.IdleTimeout)
