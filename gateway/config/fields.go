@@ -98,7 +98,8 @@ func excerpt(s string) string {
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
-// shorten also takes the password out of what looks like a URL.
+// shorten also takes the password out of what looks like a URL, or like one
+// that has lost its scheme.
 func shorten(s string) string {
 	const most = 60
 	s = strings.ToValidUTF8(s, "?")
@@ -106,9 +107,19 @@ func shorten(s string) string {
 		if _, host, hidden := cutLast(rest, "@"); hidden {
 			s = scheme + "://...@" + host
 		}
+	} else if user, host, ok := cutLast(s, "@"); ok && strings.Contains(user, ":") {
+		s = "...@" + host
 	}
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return s
+}
+
+// withoutQuery cuts the query off a URL: some clients take a password there.
+func withoutQuery(s string) string {
+	if before, _, ok := strings.Cut(s, "?"); ok && strings.Contains(before, "://") {
+		return before
 	}
 	return s
 }

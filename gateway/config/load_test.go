@@ -164,6 +164,26 @@ func TestEntriesOfListsHaveDefaults(t *testing.T) {
 	}
 }
 
+func TestSessionStoreIsReadAsWritten(t *testing.T) {
+	got := load(t, "testdata/good/valkey-tls-client-certificate.yaml").Session
+	want := config.Default().Session
+	want.Store = "valkey"
+	want.KeysFiles = []string{"testdata/files/session-key"}
+	want.Valkey.URLs = []string{"valkeys://valkey.internal"}
+	want.Valkey.Password = "a secret inline"
+	want.Valkey.TLS = config.ValkeyTLS{
+		CAFile: "testdata/files/cert.pem", CertFile: "testdata/files/cert.pem", KeyFile: "testdata/files/key.pem", ServerName: "sessions.internal",
+	}
+	want.Valkey.Timeout = 10 * time.Second
+	want.Cache.MaxBytes = 0
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if text := fmt.Sprintf("%+v", got); strings.Contains(text, "inline") {
+		t.Errorf("prints the password: %s", text)
+	}
+}
+
 func TestDefaultsHoldWhereNothingIsWritten(t *testing.T) {
 	c := load(t, "testdata/good/dev-beside-one-issuer.yaml")
 	opts := []cmp.Option{

@@ -165,7 +165,7 @@ func (r *reader) list(n *yaml.Node, kind reflect.Type, path string) (any, bool) 
 	if n.Kind != yaml.SequenceNode {
 		fix := "write [a, b], or one line with \"- \" for each"
 		if n.Kind == yaml.ScalarNode && kind.Elem().Kind() == reflect.String {
-			fix = "write [" + excerpt(n.Value) + "]"
+			fix = "write [" + excerpt(withoutQuery(n.Value)) + "]"
 		}
 		r.fault(n, path, "must be a list, not "+describe(n), fix)
 		return nil, false

@@ -11,6 +11,9 @@ import (
 func (k *checker) session() {
 	s := k.Session
 	k.oneOf("session.store", s.Store, "embedded", "valkey")
+	if s.Store == "valkey" {
+		k.valkey()
+	}
 	k.cookie()
 
 	k.atLeastSecond("session.idle_timeout", s.IdleTimeout)
