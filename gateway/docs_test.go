@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,10 +20,7 @@ func TestEveryConfigurationInTheDocsWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	block := regexp.MustCompile("(?s)```yaml\n(.*?)```")
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte("a client secret\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	secrets := secretsOfTheDocs(t)
 	found := 0
 	for _, file := range append(files, "../README.md") {
 		text, err := os.ReadFile(file)
@@ -32,7 +30,7 @@ func TestEveryConfigurationInTheDocsWorks(t *testing.T) {
 		for _, m := range block.FindAllStringSubmatch(string(text), -1) {
 			found++
 			t.Run(filepath.Base(file), func(t *testing.T) {
-				yaml := strings.ReplaceAll(m[1], "/run/secrets/oidc", secret)
+				yaml := strings.ReplaceAll(m[1], "/run/secrets", secrets)
 				cfg, err := config.Parse("block", []byte(yaml), nil)
 				if err == nil {
 					err = gateway.Check(t.Context(), cfg)
@@ -46,6 +44,29 @@ func TestEveryConfigurationInTheDocsWorks(t *testing.T) {
 	if found < 5 {
 		t.Errorf("only %d blocks were found", found)
 	}
+}
+
+// secretsOfTheDocs makes a folder of the files that examples name below
+// /run/secrets.
+func secretsOfTheDocs(t *testing.T) string {
+	t.Helper()
+	ca, _, _ := certificate(t, "valkey.internal")
+	authority, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"oidc":          "a client secret\n",
+		"valkey":        "a password\n",
+		"session-key":   base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")) + "\n",
+		"valkey-ca.crt": string(authority),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 func TestCommittedConfigurationBuilds(t *testing.T) {
