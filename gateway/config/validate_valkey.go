@@ -46,11 +46,15 @@ func (k *checker) cache() {
 }
 
 func (k *checker) valkeyURLs(at string) {
+	v := k.Session.Valkey
+	if k.lost.touches(at + ".sentinel_master") {
+		v.SentinelMaster = "unknown" // there is one, so the entries are sentinels
+	}
 	at += ".urls"
-	if len(k.Session.Valkey.URLs) == 0 {
+	if len(v.URLs) == 0 {
 		k.missing(at, "is empty", "write [valkey://HOST:6379], or remove it for valkey://127.0.0.1:6379")
 	}
-	_, faults := k.Session.Valkey.parse()
+	_, faults := v.parse()
 	for _, f := range faults {
 		k.fault(item(at, f.entry), f.problem, f.fix)
 	}
