@@ -26,6 +26,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/route"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/embedded"
+	"github.com/sallyport/sallyport/gateway/session/valkeystore"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 	"github.com/sallyport/sallyport/policy"
 )
@@ -49,9 +50,9 @@ func (p *parts) close() error {
 	return errors.Join(errs...)
 }
 
-// build makes every object from the configuration. storePath is where the
-// embedded store lives; "" keeps it in memory.
-func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version, storePath string) (_ *parts, err error) {
+// build makes every object from the configuration. Without open the session
+// store is neither opened nor connected to.
+func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version string, open bool) (_ *parts, err error) {
 	p := &parts{}
 	defer func() {
 		if err != nil {
@@ -72,7 +73,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version, st
 	if p.tls, err = loadTLS(cfg); err != nil {
 		return nil, err
 	}
-	sessions, store, err := buildSessions(ctx, cfg, log, metrics, storePath, p)
+	sessions, store, err := buildSessions(ctx, cfg, log, metrics, open, p)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version, st
 }
 
 // buildSessions opens the store and puts the Manager over it.
-func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, path string, p *parts) (*session.Manager, session.Store, error) {
+func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool, p *parts) (*session.Manager, session.Store, error) {
 	var ring *session.Keyring
 	var err error
 	if len(cfg.Session.KeysFiles) > 0 {
@@ -153,24 +154,61 @@ func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, met
 			return nil, nil, err
 		}
 	}
-	store, err := embedded.Open(embedded.Options{Path: path, Log: log.Named("store")})
+	var store session.Store
+	var records session.Records
+	switch cfg.Session.Store {
+	case config.StoreValkey:
+		var s *valkeystore.Store
+		if s, err = valkeyStore(cfg, log, metrics, open); err == nil {
+			store, records = s, s
+		}
+	default:
+		var s *embedded.Store
+		if s, err = embeddedStore(cfg, log, metrics, open); err == nil {
+			store, records = &measuredStore{Store: s, metrics: metrics}, s
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	p.closers = append(p.closers, store.Close)
-	metrics.ActiveSessions(store.Len)
 	if ring == nil {
-		if ring, err = storedKeyring(ctx, store); err != nil {
+		if ring, err = storedKeyring(ctx, records); err != nil {
 			return nil, nil, err
 		}
 	}
-	measured := &measuredStore{Store: store, metrics: metrics}
 	manager := session.NewManager(session.Options{
-		Store: measured, Keyring: ring, Server: cfg.Server, Session: cfg.Session,
+		Store: store, Keyring: ring, Server: cfg.Server, Session: cfg.Session,
 		TouchFailed: func(err error) { log.Warn("the last use of a session could not be kept", zap.Error(err)) },
 	})
 	p.closers = append(p.closers, func() error { manager.Close(); return nil })
-	return manager, measured, nil
+	return manager, store, nil
+}
+
+func embeddedStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool) (*embedded.Store, error) {
+	path := cfg.Session.Embedded.Path
+	if !open {
+		path = ""
+	}
+	store, err := embedded.Open(embedded.Options{Path: path, Log: log.Named("store")})
+	if err != nil {
+		return nil, err
+	}
+	metrics.ActiveSessions(store.Len)
+	return store, nil
+}
+
+func valkeyStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool) (*valkeystore.Store, error) {
+	store, err := valkeystore.Open(valkeystore.Options{
+		Valkey: cfg.Session.Valkey, Cache: cfg.Session.Cache, Log: log.Named("store"), Offline: !open,
+		Observe: func(operation string, took time.Duration, class valkeystore.Class) { metrics.Store(operation, string(class), took) },
+		Revoked: metrics.Revocation,
+	})
+	if err != nil {
+		return nil, faultsAt(cfg, "session.valkey", err)
+	}
+	metrics.RemoteStore(store.Available, func() telemetry.NearCache { return telemetry.NearCache(store.Stats()) })
+	return store, nil
 }
 
 // buildPolicies compiles the policies, by name.

@@ -36,7 +36,7 @@ type Gateway struct {
 // and opens its session store. Faults that only building can find are returned
 // as config.Faults.
 func New(ctx context.Context, cfg *config.Config, log *zap.Logger, version string) (*Gateway, error) {
-	p, err := build(ctx, cfg, log, version, cfg.Session.Embedded.Path)
+	p, err := build(ctx, cfg, log, version, true)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func New(ctx context.Context, cfg *config.Config, log *zap.Logger, version strin
 // Check builds everything that New builds, without opening the session store
 // and without listening. A nil error means that a gateway would start.
 func Check(ctx context.Context, cfg *config.Config) error {
-	p, err := build(ctx, cfg, zap.NewNop(), "check", "")
+	p, err := build(ctx, cfg, zap.NewNop(), "check", false)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ func allowed() map[string][]string {
 
 		"gateway/session":             {"gateway/identity", "gateway/config"},
 		"gateway/session/embedded":    {"gateway/session", "gateway/config", "gateway/telemetry"},
+		"gateway/session/valkeystore": {"gateway/session", "gateway/config", "gateway/telemetry"},
 		"gateway/session/sessiontest": {"gateway/session", "gateway/identity", "gateway/config", "gateway/telemetry"},
 
 		"gateway/headers": {"gateway/identity", "gateway/config"},
@@ -52,9 +53,10 @@ func allowed() map[string][]string {
 // owners are the only importers of the libraries that are kept behind one package.
 func owners() map[string]string {
 	return map[string]string{
-		"github.com/lestrrat-go/jwx/": "gateway/jose",
-		"github.com/spf13/viper":      "gateway/config",
-		"go.etcd.io/bbolt":            "gateway/session/embedded",
+		"github.com/lestrrat-go/jwx/":    "gateway/jose",
+		"github.com/spf13/viper":         "gateway/config",
+		"go.etcd.io/bbolt":               "gateway/session/embedded",
+		"github.com/valkey-io/valkey-go": "gateway/session/valkeystore",
 	}
 }
 

@@ -9,16 +9,19 @@ import (
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
-// measuredStore times what a store does, except Get: from memory that takes
-// less than reading the clock.
+// measuredStore times what the embedded store does, except Get: from memory that
+// takes less than reading the clock. The Valkey store measures its calls itself.
 type measuredStore struct {
 	session.Store
 	metrics *telemetry.Metrics
 }
 
 func (m *measuredStore) observe(operation string, start time.Time, err error) {
-	unanswered := err != nil && !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrConflict)
-	m.metrics.Store(operation, time.Since(start), unanswered)
+	class := telemetry.StoreAnswered
+	if err != nil && !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrConflict) {
+		class = "failed"
+	}
+	m.metrics.Store(operation, class, time.Since(start))
 }
 
 func (m *measuredStore) Create(ctx context.Context, s *session.Session) error {

@@ -19,7 +19,7 @@ func Default() *Config {
 		},
 		Admin: Admin{Listen: "127.0.0.1:9080"},
 		Session: Session{
-			Store:    "embedded",
+			Store:    StoreEmbedded,
 			Embedded: Embedded{Path: "sallyport.db"},
 			Valkey: Valkey{
 				URLs:      []string{"valkey://127.0.0.1:6379"},

@@ -63,6 +63,12 @@ type Admin struct {
 	TokenFile string `mapstructure:"token_file"` // required when not on loopback
 }
 
+// The session stores.
+const (
+	StoreEmbedded = "embedded"
+	StoreValkey   = "valkey"
+)
+
 // Session says how long sessions live and where.
 type Session struct {
 	Store           string        `mapstructure:"store"` // embedded | valkey

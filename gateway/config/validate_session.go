@@ -10,8 +10,8 @@ import (
 
 func (k *checker) session() {
 	s := k.Session
-	k.oneOf("session.store", s.Store, "embedded", "valkey")
-	if s.Store == "valkey" {
+	k.oneOf("session.store", s.Store, StoreEmbedded, StoreValkey)
+	if s.Store == StoreValkey {
 		k.valkey()
 	}
 	k.cookie()

@@ -79,5 +79,13 @@ func (s *Session) Clone() *Session {
 	return c
 }
 
+// SeenAt tells a decoded session of a use that its store knows of; the zero time
+// tells nothing. Stores call it before anybody else has the session.
+func (s *Session) SeenAt(at time.Time) {
+	if !at.IsZero() {
+		raise(&s.activity.seen, at.UnixNano())
+	}
+}
+
 // Expired reports whether the absolute timeout has passed.
 func (s *Session) Expired(now time.Time) bool { return !now.Before(s.ExpiresAt) }

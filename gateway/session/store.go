@@ -22,7 +22,8 @@ type Store interface {
 	// key exists. The store takes no ownership of s.
 	Create(ctx context.Context, s *Session) error
 	// Get returns the session, shared and read-only, or ErrNotFound when there
-	// is none or its absolute timeout has passed. Whether it has been idle for
+	// is none or its absolute timeout has passed; other calls may find the
+	// session for some milliseconds more. Whether it has been idle for
 	// too long is for the caller to judge by LastSeen; a store may drop
 	// sessions that are.
 	Get(ctx context.Context, key Key) (*Session, error)
@@ -47,7 +48,8 @@ type Store interface {
 	// Touch records that the session was used at a time; an earlier time than
 	// the one kept changes nothing. It never makes a session: ErrNotFound.
 	Touch(ctx context.Context, key Key, at time.Time) error
-	// LastSeen returns the time of the last Touch, or of Create.
+	// LastSeen returns the time of the last Touch, or of Create, to the
+	// microsecond; the zero time if that was longer ago than sessions live.
 	LastSeen(ctx context.Context, key Key) (time.Time, error)
 	// Tokens returns the sealed provider tokens; nil when there are none.
 	Tokens(ctx context.Context, key Key) ([]byte, error)

@@ -22,6 +22,7 @@ type Metrics struct {
 	credentialBytes *prometheus.CounterVec
 	storeSeconds    *prometheus.HistogramVec
 	storeErrors     *prometheus.CounterVec
+	revocation      prometheus.Histogram
 	jwksFetches     *prometheus.CounterVec
 	openStreams     prometheus.Gauge
 }
@@ -45,7 +46,11 @@ func NewMetrics(version string) *Metrics {
 		credentialBytes: counter("credential_bytes_total", "Bytes of credentials on the wire, by kind.", "kind"),
 		storeSeconds: histogram("store_seconds", "Time of session store operations other than reads from memory.",
 			[]float64{1e-5, 1e-4, .001, .005, .01, .05, .1, .5, 1}, "operation"),
-		storeErrors: counter("store_errors_total", "Session store operations that could not be answered.", "operation"),
+		storeErrors: counter("store_errors_total", "Session store operations that could not be answered, by what went wrong.", "operation", "class"),
+		revocation: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "revocation_seconds", Help: "Time from a revocation until this gateway denied the session.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5, 30},
+		}),
 		jwksFetches: counter("jwks_fetches_total", "Fetches of key sets, by issuer and result.", "issuer", "result"),
 		openStreams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "open_streams", Help: "Upgraded connections (WebSocket) that are open now.",
@@ -57,7 +62,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.storeSeconds,
-		m.storeErrors, m.jwksFetches, m.openStreams, build,
+		m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -79,13 +84,51 @@ func (m *Metrics) Request(e *Event) {
 	}
 }
 
-// Store counts one store operation. unanswered says that the store could not
-// tell; "not found" is an answer.
-func (m *Metrics) Store(operation string, took time.Duration, unanswered bool) {
+// StoreAnswered is the class of store operations that were answered; "not found"
+// is an answer.
+const StoreAnswered = "answered"
+
+// Store counts one store operation. class is StoreAnswered, or one word of a
+// closed set that says why there was no answer.
+func (m *Metrics) Store(operation, class string, took time.Duration) {
 	m.storeSeconds.WithLabelValues(operation).Observe(took.Seconds())
-	if unanswered {
-		m.storeErrors.WithLabelValues(operation).Inc()
+	if class != StoreAnswered {
+		m.storeErrors.WithLabelValues(operation, class).Inc()
 	}
+}
+
+// Revocation records how long after its revocation a session was denied here.
+func (m *Metrics) Revocation(took time.Duration) { m.revocation.Observe(took.Seconds()) }
+
+// NearCache are the figures of the near cache; all but the first two only grow.
+type NearCache struct {
+	Entries, Bytes                                  int64
+	Hits, Misses, Invalidations, Flushes, Evictions uint64
+}
+
+// RemoteStore reads the state of a session store on the network, and of the
+// cache near to it, when metrics are scraped.
+func (m *Metrics) RemoteStore(up func() bool, near func() NearCache) {
+	gauge := func(name, help string, read func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, read))
+	}
+	counter := func(name, help string, read func(NearCache) uint64) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help},
+			func() float64 { return float64(read(near())) }))
+	}
+	gauge("store_up", "Whether the session store answered when it was last asked.", func() float64 {
+		if up() {
+			return 1
+		}
+		return 0
+	})
+	gauge("near_cache_entries", "Sessions in the near cache.", func() float64 { return float64(near().Entries) })
+	gauge("near_cache_bytes", "Memory that the near cache counts for its sessions.", func() float64 { return float64(near().Bytes) })
+	counter("near_cache_hits_total", "Look-ups that the near cache answered.", func(n NearCache) uint64 { return n.Hits })
+	counter("near_cache_misses_total", "Look-ups that the near cache could not answer.", func(n NearCache) uint64 { return n.Misses })
+	counter("near_cache_invalidations_total", "Keys that the store said have changed.", func(n NearCache) uint64 { return n.Invalidations })
+	counter("near_cache_flushes_total", "Times that what one connection brought was dropped as a whole.", func(n NearCache) uint64 { return n.Flushes })
+	counter("near_cache_evictions_total", "Sessions that were dropped for want of room.", func(n NearCache) uint64 { return n.Evictions })
 }
 
 // JWKSFetch counts one fetch of an issuer's key set.

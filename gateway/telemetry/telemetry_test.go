@@ -118,7 +118,7 @@ func TestMetricNamesAreSound(t *testing.T) {
 	m.ActiveSessions(func() int { return 3 })
 	m.JWKSAge("https://id.example.test", func() time.Time { return time.Time{} })
 	m.JWKSFetch("https://id.example.test", "ok")
-	m.Store("create", time.Millisecond, true)
+	m.Store("create", "timeout", time.Millisecond)
 	m.StreamOpened()
 	m.Request(&telemetry.Event{Route: "app", Outcome: "allow", Reason: "public", Credential: "session", Bytes: 52, DecideTime: 1, UpstreamTime: 1})
 	problems, err := testutil.GatherAndLint(m.Gatherer())

@@ -118,7 +118,7 @@ func concurrency() []behaviour {
 		}},
 		{"of parallel touches the latest wins", func(t *testing.T, s Store) {
 			create(t, s, Session(1))
-			base := time.Now().Add(time.Minute)
+			base := now().Add(time.Minute)
 			together(50, func(i int) {
 				if err := s.Touch(t.Context(), Key(1), base.Add(time.Duration(i)*time.Second)); err != nil {
 					t.Error(err)

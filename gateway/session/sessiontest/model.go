@@ -22,7 +22,7 @@ func models() []behaviour {
 			runs := 0
 			rapid.Check(t, func(rt *rapid.T) {
 				runs++
-				m := &model{Store: s, run: runs, sessions: map[session.Key]*kept{}, records: map[string]session.Record{}, base: time.Now()}
+				m := &model{Store: s, run: runs, sessions: map[session.Key]*kept{}, records: map[string]session.Record{}, base: now()}
 				rt.Repeat(map[string]func(*rapid.T){
 					"":                      m.check,
 					"create":                m.create,

@@ -151,7 +151,7 @@ func revocation() []behaviour {
 func listing() []behaviour {
 	return []behaviour{
 		{"sessions are listed in the order of keys, with their last use and without tokens", func(t *testing.T, s Store) {
-			at := time.Now().Add(time.Minute)
+			at := now().Add(time.Minute)
 			for _, n := range []int{5, 1, 4, 2, 3} {
 				in := Session(n)
 				in.SealedTokens = []byte("sealed")

@@ -195,4 +195,8 @@ func outage(err error) bool {
 	return err != nil && !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrConflict)
 }
 
+// now is a time that every store keeps as it is: the last use may be kept to the
+// microsecond only.
+func now() time.Time { return time.Now().Truncate(time.Microsecond) }
+
 func longText() string { return strings.Repeat("long ", 2000) }

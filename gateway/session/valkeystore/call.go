@@ -1,0 +1,200 @@
+package valkeystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+
+	"github.com/sallyport/sallyport/gateway/session"
+)
+
+// Class is what became of a call, for metrics: a closed set.
+type Class string
+
+// The classes. All but answered and canceled are outages.
+const (
+	ClassAnswered    Class = "answered"
+	ClassTimeout     Class = "timeout"     // no answer within the deadline
+	ClassConnection  Class = "connection"  // no connection, or it broke
+	ClassRefused     Class = "refused"     // the server answered with an error
+	ClassUnavailable Class = "unavailable" // not tried: it did not answer before
+	ClassCanceled    Class = "canceled"    // whoever asked went away
+)
+
+var (
+	errConnecting  = &stepError{StepConnect, errors.New("not connected yet")}
+	errUnavailable = errors.New("session store: does not answer; not asked again yet")
+	errDeadline    = errors.New("session store: no answer in time")
+)
+
+// breakerCount divides the slots of a cluster, so that one shard which is down
+// fails alone. Elsewhere there is one slot.
+const breakerCount = 64
+
+const clusterSlots = 16384
+
+func (s *Store) breaker(c valkey.Client, h half) *breaker {
+	if c.Mode() != valkey.ClientModeCluster {
+		return &s.breakers[0]
+	}
+	question := c.B().Exists().Key(s.layout.session(h)).Build()
+	return &s.breakers[int(question.Slot())%clusterSlots*breakerCount/clusterSlots]
+}
+
+// call runs one exchange with Valkey and returns what it says. The deadline is
+// kept here and not by the client, which can wait in places that know none. run
+// may go on for a moment after that; it holds nothing that anybody waits for.
+//
+// A caller that goes away gets its context's error, and the exchange goes on:
+// others may wait for it, and what was begun to be written is better written.
+func call[T any](ctx context.Context, s *Store, operation string, h half, run func(context.Context, valkey.Client) (T, error)) (T, error) {
+	var zero T
+	begin := time.Now()
+	if err := ctx.Err(); err != nil {
+		s.observe(operation, 0, ClassCanceled)
+		return zero, fmt.Errorf("session store: %s: %w", operation, err)
+	}
+	client := s.client.Load()
+	if client == nil {
+		s.observe(operation, 0, ClassUnavailable)
+		return zero, errUnavailable
+	}
+	b := s.breaker(*client, h)
+	if ok, probe := b.allow(begin); !ok {
+		if probe {
+			go s.probe(*client, b, h)
+		}
+		s.observe(operation, 0, ClassUnavailable)
+		return zero, errUnavailable
+	}
+
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
+	select {
+	case s.slots <- struct{}{}:
+	case <-deadline.Done():
+		cancel()
+		s.observe(operation, time.Since(begin), ClassTimeout)
+		return zero, errDeadline
+	}
+	type result struct {
+		value T
+		err   error
+	}
+	answer := make(chan result, 1)
+	go func() {
+		defer cancel()
+		value, err := run(deadline, *client)
+		<-s.slots
+		class := classOf(err)
+		s.judge(b, class, err, false)
+		s.observe(operation, time.Since(begin), class)
+		answer <- result{value, err}
+	}()
+	select {
+	case r := <-answer:
+		return r.value, wrap(operation, r.err)
+	case <-ctx.Done():
+		return zero, fmt.Errorf("session store: %s: %w", operation, ctx.Err())
+	case <-deadline.Done():
+	}
+	// Both may be there at once, and an answer is an answer.
+	select {
+	case r := <-answer:
+		return r.value, wrap(operation, r.err)
+	default:
+		return zero, errDeadline
+	}
+}
+
+// wrap passes the definite answers on as they are.
+func wrap(operation string, err error) error {
+	if err == nil || errors.Is(err, session.ErrNotFound) || errors.Is(err, session.ErrConflict) {
+		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errDeadline
+	}
+	return fmt.Errorf("session store: %s: %w", operation, err)
+}
+
+// judge tells the breaker what became of a call.
+func (s *Store) judge(b *breaker, class Class, err error, probe bool) {
+	switch class {
+	case ClassAnswered:
+		b.succeeded()
+		if s.faulty.Load() && !s.anyOpen() {
+			s.setFault(nil)
+		}
+	case ClassRefused:
+		// Quick to say no: nothing to be spared. But an operator should know.
+		b.succeeded()
+		if notServing(err) {
+			s.complain(err)
+		}
+	case ClassTimeout, ClassConnection:
+		if b.failed(time.Now(), probe) {
+			s.setFault(err)
+		}
+	case ClassUnavailable, ClassCanceled:
+	}
+}
+
+func (s *Store) anyOpen() bool {
+	for i := range s.breakers {
+		if s.breakers[i].open() {
+			return true
+		}
+	}
+	return false
+}
+
+// probe asks the store for a sign of life while its breaker is open.
+func (s *Store) probe(client valkey.Client, b *breaker, h half) {
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
+	defer cancel()
+	answer := make(chan error, 1)
+	go func() {
+		answer <- client.Do(ctx, client.B().Exists().Key(s.layout.session(h)).Build()).Error()
+	}()
+	var err error
+	select {
+	case err = <-answer:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	class := classOf(err)
+	if class == ClassRefused && notServing(err) {
+		class = ClassConnection // it is up and can't serve yet
+	}
+	s.observe("probe", time.Since(begin), class)
+	s.judge(b, class, err, true)
+}
+
+func classOf(err error) Class {
+	switch {
+	case err == nil, errors.Is(err, session.ErrNotFound), errors.Is(err, session.ErrConflict), valkey.IsValkeyNil(err):
+		return ClassAnswered
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errDeadline):
+		return ClassTimeout
+	case errors.Is(err, context.Canceled):
+		return ClassCanceled
+	}
+	if _, said := errors.AsType[*valkey.ValkeyError](err); said {
+		return ClassRefused
+	}
+	return ClassConnection
+}
+
+// notServing reports whether the server's answer means that it can serve nobody
+// now: it loads, has no primary, or is one no more.
+func notServing(err error) bool {
+	said, ok := errors.AsType[*valkey.ValkeyError](err)
+	if !ok {
+		return false
+	}
+	return said.IsLoading() || said.IsClusterDown() || stepOf(said) == StepRole || stepOf(said) == StepAuth
+}

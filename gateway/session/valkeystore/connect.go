@@ -1,0 +1,167 @@
+package valkeystore
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+	"go.uber.org/zap"
+)
+
+// clientOption is how valkey-go is used. Its defaults are meant for other
+// things: ten seconds until a frozen server is noticed, and half a gigabyte of
+// cache.
+func (s *Store) clientOption() valkey.ClientOption {
+	addresses := make([]string, len(s.addresses))
+	for i, a := range s.addresses {
+		addresses[i] = a.Address
+	}
+	// A connection without an answer is given up a little after its sessions
+	// have ceased to count, so that a store which only paused keeps its
+	// connections.
+	const pingGap = time.Second
+	o := valkey.ClientOption{
+		InitAddress:       addresses,
+		SelectDB:          s.addresses[0].Database,
+		DialCtxFn:         s.dialer.dial,
+		AuthCredentialsFn: s.dialer.credentials,
+		ClientName:        "sallyport",
+		Dialer:            net.Dialer{Timeout: dialTimeout, KeepAlive: pingGap},
+		ConnWriteTimeout:  s.cache.MaxStaleness,
+		// One connection a node: on it, a read that was sent before a write is
+		// answered before the write is, and nothing stale is kept afterwards.
+		PipelineMultiplex:   -1,
+		RingScaleEachConn:   9,
+		ReadBufferEachConn:  64 << 10,
+		WriteBufferEachConn: 64 << 10,
+		DisableCache:        s.near == nil,
+		Sentinel: valkey.SentinelOption{
+			MasterSet:               s.cfg.SentinelMaster,
+			Dialer:                  net.Dialer{Timeout: dialTimeout, KeepAlive: pingGap, FallbackDelay: sentinelMark},
+			TopologyRefreshInterval: 2 * time.Second,
+		},
+		ClusterOption: valkey.ClusterOption{ShardsRefreshInterval: 2 * time.Second, MaxMovedRedirections: 16},
+	}
+	if s.addresses[0].TLS {
+		// Dialling has its own, but a cluster's map of TLS ports hangs on these.
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		o.Sentinel.TLSConfig = o.TLSConfig
+	}
+	if s.near != nil {
+		o.CacheSizeEachConn = 1 // ours is bounded as a whole
+		o.NewCacheStoreFn = func(valkey.CacheStoreOption) valkey.CacheStore {
+			return &link{near: s.near, onLost: s.lost}
+		}
+	}
+	return o
+}
+
+// Waits between attempts to connect.
+const (
+	firstRetry = 50 * time.Millisecond
+	maxRetry   = time.Second
+)
+
+// connect makes the client, and tries until it succeeds: a store that is down
+// at the start is an outage like any other.
+func (s *Store) connect(ctx context.Context) {
+	for wait := firstRetry; ; wait = min(2*wait, maxRetry) {
+		client, err := valkey.NewClient(s.clientOption())
+		if err == nil {
+			if err = s.examine(ctx, client); err == nil {
+				s.ready(client)
+				return
+			}
+			client.Close()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		s.setFault(err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// ready lets calls through.
+func (s *Store) ready(client valkey.Client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		client.Close()
+		return
+	}
+	s.client.Store(&client)
+	s.setFaultLocked(nil)
+}
+
+// examine fails with the step that would make every later call fail: a server
+// that is no primary, and commands that the user may not call. Without the
+// latter, a missing right on CLIENT CACHING could read as "no such session".
+func (s *Store) examine(ctx context.Context, client valkey.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	h := halfOf([32]byte{})
+	name, value := s.layout.session(h), "examined"
+	if err := client.Do(ctx, client.B().Set().Key(name).Value(value).Px(time.Minute).Build()).Error(); err != nil {
+		return examined("SET", err)
+	}
+	got, err := client.DoCache(ctx, client.B().Get().Key(name).Cache().ToStaticTTL(), time.Second).ToString()
+	if err != nil {
+		return examined("CLIENT CACHING or GET", err)
+	}
+	if got != value {
+		return &stepError{StepRole, errors.New("what was written is not what is read: a primary is needed")}
+	}
+	keys := []string{name, s.layout.tokens(h), s.layout.tombstone(h), s.layout.activity(h)}
+	if err := scripts.remove.Exec(ctx, client, keys, []string{h.member(), millis(time.Now())}).Error(); err != nil {
+		return examined("EVALSHA, EVAL, PTTL, SET, DEL or ZREM", err)
+	}
+	if err := client.Do(ctx, client.B().Del().Key(s.layout.tombstone(h)).Build()).Error(); err != nil {
+		return examined("DEL", err)
+	}
+	s.advise(ctx, client)
+	return nil
+}
+
+func examined(commands string, err error) error {
+	if stepOf(err) == StepPermissions {
+		return &stepError{StepPermissions, fmt.Errorf("%s: %w", commands, err)}
+	}
+	return err
+}
+
+// advise warns of settings that lose sessions. Not being allowed to ask is fine.
+func (s *Store) advise(ctx context.Context, client valkey.Client) {
+	s.replicated.Store(client.Mode() != valkey.ClientModeStandalone)
+	text, err := client.Do(ctx, client.B().Info().Section("memory", "server", "replication").Build()).ToString()
+	if err != nil {
+		return
+	}
+	info := make(map[string]string)
+	for line := range strings.SplitSeq(text, "\r\n") {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			info[name] = value
+		}
+	}
+	if info["connected_slaves"] != "0" {
+		s.replicated.Store(true)
+	}
+	version := info["valkey_version"]
+	if version == "" {
+		version = info["redis_version"]
+	}
+	s.log.Info("connected to the session store", zap.String("version", version), zap.String("mode", string(client.Mode())))
+	if policy := info["maxmemory_policy"]; info["maxmemory"] != "0" && policy != "" && policy != "noeviction" {
+		s.log.Warn("the session store may drop sessions when its memory is full, and with them sign people out: set maxmemory-policy to noeviction",
+			zap.String("maxmemory_policy", policy))
+	}
+}

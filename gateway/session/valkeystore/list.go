@@ -1,0 +1,178 @@
+package valkeystore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+
+	"github.com/sallyport/sallyport/gateway/session"
+)
+
+// seen is a session and its last use, as the activity of its bucket has them.
+type seen struct {
+	half half
+	at   time.Time
+}
+
+// batch is how much is asked for at once.
+const batch = 256
+
+// walk visits all sessions in the order of keys, bucket by bucket, until visit
+// has enough. Some that it is shown may be over.
+func (s *Store) walk(ctx context.Context, from int, visit func([]seen) (more bool, err error)) error {
+	for begin := from; begin < bucketCount; begin += batch {
+		end := min(begin+batch, bucketCount)
+		found, err := s.active(ctx, begin, end)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			continue
+		}
+		if more, err := visit(found); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// active returns the sessions in some buckets, in the order of keys.
+func (s *Store) active(ctx context.Context, begin, end int) ([]seen, error) {
+	var first half
+	first[0], first[1] = byte(begin>>(bucketBits-8)), byte(begin<<(16-bucketBits))
+	return call(ctx, s, "walk", first, func(ctx context.Context, c valkey.Client) ([]seen, error) {
+		questions := make([]valkey.Completed, 0, end-begin)
+		for bucket := begin; bucket < end; bucket++ {
+			questions = append(questions, c.B().Zrange().Key(s.layout.bucketKey(bucket, 'a')).Min("0").Max("-1").Withscores().Build())
+		}
+		var found []seen
+		for i, answer := range c.DoMulti(ctx, questions...) {
+			members, err := answer.AsZScores()
+			if err != nil && !valkey.IsValkeyNil(err) {
+				return nil, err
+			}
+			for _, m := range members {
+				if len(m.Member) != halfSize-1 {
+					continue
+				}
+				var h half
+				h[0] = byte((begin + i) >> (bucketBits - 8))
+				copy(h[1:], m.Member)
+				found = append(found, seen{h, time.UnixMicro(int64(m.Score))})
+			}
+		}
+		slices.SortFunc(found, func(a, b seen) int { return bytes.Compare(a.half[:], b.half[:]) })
+		return found, nil
+	})
+}
+
+// values reads the values of sessions; "" for one that does not exist.
+func (s *Store) values(ctx context.Context, sessions []half) ([]string, error) {
+	out := make([]string, 0, len(sessions))
+	for part := range slices.Chunk(sessions, batch) {
+		values, err := call(ctx, s, "read", part[0], func(ctx context.Context, c valkey.Client) ([]string, error) {
+			questions := make([]valkey.Completed, len(part))
+			for i, h := range part {
+				questions[i] = c.B().Get().Key(s.layout.session(h)).Build()
+			}
+			values := make([]string, len(part))
+			for i, answer := range c.DoMulti(ctx, questions...) {
+				value, err := answer.ToString()
+				if err != nil && !valkey.IsValkeyNil(err) {
+					return nil, err
+				}
+				values[i] = value
+			}
+			return values, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, values...)
+	}
+	return out, nil
+}
+
+// List implements session.Store.
+func (s *Store) List(ctx context.Context, f session.Filter) ([]session.Listed, error) {
+	l := lister{store: s, filter: f, now: time.Now()}
+	if f.Subject != "" {
+		if f.Issuer == "" {
+			return nil, errors.New("session store: a subject is listed with its issuer only")
+		}
+		sessions, err := s.find(ctx, pairOf(f.Issuer, f.Subject), bySubject)
+		if err != nil {
+			return nil, err
+		}
+		found := make([]seen, len(sessions))
+		for i, h := range sessions {
+			found[i].half = h
+		}
+		_, err = l.visit(ctx, found)
+		return l.listed, err
+	}
+	err := s.walk(ctx, halfOf(f.After).bucket(), func(found []seen) (bool, error) { return l.visit(ctx, found) })
+	if err != nil {
+		return nil, err
+	}
+	return l.listed, nil
+}
+
+// lister gathers what a filter lets through.
+type lister struct {
+	store  *Store
+	filter session.Filter
+	now    time.Time
+	listed []session.Listed
+}
+
+func (l *lister) full() bool { return l.filter.Limit > 0 && len(l.listed) >= l.filter.Limit }
+
+func (l *lister) visit(ctx context.Context, found []seen) (more bool, err error) {
+	after := l.filter.After
+	for part := range slices.Chunk(found, batch) {
+		if l.full() {
+			break
+		}
+		sessions := make([]half, len(part))
+		for i := range part {
+			sessions[i] = part[i].half
+		}
+		values, err := l.store.values(ctx, sessions)
+		if err != nil {
+			return false, err
+		}
+		for i, value := range values {
+			if value == "" || l.full() {
+				continue
+			}
+			live, _, err := l.store.codec.unpack(sessions[i], value)
+			if err != nil {
+				return false, err
+			}
+			if !l.matches(live) || after != (session.Key{}) && bytes.Compare(live.Key[:], after[:]) <= 0 {
+				continue
+			}
+			at := part[i].at
+			if at.IsZero() {
+				if at, err = l.store.LastSeen(ctx, live.Key); errors.Is(err, session.ErrNotFound) {
+					continue
+				} else if err != nil {
+					return false, err
+				}
+			}
+			l.listed = append(l.listed, session.Listed{Session: live, LastSeen: at})
+		}
+	}
+	return !l.full(), nil
+}
+
+func (l *lister) matches(live *session.Session) bool {
+	f := l.filter
+	return !live.Expired(l.now) &&
+		(f.Issuer == "" || live.Identity.Issuer == f.Issuer) && (f.Subject == "" || live.Identity.Subject == f.Subject)
+}

@@ -1,0 +1,276 @@
+package valkeystore
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway/session"
+)
+
+// near holds the sessions that valkey-go's client-side caching vouches for,
+// decoded. It fills, invalidates and drops them through the CacheStore of each
+// connection (link.go); nothing else puts anything in. That a session is
+// answered from here, and not by DoCache, spares the building of a command.
+//
+// An entry counts only while its connection is known to have been whole no
+// longer than maxStaleness ago: a connection that was cut without a close can't
+// tell that a session was revoked.
+type near struct {
+	layout       layout
+	maxStaleness time.Duration
+	perShard     int64 // bytes
+	began        time.Time
+	shards       [nearShards]nearShard
+
+	invalidations, flushes, evictions atomic.Uint64
+}
+
+const nearShards = 64
+
+type nearShard struct {
+	mu      sync.RWMutex
+	entries map[uint64]*entry
+	ring    []*entry // all of them, for the clock that evicts
+	hand    int
+	bytes   int64
+	flights map[session.Key]*flight
+
+	hits, misses atomic.Uint64
+	_            [64]byte // neighbours must not share a cache line
+}
+
+// entry is one cached answer. There may be a million, so every field is weighed.
+type entry struct {
+	link    *link
+	session atomic.Pointer[session.Session] // nil until vouched for, and when absent
+	told    *told                           // what Valkey said, until the session is decoded; guarded by the shard
+	expires int64                           // on the near's clock: the absolute timeout
+	size    int32
+	place   int32 // in the ring
+	used    atomic.Bool
+	absent  bool // there is no such session
+}
+
+// told is the answer to a GET.
+type told struct {
+	half  half
+	value string
+}
+
+// Sizes for the budget, a little above what a heap profile shows.
+const (
+	entrySize   = 112 // entry, its place in map and ring
+	absentSize  = entrySize + 48
+	decodedSize = entrySize + 640 // session and identity, lists
+)
+
+func newNear(l layout, maxBytes int64, maxStaleness time.Duration) *near {
+	n := &near{layout: l, maxStaleness: maxStaleness, perShard: maxBytes / nearShards, began: time.Now()}
+	for i := range n.shards {
+		n.shards[i].entries = make(map[uint64]*entry)
+		n.shards[i].flights = make(map[session.Key]*flight)
+	}
+	return n
+}
+
+// clock is the time since the start, which no change of the wall clock moves.
+func (n *near) clock() int64 { return int64(time.Since(n.began)) }
+
+func (n *near) shard(h half) *nearShard { return &n.shards[h[8]%nearShards] }
+
+func (h half) hash() uint64 { return binary.LittleEndian.Uint64(h[:8]) }
+
+// is reports whether e is about the session under h. The caller holds the
+// shard's lock.
+func (e *entry) is(h half) bool {
+	if s := e.session.Load(); s != nil {
+		return halfOf(s.Key) == h
+	}
+	return e.told.half == h
+}
+
+// outcome of a look into the cache.
+type outcome uint8
+
+const (
+	missed outcome = iota
+	found
+	foundAbsent
+)
+
+// get returns the session under key if it can be vouched for now, and the link
+// that does when that should be asked for a sign of life soon.
+func (n *near) get(key session.Key) (s *session.Session, stale *link, answer outcome) {
+	h := halfOf(key)
+	sh := n.shard(h)
+	sh.mu.RLock()
+	e := sh.entries[h.hash()]
+	if e == nil {
+		sh.mu.RUnlock()
+		return nil, nil, missed
+	}
+	s, absent := e.session.Load(), e.absent
+	mine := s != nil && s.Key == key || absent && e.told.half == h
+	sh.mu.RUnlock()
+
+	now := n.clock()
+	age := now - e.link.proven.Load()
+	switch {
+	case !mine || e.link.closed.Load() || age > int64(n.maxStaleness):
+		return nil, nil, missed
+	case !absent && now >= e.expires:
+		answer = foundAbsent
+	case absent:
+		answer = foundAbsent
+	default:
+		answer = found
+	}
+	if !e.used.Load() {
+		e.used.Store(true)
+	}
+	sh.hits.Add(1)
+	if age > int64(n.maxStaleness)/proofs {
+		stale = e.link
+	}
+	return s, stale, answer
+}
+
+// proofs is how many signs of life a connection owes within maxStaleness.
+const proofs = 4
+
+// load keeps what Valkey told on a link. The session counts once it is decoded
+// and vouched for. It runs on the link's reader, in the order of the connection.
+func (n *near) load(l *link, h half, value string, absent bool) {
+	sh := n.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	old := sh.entries[h.hash()]
+	if old != nil && old.link == l && old.is(h) && (old.session.Load() != nil || old.absent) && old.absent == absent {
+		return // a sign of life: had it changed, the entry would be gone
+	}
+	if old != nil {
+		sh.remove(old)
+	}
+	e := &entry{link: l, told: &told{half: h, value: value}, absent: absent}
+	e.size = int32(entrySize + len(value))
+	if absent {
+		e.size = absentSize
+	}
+	sh.insert(h, e)
+	n.evict(sh, e)
+}
+
+// vouch makes the entry that holds this value answer with s, whose record takes
+// size bytes.
+func (n *near) vouch(h half, value string, s *session.Session, record int) {
+	sh := n.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e := sh.entries[h.hash()]
+	if e == nil || e.absent || e.session.Load() != nil || e.told.half != h || e.told.value != value {
+		return // invalidated or evicted meanwhile
+	}
+	e.expires = n.clock() + int64(time.Until(s.ExpiresAt))
+	e.session.Store(s)
+	e.told = nil
+	size := int32(decodedSize + record + 16*(len(s.Identity.Groups)+len(s.Identity.AMR)))
+	sh.bytes += int64(size - e.size)
+	e.size = size
+	n.evict(sh, e)
+}
+
+// forget drops what is known of a session, and makes reads that began before
+// now answer only those who asked before now.
+func (n *near) forget(key session.Key) {
+	h := halfOf(key)
+	sh := n.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if e := sh.entries[h.hash()]; e != nil && e.is(h) {
+		sh.remove(e)
+	}
+	delete(sh.flights, key)
+}
+
+// drop removes the entry of a session if it came over this link.
+func (n *near) drop(l *link, h half) {
+	sh := n.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if e := sh.entries[h.hash()]; e != nil && e.link == l && e.is(h) {
+		sh.remove(e)
+	}
+}
+
+// dropLink removes everything that came over a link.
+func (n *near) dropLink(l *link) {
+	n.flushes.Add(1)
+	for i := range n.shards {
+		sh := &n.shards[i]
+		sh.mu.Lock()
+		for j := len(sh.ring) - 1; j >= 0; j-- {
+			if sh.ring[j].link == l {
+				sh.remove(sh.ring[j])
+			}
+		}
+		sh.mu.Unlock()
+	}
+}
+
+func (sh *nearShard) insert(h half, e *entry) {
+	e.place = int32(len(sh.ring))
+	sh.ring = append(sh.ring, e)
+	sh.entries[h.hash()] = e
+	sh.bytes += int64(e.size)
+}
+
+// remove takes e out. The last of the ring takes its place.
+func (sh *nearShard) remove(e *entry) {
+	var h half
+	if s := e.session.Load(); s != nil {
+		h = halfOf(s.Key)
+	} else {
+		h = e.told.half
+	}
+	delete(sh.entries, h.hash())
+	last := len(sh.ring) - 1
+	sh.ring[e.place] = sh.ring[last]
+	sh.ring[e.place].place = e.place
+	sh.ring[last] = nil
+	sh.ring = sh.ring[:last]
+	sh.bytes -= int64(e.size)
+}
+
+// evict makes room: what was not used since the hand last passed goes first.
+// keep stays for now, so that a session larger than a shard's share is answered
+// at least until the next one comes.
+func (n *near) evict(sh *nearShard, keep *entry) {
+	for sh.bytes > n.perShard && len(sh.ring) > 1 {
+		if sh.hand >= len(sh.ring) {
+			sh.hand = 0
+		}
+		e := sh.ring[sh.hand]
+		if e == keep || e.used.Swap(false) {
+			sh.hand++
+			continue
+		}
+		sh.remove(e)
+		n.evictions.Add(1)
+	}
+}
+
+// count sums up the shards.
+func (n *near) count() (entries, bytes int64, hits, misses uint64) {
+	for i := range n.shards {
+		sh := &n.shards[i]
+		sh.mu.RLock()
+		entries += int64(len(sh.ring))
+		bytes += sh.bytes
+		sh.mu.RUnlock()
+		hits += sh.hits.Load()
+		misses += sh.misses.Load()
+	}
+	return entries, bytes, hits, misses
+}

@@ -1,0 +1,147 @@
+package valkeystore
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/session"
+)
+
+// revocations are the sessions that this gateway ended, or saw ended, in the
+// last minutes. Replicas follow their primary late, so that a failover can lose
+// the last writes, and with them a revocation. After each loss of a connection
+// they are therefore written again.
+type revocations struct {
+	mu      sync.Mutex
+	recent  []revocation  // oldest first
+	changed chan struct{} // a connection was lost
+}
+
+type revocation struct {
+	half half
+	at   time.Time // when it was revoked
+	end  time.Time // when the session would have ended
+}
+
+const (
+	keepRevocations = 10 * time.Minute // longer than a failover takes
+	maxRevocations  = 1 << 16
+)
+
+func (r *revocations) add(one revocation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.prune(time.Now())
+	r.recent = append(r.recent, one)
+}
+
+// prune drops what is old enough to be on every replica.
+func (r *revocations) prune(now time.Time) {
+	old := max(0, len(r.recent)+1-maxRevocations)
+	for old < len(r.recent) && now.Sub(r.recent[old].at) > keepRevocations {
+		old++
+	}
+	r.recent = slices.Delete(r.recent, 0, old)
+}
+
+func (r *revocations) all() []revocation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.prune(time.Now())
+	return slices.Clone(r.recent)
+}
+
+// lost wakes the repetition up. It is called for every connection that breaks.
+func (s *Store) lost() {
+	select {
+	case s.revocations.changed <- struct{}{}:
+	default:
+	}
+}
+
+// repeatRevocations writes them again after each loss of a connection, as soon
+// as the store takes writes.
+func (s *Store) repeatRevocations(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.revocations.changed:
+		}
+		todo := s.revocations.all()
+		for wait := firstRetry; len(todo) > 0; wait = min(2*wait, maxRetry) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+			todo = s.bury(ctx, todo)
+		}
+	}
+}
+
+// bury makes sure of tombstones, and returns the revocations that it could not
+// write.
+func (s *Store) bury(ctx context.Context, todo []revocation) (left []revocation) {
+	for i, r := range todo {
+		if !time.Now().Before(r.end) {
+			continue
+		}
+		keys := []string{s.layout.session(r.half), s.layout.tokens(r.half), s.layout.tombstone(r.half), s.layout.activity(r.half)}
+		args := []string{r.half.member(), millis(r.at), life(r.end)}
+		if _, err := s.script(ctx, "bury", r.half, scripts.bury, keys, args); err != nil {
+			if left = append(left, r); !s.Available() {
+				return append(left, todo[i+1:]...)
+			}
+		}
+	}
+	if len(left) == 0 && len(todo) > 0 {
+		s.log.Info("revocations were written again after a connection was lost", zap.Int("sessions", len(todo)))
+	}
+	return left
+}
+
+// learn is told when a read meets a tombstone. back says that the session was
+// there nevertheless: a failover or a restored backup brought it back.
+func (s *Store) learn(key session.Key, at time.Time, back bool) {
+	h := halfOf(key)
+	if took := time.Since(at); took < keepRevocations {
+		s.revoked(max(0, took))
+	}
+	if !back {
+		return
+	}
+	s.log.Warn("a revoked session came back, and was ended again", zap.Stringer("session", key))
+	go func() {
+		keys := []string{s.layout.session(h), s.layout.tokens(h), s.layout.tombstone(h), s.layout.activity(h)}
+		// An error leaves the tombstone, which refuses the session as well.
+		_, _ = s.script(context.Background(), "bury", h, scripts.remove, keys, []string{h.member(), millis(at)})
+	}()
+}
+
+// awaitReplica bounds the wait for a replica to have a revocation.
+const awaitReplica = 100 * time.Millisecond
+
+// await gives a revocation the chance to reach a replica before it is reported
+// as done: best effort, and only where there are replicas. What WAIT waits for
+// is what its own connection wrote; the order of replication covers the rest.
+func (s *Store) await(ctx context.Context, r revocation) {
+	if !s.replicated.Load() {
+		return
+	}
+	_, _ = call(ctx, s, "wait", r.half, func(ctx context.Context, c valkey.Client) (n int64, err error) {
+		err = c.Dedicated(func(d valkey.DedicatedClient) error {
+			answers := d.DoMulti(ctx,
+				d.B().Set().Key(s.layout.tombstone(r.half)).Value(millis(r.at)).Xx().Keepttl().Build(),
+				d.B().Wait().Numreplicas(1).Timeout(min(awaitReplica, s.cfg.Timeout/2).Milliseconds()).Build())
+			n, err = answers[1].AsInt64()
+			return err
+		})
+		return n, err
+	})
+}
