@@ -156,11 +156,13 @@ func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, met
 	}
 	var store session.Store
 	var records session.Records
+	touchFailed := func(err error) { log.Warn("the last use of a session could not be kept", zap.Error(err)) }
 	switch cfg.Session.Store {
 	case config.StoreValkey:
 		var s *valkeystore.Store
 		if s, err = valkeyStore(cfg, log, metrics, open); err == nil {
 			store, records = s, s
+			touchFailed = nil // it tells of its outages itself
 		}
 	default:
 		var s *embedded.Store
@@ -179,7 +181,7 @@ func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, met
 	}
 	manager := session.NewManager(session.Options{
 		Store: store, Keyring: ring, Server: cfg.Server, Session: cfg.Session,
-		TouchFailed: func(err error) { log.Warn("the last use of a session could not be kept", zap.Error(err)) },
+		TouchFailed: touchFailed,
 	})
 	p.closers = append(p.closers, func() error { manager.Close(); return nil })
 	return manager, store, nil

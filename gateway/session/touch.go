@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,13 +88,53 @@ func (t *toucher) run() {
 		}
 		now := time.Now()
 		for len(t.waiting) > 0 && t.waiting[0].at <= now.UnixNano() {
-			t.write(heap.Pop(&t.waiting).(due).session, now) //nolint:forcetypeassert // dueHeap holds nothing else
+			t.writeDue(now)
 		}
 		next := t.interval
 		if len(t.waiting) > 0 {
 			next = min(next, time.Duration(t.waiting[0].at-now.UnixNano()))
 		}
 		timer.Reset(next)
+	}
+}
+
+// writers is how many writes are under way at once: one after the other, a store
+// that is a few milliseconds away would take some hundreds a second only.
+const writers = 64
+
+// writeDue writes some of the sessions that are due.
+func (t *toucher) writeDue(now time.Time) {
+	var some []*Session
+	for len(t.waiting) > 0 && len(some) < writers && t.waiting[0].at <= now.UnixNano() {
+		some = append(some, heap.Pop(&t.waiting).(due).session) //nolint:forcetypeassert // dueHeap holds nothing else
+	}
+	t.writeAll(some, now)
+}
+
+func (t *toucher) writeAll(some []*Session, now time.Time) {
+	errs := make([]error, len(some))
+	var wait sync.WaitGroup
+	for i, s := range some {
+		// A use that comes from here on queues the session again.
+		s.activity.queued.Store(false)
+		at := time.Unix(0, s.activity.seen.Load())
+		wait.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
+			defer cancel()
+			errs[i] = t.store.Touch(ctx, s.Key, at)
+		})
+	}
+	wait.Wait()
+	for i, s := range some {
+		t.written[s.Key] = now.UnixNano()
+		if errs[i] == nil || errors.Is(errs[i], ErrNotFound) {
+			continue
+		}
+		t.failed(errs[i])
+		// The store could not take it now: once more when the interval is over.
+		if s.activity.queued.CompareAndSwap(false, true) && len(t.waiting) < queueSize {
+			heap.Push(&t.waiting, due{at: t.dueAt(s), session: s})
+		}
 	}
 }
 
@@ -119,28 +160,17 @@ func (t *toucher) flush() {
 		case s := <-t.queue:
 			t.waiting = append(t.waiting, due{session: s})
 		default:
-			for _, d := range t.waiting {
-				t.write(d.session, time.Now())
+			rest := t.waiting
+			t.waiting = nil
+			for part := range slices.Chunk(rest, writers) {
+				some := make([]*Session, len(part))
+				for i, d := range part {
+					some[i] = d.session
+				}
+				t.writeAll(some, time.Now())
 			}
 			return
 		}
-	}
-}
-
-func (t *toucher) write(s *Session, now time.Time) {
-	// A use that comes from here on queues the session again.
-	s.activity.queued.Store(false)
-	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
-	defer cancel()
-	err := t.store.Touch(ctx, s.Key, time.Unix(0, s.activity.seen.Load()))
-	t.written[s.Key] = now.UnixNano()
-	if err == nil || errors.Is(err, ErrNotFound) {
-		return
-	}
-	t.failed(err)
-	// The store could not take it now: once more when the interval is over.
-	if s.activity.queued.CompareAndSwap(false, true) && len(t.waiting) < queueSize {
-		heap.Push(&t.waiting, due{at: t.dueAt(s), session: s})
 	}
 }
 

@@ -36,6 +36,7 @@ func (s *Store) clientOption() valkey.ClientOption {
 		// One connection a node: on it, a read that was sent before a write is
 		// answered before the write is, and nothing stale is kept afterwards.
 		PipelineMultiplex:   -1,
+		AlwaysPipelining:    true, // also reads pushes and notices a close when nothing is asked
 		RingScaleEachConn:   9,
 		ReadBufferEachConn:  64 << 10,
 		WriteBufferEachConn: 64 << 10,
@@ -71,15 +72,9 @@ const (
 // at the start is an outage like any other.
 func (s *Store) connect(ctx context.Context) {
 	for wait := firstRetry; ; wait = min(2*wait, maxRetry) {
-		client, err := valkey.NewClient(s.clientOption())
-		if err == nil {
-			if err = s.examine(ctx, client); err == nil {
-				s.ready(client)
-				return
-			}
-			client.Close()
-		}
-		if ctx.Err() != nil {
+		err := s.attempt(ctx)
+		s.tried.Do(func() { close(s.attempted) })
+		if err == nil || ctx.Err() != nil {
 			return
 		}
 		s.setFault(err)
@@ -89,6 +84,19 @@ func (s *Store) connect(ctx context.Context) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+func (s *Store) attempt(ctx context.Context) error {
+	client, err := valkey.NewClient(s.clientOption())
+	if err != nil {
+		return err
+	}
+	if err := s.examine(ctx, client); err != nil {
+		client.Close()
+		return err
+	}
+	s.ready(client)
+	return nil
 }
 
 // ready lets calls through.

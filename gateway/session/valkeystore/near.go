@@ -46,7 +46,7 @@ type entry struct {
 	link    *link
 	session atomic.Pointer[session.Session] // nil until vouched for, and when absent
 	told    *told                           // what Valkey said, until the session is decoded; guarded by the shard
-	expires int64                           // on the near's clock: the absolute timeout
+	until   int64                           // on the near's clock: it must be read again then
 	size    int32
 	place   int32 // in the ring
 	used    atomic.Bool
@@ -118,10 +118,8 @@ func (n *near) get(key session.Key) (s *session.Session, stale *link, answer out
 	now := n.clock()
 	age := now - e.link.proven.Load()
 	switch {
-	case !mine || e.link.closed.Load() || age > int64(n.maxStaleness):
+	case !mine || e.link.closed.Load() || age > int64(n.maxStaleness) || now >= e.until:
 		return nil, nil, missed
-	case !absent && now >= e.expires:
-		answer = foundAbsent
 	case absent:
 		answer = foundAbsent
 	default:
@@ -136,6 +134,10 @@ func (n *near) get(key session.Key) (s *session.Session, stale *link, answer out
 	}
 	return s, stale, answer
 }
+
+// recheck is how long an entry counts however sure it seems: should a push ever
+// get lost for a reason that nobody has thought of, this is what it costs.
+const recheck = time.Minute
 
 // proofs is how many signs of life a connection owes within maxStaleness.
 const proofs = 4
@@ -153,7 +155,7 @@ func (n *near) load(l *link, h half, value string, absent bool) {
 	if old != nil {
 		sh.remove(old)
 	}
-	e := &entry{link: l, told: &told{half: h, value: value}, absent: absent}
+	e := &entry{link: l, told: &told{half: h, value: value}, absent: absent, until: n.clock() + int64(recheck)}
 	e.size = int32(entrySize + len(value))
 	if absent {
 		e.size = absentSize
@@ -172,7 +174,7 @@ func (n *near) vouch(h half, value string, s *session.Session, record int) {
 	if e == nil || e.absent || e.session.Load() != nil || e.told.half != h || e.told.value != value {
 		return // invalidated or evicted meanwhile
 	}
-	e.expires = n.clock() + int64(time.Until(s.ExpiresAt))
+	e.until = min(e.until, n.clock()+int64(time.Until(s.ExpiresAt)))
 	e.session.Store(s)
 	e.told = nil
 	size := int32(decodedSize + record + 16*(len(s.Identity.Groups)+len(s.Identity.AMR)))

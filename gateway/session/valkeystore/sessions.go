@@ -199,8 +199,28 @@ func (s *Store) Tokens(ctx context.Context, key session.Key) ([]byte, error) {
 // script runs one of scripts and returns its number.
 func (s *Store) script(ctx context.Context, operation string, h half, lua *valkey.Lua, keys, args []string) (int64, error) {
 	return call(ctx, s, operation, h, func(ctx context.Context, c valkey.Client) (int64, error) {
-		return lua.Exec(ctx, c, keys, args).AsInt64()
+		for {
+			n, err := lua.Exec(ctx, c, keys, args).AsInt64()
+			if !notYet(err) {
+				return n, err
+			}
+			select {
+			case <-ctx.Done():
+				return 0, err
+			case <-time.After(retryNotYet):
+			}
+		}
 	})
+}
+
+const retryNotYet = 2 * time.Millisecond
+
+// notYet reports whether the server did nothing and will soon: the keys of a
+// script are on their way to another node, or it is starting. valkey-go does
+// this for commands that only read.
+func notYet(err error) bool {
+	said, ok := valkey.IsValkeyErr(err)
+	return ok && (said.IsTryAgain() || said.IsLoading() || said.IsClusterDown())
 }
 
 // forget drops what the near cache knows of a session that was just changed:

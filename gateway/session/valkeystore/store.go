@@ -65,6 +65,8 @@ type Store struct {
 	revocations revocations
 	cancel      context.CancelFunc
 	background  sync.WaitGroup
+	tried       sync.Once
+	attempted   chan struct{} // closed after the first attempt to connect
 }
 
 var (
@@ -75,6 +77,10 @@ var (
 // maxCalls bounds the calls that are under way at once. Who comes later waits
 // for one to end, within the deadline.
 const maxCalls = 1024
+
+// patience is how long Open waits for the first attempt to connect, so that a
+// gateway whose store is there never starts with an outage.
+const patience = time.Second
 
 // Open checks the options and starts to connect. A store that can't be reached
 // is no error: calls fail until it can, and Ping tells why.
@@ -91,6 +97,8 @@ func Open(o Options) (*Store, error) {
 		layout: layout{prefix: o.Valkey.KeyPrefix},
 		slots:  make(chan struct{}, maxCalls),
 		fault:  errConnecting,
+
+		attempted: make(chan struct{}),
 	}
 	s.faulty.Store(true)
 	if s.observe == nil {
@@ -111,6 +119,10 @@ func Open(o Options) (*Store, error) {
 	if !o.Offline {
 		s.background.Go(func() { s.connect(ctx) })
 		s.background.Go(func() { s.repeatRevocations(ctx) })
+		select {
+		case <-s.attempted:
+		case <-time.After(patience):
+		}
 	}
 	return s, nil
 }
@@ -139,12 +151,10 @@ func (s *Store) Ping(ctx context.Context) error {
 	_, err := call(ctx, s, "ping", h, func(ctx context.Context, c valkey.Client) (int64, error) {
 		return c.Do(ctx, c.B().Exists().Key(s.layout.session(h)).Build()).AsInt64()
 	})
-	if err == nil {
-		return nil
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fault != nil && errors.Is(err, errUnavailable) {
+	// A part of a cluster can be down while this call was answered.
+	if s.fault != nil && (err == nil || errors.Is(err, errUnavailable)) {
 		return s.fault
 	}
 	return err
