@@ -48,7 +48,7 @@ func newJudge(tb testing.TB) *judge {
 	who := &identity.Identity{
 		Issuer: "https://id.example.test", Subject: "8c7f6d1e-alice", Email: "alice@example.test", EmailVerified: true,
 		Name: "Alice", PreferredUsername: "alice", Groups: []string{"users", "engineering", "staff"},
-		Claims: map[string]any{"department": "finance", "locale": "en"},
+		Claims: identity.MapClaims{"department": "finance", "locale": "en"},
 	}
 	_, cookie, err := manager.Start(tb.Context(), session.SignIn{Identity: who, Provider: "corp"}, nil)
 	if err != nil {

@@ -74,7 +74,14 @@ type Identity struct {
 	Email         string
 	EmailVerified bool
 	Groups        []string
-	Claims        map[string]any // as JSON decodes them
+	Claims        Claims // nil: there are none
+}
+
+// Claims are what else is known of a user.
+type Claims interface {
+	// Claim returns the claim called name as JSON decodes it, or nil when there
+	// is none. A claim that is null is nil too.
+	Claim(name string) any
 }
 
 // Request is what policies see of a request. Path is the canonical path by
@@ -122,7 +129,7 @@ func (s *Set) Name() string {
 var errNoInput = errors.New("policy: nothing to decide on")
 
 // Evaluate decides. It neither changes nor keeps in, does no I/O and does not
-// allocate. An error means that there is no answer; the Decision beside it
+// allocate; only decoding the claims that rules ask for may. An error means that there is no answer; the Decision beside it
 // denies, with the reason policy_error.
 func (s *Set) Evaluate(_ context.Context, in *Input) (Decision, error) {
 	if in == nil {

@@ -19,6 +19,11 @@ func compile(tb testing.TB, rules ...policy.Rule) *policy.Set {
 	return s
 }
 
+// mapClaims are claims as a JSON library decodes them.
+type mapClaims map[string]any
+
+func (c mapClaims) Claim(name string) any { return c[name] }
+
 func effect(tb testing.TB, s *policy.Set, id policy.Identity) policy.Effect {
 	tb.Helper()
 	d, err := s.Evaluate(tb.Context(), &policy.Input{Identity: id})
@@ -153,7 +158,7 @@ func TestFieldsAreAndedAndValuesOred(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := effect(t, s, policy.Identity{Subject: "alice", Groups: tt.groups, Claims: tt.claims}); got != tt.want {
+			if got := effect(t, s, policy.Identity{Subject: "alice", Groups: tt.groups, Claims: mapClaims(tt.claims)}); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
@@ -217,36 +222,38 @@ func TestClaimValues(t *testing.T) {
 		value  string
 		want   policy.Effect
 	}{
-		"a string":                               {`{"a":"x"}`, "a", "x", policy.Allow},
-		"a string in other letter case":          {`{"a":"X"}`, "a", "x", policy.Deny},
-		"true":                                   {`{"a":true}`, "a", "true", policy.Allow},
-		"false is not true":                      {`{"a":false}`, "a", "true", policy.Deny},
-		"a whole number":                         {`{"a":42}`, "a", "42", policy.Allow},
-		"a whole number with a point":            {`{"a":42.0}`, "a", "42", policy.Allow},
-		"a whole number with an exponent":        {`{"a":4.2e1}`, "a", "42", policy.Allow},
-		"a fraction":                             {`{"a":-1.50}`, "a", "-1.5", policy.Allow},
-		"zero":                                   {`{"a":0}`, "a", "0", policy.Allow},
-		"minus zero":                             {`{"a":-0}`, "a", "0", policy.Allow},
-		"a list that holds it":                   {`{"a":["y","x"]}`, "a", "x", policy.Allow},
-		"a list that holds the number":           {`{"a":[1,2]}`, "a", "2", policy.Allow},
-		"a list that does not":                   {`{"a":["xy"]}`, "a", "x", policy.Deny},
-		"an empty list":                          {`{"a":[]}`, "a", "x", policy.Deny},
-		"a list in a list":                       {`{"a":[["x"]]}`, "a", "x", policy.Deny},
-		"an object with the value as its key":    {`{"a":{"x":true}}`, "a", "x", policy.Deny},
-		"null":                                   {`{"a":null}`, "a", "null", policy.Deny},
-		"absent":                                 {`{}`, "a", "x", policy.Deny},
-		"a member of an object":                  {`{"realm_access":{"roles":["x"]}}`, "realm_access.roles", "x", policy.Allow},
-		"a member two objects deep":              {`{"a":{"b":{"c":"x"}}}`, "a.b.c", "x", policy.Allow},
-		"a name with dots of its own":            {`{"https://a.test/roles":["x"]}`, "https://a.test/roles", "x", policy.Allow},
-		"the literal name comes before the path": {`{"a.b":"y","a":{"b":"x"}}`, "a.b", "x", policy.Deny},
-		"a path through a string":                {`{"a":"x"}`, "a.b", "x", policy.Deny},
-		"a path through a list":                  {`{"a":[{"b":"x"}]}`, "a.b", "x", policy.Deny},
+		"a string":                                {`{"a":"x"}`, "a", "x", policy.Allow},
+		"a string in other letter case":           {`{"a":"X"}`, "a", "x", policy.Deny},
+		"true":                                    {`{"a":true}`, "a", "true", policy.Allow},
+		"false is not true":                       {`{"a":false}`, "a", "true", policy.Deny},
+		"a whole number":                          {`{"a":42}`, "a", "42", policy.Allow},
+		"a whole number with a point":             {`{"a":42.0}`, "a", "42", policy.Allow},
+		"a whole number with an exponent":         {`{"a":4.2e1}`, "a", "42", policy.Allow},
+		"a fraction":                              {`{"a":-1.50}`, "a", "-1.5", policy.Allow},
+		"zero":                                    {`{"a":0}`, "a", "0", policy.Allow},
+		"minus zero":                              {`{"a":-0}`, "a", "0", policy.Allow},
+		"a list that holds it":                    {`{"a":["y","x"]}`, "a", "x", policy.Allow},
+		"a list that holds the number":            {`{"a":[1,2]}`, "a", "2", policy.Allow},
+		"a list that does not":                    {`{"a":["xy"]}`, "a", "x", policy.Deny},
+		"an empty list":                           {`{"a":[]}`, "a", "x", policy.Deny},
+		"a list in a list":                        {`{"a":[["x"]]}`, "a", "x", policy.Deny},
+		"an object with the value as its key":     {`{"a":{"x":true}}`, "a", "x", policy.Deny},
+		"null":                                    {`{"a":null}`, "a", "null", policy.Deny},
+		"absent":                                  {`{}`, "a", "x", policy.Deny},
+		"a member of an object":                   {`{"realm_access":{"roles":["x"]}}`, "realm_access.roles", "x", policy.Allow},
+		"a member two objects deep":               {`{"a":{"b":{"c":"x"}}}`, "a.b.c", "x", policy.Allow},
+		"a name with dots of its own":             {`{"https://a.test/roles":["x"]}`, "https://a.test/roles", "x", policy.Allow},
+		"the literal name comes before the path":  {`{"a.b":"y","a":{"b":"x"}}`, "a.b", "x", policy.Deny},
+		"a path through a string":                 {`{"a":"x"}`, "a.b", "x", policy.Deny},
+		"a null of the literal name is as absent": {`{"a.b":null,"a":{"b":"x"}}`, "a.b", "x", policy.Allow},
+		"a null inside an object is not":          {`{"a":{"b.c":null,"b":{"c":"x"}}}`, "a.b.c", "x", policy.Deny},
+		"a path through a list":                   {`{"a":[{"b":"x"}]}`, "a.b", "x", policy.Deny},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := compile(t, policy.Rule{Allow: &policy.Match{Claims: []policy.Claim{{Name: tt.name, Values: []string{tt.value}}}}})
 			for kind, claims := range decodings(t, tt.claims) {
-				if got := effect(t, s, policy.Identity{Subject: "alice", Claims: claims}); got != tt.want {
+				if got := effect(t, s, policy.Identity{Subject: "alice", Claims: mapClaims(claims)}); got != tt.want {
 					t.Errorf("%s: got %v, want %v", kind, got, tt.want)
 				}
 			}
@@ -275,12 +282,12 @@ func TestNumbersThatLostDigitsMatchNothing(t *testing.T) {
 	for _, mine := range []string{"9007199254740992", "9007199254740993"} {
 		s := compile(t, policy.Rule{Allow: &policy.Match{Claims: []policy.Claim{{Name: "id", Values: []string{mine}}}}})
 		for _, sent := range []any{float64(9007199254740992), json.Number("9.007199254740993e15")} {
-			if got := effect(t, s, policy.Identity{Subject: "x", Claims: map[string]any{"id": sent}}); got != policy.Deny {
+			if got := effect(t, s, policy.Identity{Subject: "x", Claims: mapClaims{"id": sent}}); got != policy.Deny {
 				t.Errorf("%v passed for %s", sent, mine)
 			}
 		}
 		for _, sent := range []any{json.Number(mine), mine} {
-			if got := effect(t, s, policy.Identity{Subject: "x", Claims: map[string]any{"id": sent}}); got != policy.Allow {
+			if got := effect(t, s, policy.Identity{Subject: "x", Claims: mapClaims{"id": sent}}); got != policy.Allow {
 				t.Errorf("%#v did not pass for %s", sent, mine)
 			}
 		}
@@ -292,7 +299,7 @@ func TestNumbersThatLostDigitsMatchNothing(t *testing.T) {
 func TestClaimNamesOfTheIdentityMeanItsFields(t *testing.T) {
 	id := policy.Identity{
 		Issuer: "https://id.test", Subject: "alice", Email: "a@example.test", Groups: []string{"staff"},
-		Claims: map[string]any{"email": "root@example.test", "email_verified": true, "groups": "admin", "sub": "root", "iss": "https://evil.test"},
+		Claims: mapClaims{"email": "root@example.test", "email_verified": true, "groups": "admin", "sub": "root", "iss": "https://evil.test"},
 	}
 	for name, values := range map[string][2]string{
 		"iss": {"https://id.test", "https://evil.test"}, "sub": {"alice", "root"}, "groups": {"staff", "admin"},
@@ -315,10 +322,10 @@ func TestClaimNamesOfTheIdentityMeanItsFields(t *testing.T) {
 func TestClaimsOfOtherGoTypes(t *testing.T) {
 	for want, claim := range map[string]any{"1": int(1), "-2": int64(-2), "18446744073709551615": uint64(1<<64 - 1), "x": []string{"y", "x"}} {
 		s := compile(t, policy.Rule{Allow: &policy.Match{Claims: []policy.Claim{{Name: "a", Values: []string{want}}}}})
-		if got := effect(t, s, policy.Identity{Subject: "alice", Claims: map[string]any{"a": claim}}); got != policy.Allow {
+		if got := effect(t, s, policy.Identity{Subject: "alice", Claims: mapClaims{"a": claim}}); got != policy.Allow {
 			t.Errorf("%#v did not pass for %s", claim, want)
 		}
-		if got := effect(t, s, policy.Identity{Subject: "alice", Claims: map[string]any{"a": []byte(want)}}); got != policy.Deny {
+		if got := effect(t, s, policy.Identity{Subject: "alice", Claims: mapClaims{"a": []byte(want)}}); got != policy.Deny {
 			t.Errorf("bytes passed for %s", want)
 		}
 	}

@@ -59,7 +59,7 @@ func drawIdentity(t *rapid.T) policy.Identity {
 	}
 	return policy.Identity{
 		Subject: drawWord(t), Email: drawWord(t) + "@x.test", EmailVerified: rapid.Bool().Draw(t, "verified"),
-		Groups: drawWords(t, 0), Claims: claims,
+		Groups: drawWords(t, 0), Claims: mapClaims(claims),
 	}
 }
 
@@ -135,7 +135,7 @@ func fiveRules(tb testing.TB) (*policy.Set, *policy.Input) {
 	)
 	return s, &policy.Input{Identity: policy.Identity{
 		Subject: "alice", Email: "An.Address.Of.More.Than.Thirty.Two.Bytes.Too@Example.test", EmailVerified: true, Groups: []string{"users", "suspended", "staff"},
-		Claims: map[string]any{
+		Claims: mapClaims{
 			"realm_access": map[string]any{"roles": []any{"x", "y"}}, "level": 7.0, "flag": json.Number("1"),
 		},
 	}}

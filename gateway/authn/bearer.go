@@ -131,7 +131,7 @@ func (i *Issuer) identity(c *jose.Claims, ref identity.Ref) *identity.Identity {
 		Method:            string(KindBearer),
 		AuthTime:          c.AuthTime,
 		ExpiresAt:         c.Expires,
-		Claims:            c.Raw,
+		Claims:            identity.MapClaims(c.Raw),
 		Ref:               ref,
 	}
 }

@@ -43,7 +43,7 @@ func alice() *identity.Identity {
 		Issuer: "https://id.example.com", Subject: "alice", Email: "alice@example.com", EmailVerified: true,
 		Name: "Alice Özdemir", PreferredUsername: "alice", Groups: []string{"staff", "admin"},
 		AMR: []string{"pwd", "otp"}, ACR: "silver", Method: "corp",
-		Claims: map[string]any{
+		Claims: identity.MapClaims{
 			"department": "sales", "level": 7.0, "active": true, "nothing": nil, "list": []any{"a", 1.0, true, nil, []any{"x"}, map[string]any{"y": "z"}, ""},
 			"realm_access": map[string]any{"roles": []any{"viewer", "editor"}}, "https://example.com/tier": "gold",
 			"address": map[string]any{"city": "Ulm"}, "empty": "", "none": []any{}, "id": json.Number("12345678901234567890"), "lossy": 9007199254740993.0,

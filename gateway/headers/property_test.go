@@ -48,7 +48,7 @@ func drawIdentity(t *rapid.T) *identity.Identity {
 	return &identity.Identity{
 		Subject: text.Filter(func(s string) bool { return s != "" }).Draw(t, "sub"), Email: text.Draw(t, "email"), EmailVerified: rapid.Bool().Draw(t, "verified"),
 		PreferredUsername: text.Draw(t, "username"), Groups: rapid.SliceOfN(text, 0, 5).Draw(t, "groups"),
-		Claims: map[string]any{"team": rapid.SampledFrom([]any{nil, "x", "a\r\nb", 1.0, []any{"a", "b,c"}, map[string]any{}}).Draw(t, "team")},
+		Claims: identity.MapClaims{"team": rapid.SampledFrom([]any{nil, "x", "a\r\nb", 1.0, []any{"a", "b,c"}, map[string]any{}}).Draw(t, "team")},
 	}
 }
 

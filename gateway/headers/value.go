@@ -111,21 +111,37 @@ func claim(id *identity.Identity, name string) any {
 		}
 		return encoded(escape(id.Issuer, "#") + "#" + escape(id.Subject, "#"))
 	}
-	return lookup(id.Claims, name)
+	return lookup(id, name)
 }
 
-// lookup finds name in claims: the literal member first, then its part before
-// the first dot as an object that holds the rest.
-func lookup(claims map[string]any, name string) any {
+// lookup finds name among the claims: the claim of that very name first, then
+// the part before the first dot as an object that holds the rest.
+func lookup(id *identity.Identity, name string) any {
+	if v := id.Claim(name); v != nil {
+		return v
+	}
+	head, rest, ok := strings.Cut(name, ".")
+	if !ok {
+		return nil
+	}
+	object, ok := id.Claim(head).(map[string]any)
+	if !ok {
+		return nil
+	}
+	return member(object, rest)
+}
+
+// member is lookup inside an object.
+func member(object map[string]any, name string) any {
 	for {
-		if v, ok := claims[name]; ok {
+		if v, ok := object[name]; ok {
 			return v
 		}
 		head, rest, ok := strings.Cut(name, ".")
 		if !ok {
 			return nil
 		}
-		if claims, ok = claims[head].(map[string]any); !ok {
+		if object, ok = object[head].(map[string]any); !ok {
 			return nil
 		}
 		name = rest

@@ -30,8 +30,7 @@ type Identity struct {
 	AuthTime  time.Time // when the user last proved himself; zero when unknown
 	ExpiresAt time.Time // when this identity stops being valid whatever the activity
 
-	// Claims are the provider's other claims, as JSON decodes them.
-	Claims map[string]any
+	Claims Claims // the provider's other claims; nil when there are none
 
 	// Ref names the credential behind this identity without revealing it.
 	// Streams, assertions and forwarded tokens hang on it.

@@ -203,7 +203,7 @@ func (o *oidc) identity(claims *jose.Claims, extra map[string]any) *identity.Ide
 		ACR:               claims.String("acr"),
 		Method:            o.cfg.Name,
 		AuthTime:          claims.AuthTime,
-		Claims:            merged,
+		Claims:            identity.MapClaims(merged),
 	}
 	if o.cfg.GroupsClaim != "" {
 		id.Groups = all.Strings(o.cfg.GroupsClaim)

@@ -89,8 +89,9 @@ func Marshal(s *Session) ([]byte, error) {
 	}
 	w.texts(id.Groups)
 	w.texts(id.AMR)
-	w.buf = binary.AppendUvarint(w.buf, uint64(len(id.Claims)))
-	for name, value := range id.Claims {
+	claims := id.AllClaims()
+	w.buf = binary.AppendUvarint(w.buf, uint64(len(claims)))
+	for name, value := range claims {
 		w.text(name)
 		if err := w.value(value, 0); err != nil {
 			return nil, fmt.Errorf("session: record: claim %q: %w", name, err)
@@ -151,7 +152,7 @@ func UnmarshalString(key Key, record string) (*Session, error) {
 	id.Groups = r.texts()
 	id.AMR = r.texts()
 	if n := r.count(); n > 0 {
-		id.Claims = r.object(n, 0)
+		id.Claims = identity.MapClaims(r.object(n, 0))
 	}
 	switch {
 	case r.failed:

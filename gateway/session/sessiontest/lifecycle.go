@@ -55,13 +55,14 @@ func lifeCycle() []behaviour {
 			in.SealedTokens = []byte("sealed")
 			want := expected(in)
 			want.Identity.Groups = append([]string{}, in.Identity.Groups...)
-			want.Identity.Claims = map[string]any{"roles": []any{"reader"}}
-			in.Identity.Claims = map[string]any{"roles": []any{"reader"}}
+			want.Identity.Claims = identity.MapClaims{"roles": []any{"reader"}}
+			claims := identity.MapClaims{"roles": []any{"reader"}}
+			in.Identity.Claims = claims
 			create(t, s, in)
 
 			in.Identity.Groups[0] = "admin"
-			in.Identity.Claims["roles"].([]any)[0] = "owner" //nolint:forcetypeassert // made above
-			in.Identity.Claims["more"] = true
+			claims["roles"].([]any)[0] = "owner" //nolint:forcetypeassert // made above
+			claims["more"] = true
 			in.Identity.Subject = "root"
 			in.ExpiresAt = in.ExpiresAt.Add(time.Hour)
 			copy(in.SealedTokens, "broken")
@@ -74,7 +75,7 @@ func lifeCycle() []behaviour {
 			in := Session(1)
 			in.Identity.Name = "日本 \x00 \xff\r\n" + longText()
 			in.Identity.Groups = []string{"", "a b", "groups"}
-			in.Identity.Claims = map[string]any{
+			in.Identity.Claims = identity.MapClaims{
 				"": "", "nil": nil, "true": true, "false": false, "float": 0.25, "whole": -12345678901.0, "account": json.Number("9007199254740993"),
 				"list": []any{nil, "x", []any{}}, "object": map[string]any{"roles": []any{"a"}, "empty": map[string]any{}},
 			}
@@ -111,7 +112,7 @@ func lifeCycle() []behaviour {
 				c.Key, c.Version, c.CreatedAt = Key(2), 99, c.CreatedAt.Add(time.Hour) // the store's
 				c.Identity.Name = "Alice Hargreaves"
 				c.Identity.Groups = []string{"alumni"}
-				c.Identity.Claims = map[string]any{"tier": "gold"}
+				c.Identity.Claims = identity.MapClaims{"tier": "gold"}
 				c.Provider = "corp2"
 				c.ExpiresAt = in.ExpiresAt.Add(-time.Hour)
 				c.IdleTimeout = time.Hour
@@ -124,7 +125,7 @@ func lifeCycle() []behaviour {
 			want.Version, want.Provider, want.IdleTimeout = 2, "corp2", time.Hour
 			want.ExpiresAt = in.ExpiresAt.Add(-time.Hour)
 			want.Identity.Name, want.Identity.Groups, want.Identity.ExpiresAt = "Alice Hargreaves", []string{"alumni"}, want.ExpiresAt
-			want.Identity.Claims = map[string]any{"tier": "gold"}
+			want.Identity.Claims = identity.MapClaims{"tier": "gold"}
 			if diff := cmp.Diff(want, got, ignored()); diff != "" {
 				t.Errorf("returned: -want +got\n%s", diff)
 			}
