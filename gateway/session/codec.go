@@ -3,7 +3,6 @@ package session
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/identity"
@@ -89,13 +88,8 @@ func Marshal(s *Session) ([]byte, error) {
 	}
 	w.texts(id.Groups)
 	w.texts(id.AMR)
-	claims := id.AllClaims()
-	w.buf = binary.AppendUvarint(w.buf, uint64(len(claims)))
-	for name, value := range claims {
-		w.text(name)
-		if err := w.value(value, 0); err != nil {
-			return nil, fmt.Errorf("session: record: claim %q: %w", name, err)
-		}
+	if err := w.claims(id.Claims); err != nil {
+		return nil, err
 	}
 	return w.buf, nil
 }
@@ -108,51 +102,57 @@ func storable(t time.Time) bool {
 // Unmarshal decodes a record that Marshal made for the session under key, with
 // an identity complete with Ref, ExpiresAt and Memo. An unknown version and a
 // damaged record are errors, and never ErrNotFound: the session may well exist.
+//
+// The session keeps a copy of the strings and the encoded claims. Claims are
+// decoded when asked for: see identity.Claims.
 func Unmarshal(key Key, data []byte) (*Session, error) {
-	return UnmarshalString(key, string(data))
+	h, err := readHead(data)
+	if err != nil {
+		return nil, err
+	}
+	return h.session(key, reader{record: string(data[h.size:])})
 }
 
 // UnmarshalString is Unmarshal for a caller that keeps the record: the strings
-// of the session are parts of it rather than copies.
+// and claims of the session are parts of it rather than copies.
 func UnmarshalString(key Key, record string) (*Session, error) {
-	if record == "" {
-		return nil, errRecordShort
+	h, err := readHead(record)
+	if err != nil {
+		return nil, err
 	}
-	if record[0] != recordVersion {
-		return nil, fmt.Errorf("session: record: version %d is not known to this release", record[0])
-	}
-	r := reader{rest: record[1:]}
-	flags := r.byte()
+	return h.session(key, reader{record: record, at: h.size})
+}
 
+// session reads what follows the head.
+func (h *head) session(key Key, r reader) (*Session, error) {
 	// One allocation for what always lives and dies together.
 	all := new(struct {
 		session  Session
 		identity identity.Identity
 		memo     identity.Memo
+		claims   recordClaims
 	})
 	s, id := &all.session, &all.identity
 	s.Identity, id.Memo = id, &all.memo
 	s.Key, id.Ref = key, key
 
-	s.Version = r.uvarint()
-	created := r.varint()
-	s.CreatedAt = time.Unix(0, created).UTC()
-	s.ExpiresAt = time.Unix(0, created+r.varint()).UTC()
+	s.Version = h.counter
+	s.CreatedAt = time.Unix(0, h.created).UTC()
+	s.ExpiresAt = time.Unix(0, h.created+h.expires).UTC()
 	id.ExpiresAt = s.ExpiresAt
-	s.IdleTimeout = time.Duration(r.varint())
-	if flags&flagAuthTime != 0 {
-		id.AuthTime = time.Unix(0, created+r.varint()).UTC()
+	s.IdleTimeout = time.Duration(h.idle)
+	if h.flags&flagAuthTime != 0 {
+		id.AuthTime = time.Unix(0, h.created+h.auth).UTC()
 	}
-	id.EmailVerified = flags&flagEmailVerified != 0
+	id.EmailVerified = h.flags&flagEmailVerified != 0
 	for _, text := range [...]*string{
 		&s.Provider, &s.ProviderSession, &id.Issuer, &id.Subject, &id.Email, &id.Name, &id.PreferredUsername, &id.ACR, &id.Method,
 	} {
 		*text = r.text()
 	}
-	id.Groups = r.texts()
-	id.AMR = r.texts()
-	if n := r.count(); n > 0 {
-		id.Claims = identity.MapClaims(r.object(n, 0))
+	id.Groups, id.AMR = r.twoTexts()
+	if all.claims = r.claims(); all.claims != "" {
+		id.Claims = &all.claims
 	}
 	switch {
 	case r.failed:

@@ -254,6 +254,9 @@ func FuzzUnmarshal(f *testing.F) {
 		if s.Identity == nil || s.Identity.Subject == "" || s.Identity.Ref != key || !s.Identity.ExpiresAt.Equal(s.ExpiresAt) {
 			t.Fatalf("an incomplete session: %+v", s)
 		}
+		// Decoded, so that they go through the encoder: those of a record are copied.
+		claims := s.Identity.AllClaims()
+		s.Identity.Claims = identity.MapClaims(claims)
 		again, err := session.Marshal(s)
 		if err != nil {
 			// The least representable time reads as none.
@@ -272,7 +275,7 @@ func FuzzUnmarshal(f *testing.F) {
 		if third, err := session.Unmarshal(key, twice); err != nil || !reflect.DeepEqual(back, third) {
 			t.Errorf("a second round trip changed the session: %v\n%+v\n%+v", err, back.Identity, third.Identity)
 		}
-		if back.Identity.Subject != s.Identity.Subject || len(back.Identity.Groups) != len(s.Identity.Groups) || len(back.Identity.AllClaims()) != len(s.Identity.AllClaims()) {
+		if back.Identity.Subject != s.Identity.Subject || len(back.Identity.Groups) != len(s.Identity.Groups) || !reflect.DeepEqual(back.Identity.AllClaims(), claims) {
 			t.Errorf("a round trip lost something:\n%+v\n%+v", s.Identity, back.Identity)
 		}
 	})
@@ -289,7 +292,7 @@ func TestDecodingARecordAllocatesLittle(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if allocs > 20 {
-		t.Errorf("%v allocations, want at most 20", allocs)
+	if allocs > 2 {
+		t.Errorf("%v allocations, want at most 2", allocs)
 	}
 }
