@@ -74,6 +74,16 @@ func BenchmarkUnmarshal(b *testing.B) {
 			}
 		}
 	})
+	b.Run("record and all claims", func(b *testing.B) { // what json does
+		b.ReportAllocs()
+		for b.Loop() {
+			s, err := session.Unmarshal(s.Key, record)
+			if err != nil {
+				b.Fatal(err)
+			}
+			_ = s.Identity.AllClaims()
+		}
+	})
 	b.Run("json", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -82,4 +92,23 @@ func BenchmarkUnmarshal(b *testing.B) {
 			}
 		}
 	})
+}
+
+func BenchmarkClaim(b *testing.B) {
+	s := typical()
+	record, err := session.Marshal(s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if s, err = session.Unmarshal(s.Key, record); err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range []string{"department", "roles", "absent"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = s.Identity.Claim(name)
+			}
+		})
+	}
 }

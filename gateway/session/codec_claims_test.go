@@ -221,22 +221,3 @@ func heap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
-
-func BenchmarkClaim(b *testing.B) {
-	s := typical()
-	record, err := session.Marshal(s)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if s, err = session.Unmarshal(s.Key, record); err != nil {
-		b.Fatal(err)
-	}
-	for _, name := range []string{"department", "roles", "absent"} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				_ = s.Identity.Claim(name)
-			}
-		})
-	}
-}

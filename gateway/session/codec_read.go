@@ -64,7 +64,6 @@ type reader struct {
 	record string
 	at     int
 	failed bool
-	proven bool // what is read was read before, without a fault
 }
 
 func (r *reader) fail() {
@@ -203,10 +202,8 @@ func (r *reader) value(depth int) any {
 // number reads a number that float64 would change. Only that is kept as text.
 func (r *reader) number() json.Number {
 	n := r.text()
-	if !r.proven {
-		if _, ok := asFloat(n); ok || !isNumber(n) {
-			r.fail()
-		}
+	if _, ok := asFloat(n); ok || !isNumber(n) {
+		r.fail()
 	}
 	return json.Number(n)
 }
@@ -236,7 +233,7 @@ func (r *reader) object(n, depth int) map[string]any {
 	return m
 }
 
-// skip passes over a value. It fails where value would, and allocates nothing.
+// skip passes over a value. It fails where value would.
 func (r *reader) skip(depth int) {
 	if depth > maxClaimDepth {
 		r.fail()
