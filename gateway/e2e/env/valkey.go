@@ -69,7 +69,7 @@ func ValkeyACL(user, password string, lines ...string) ValkeyOption {
 func ValkeyUnixSocket() ValkeyOption {
 	return func(v *Valkey) {
 		// Not below the test's own directory: the path of a socket has 107 bytes at most.
-		dir, err := os.MkdirTemp("", "valkey") //nolint:usetesting // see above
+		dir, err := os.MkdirTemp("", "valkey")
 		if err != nil {
 			v.t.Fatal(err)
 		}
