@@ -203,7 +203,9 @@ func embeddedStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metri
 func valkeyStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool) (*valkeystore.Store, error) {
 	store, err := valkeystore.Open(valkeystore.Options{
 		Valkey: cfg.Session.Valkey, Cache: cfg.Session.Cache, Log: log.Named("store"), Offline: !open,
-		Observe: func(operation string, took time.Duration, class valkeystore.Class) { metrics.Store(operation, string(class), took) },
+		Observe: func(operation string, took time.Duration, class valkeystore.Class) {
+			metrics.Store(operation, string(class), took)
+		},
 		Revoked: metrics.Revocation,
 	})
 	if err != nil {

@@ -3,7 +3,10 @@
 package valkeystore_test
 
 import (
+	"flag"
 	"fmt"
+	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +19,15 @@ import (
 	"github.com/sallyport/sallyport/gateway/session/valkeystore"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Listing everything looks into 16,384 buckets: fewer runs of the model do,
+	// with several topologies.
+	if err := flag.Set("rapid.checks", "15"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // settings are those of a store that waits long enough for the race detector.
 func settings(urls ...string) config.Valkey {
@@ -54,7 +65,9 @@ func eventually(tb testing.TB, what string, condition func() bool) {
 	}
 }
 
-func defaultCache() config.Cache { return config.Cache{MaxBytes: 64 << 20, MaxStaleness: 5 * time.Second} }
+func defaultCache() config.Cache {
+	return config.Cache{MaxBytes: 64 << 20, MaxStaleness: 5 * time.Second}
+}
 
 // conform runs the suite, each subtest with keys of its own.
 func conform(t *testing.T, cfg config.Valkey, cache config.Cache) {
@@ -68,9 +81,58 @@ func conform(t *testing.T, cfg config.Valkey, cache config.Cache) {
 }
 
 func TestOneServer(t *testing.T) {
+	t.Parallel()
 	conform(t, settings(env.StartValkey(t).URL()), defaultCache())
 }
 
 func TestOneServerWithoutCache(t *testing.T) {
+	t.Parallel()
 	conform(t, settings(env.StartValkey(t).URL()), config.Cache{MaxStaleness: 5 * time.Second})
+}
+
+func TestUnixSocket(t *testing.T) {
+	t.Parallel()
+	conform(t, settings("unix://"+env.StartValkey(t, env.ValkeyUnixSocket()).Socket+"?db=3"), defaultCache())
+}
+
+// grants is what docs/sessions.md tells operators to give.
+func grants(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/sessions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(text), "user sallyport on >")
+	line, _, _ := strings.Cut(rest, "\n")
+	_, rights, spaced := strings.Cut(line, " ")
+	if !ok || !spaced {
+		t.Fatal("docs/sessions.md shows no ACL line")
+	}
+	return rights
+}
+
+// TestTheHardestServer wants TLS with a client certificate and an ACL user with
+// no more rights than the documentation names, in a database of its own.
+func TestTheHardestServer(t *testing.T) {
+	t.Parallel()
+	ca := env.NewCA(t)
+	server := env.StartValkey(t, env.ValkeyMutualTLS(ca),
+		env.ValkeyACL("operator", "o", "user default off", "user operator on >o ~* &* +@all",
+			"user sallyport on >secret "+strings.ReplaceAll(grants(t), "~sp:", "~t")))
+	client := ca.Client("gateway")
+	cfg := settings(fmt.Sprintf("valkeys://localhost:%d/2", server.Port))
+	cfg.Username, cfg.PasswordFile = "sallyport", env.WriteFile(t, t.TempDir(), "password", "secret\n")
+	cfg.TLS = config.ValkeyTLS{CAFile: ca.CertFile, CertFile: client.CertFile, KeyFile: client.KeyFile}
+	conform(t, cfg, defaultCache())
+	if n := server.DBSize(); n != 0 {
+		t.Errorf("%d keys in the database that was not named", n)
+	}
+}
+
+func TestSentinelGroup(t *testing.T) {
+	t.Parallel()
+	group := env.StartSentinel(t, env.SentinelDataPassword("data"), env.SentinelPassword("sentinel"))
+	cfg := settings(group.URLs()...)
+	cfg.SentinelMaster, cfg.Password, cfg.SentinelPassword = env.SentinelName, "data", "sentinel"
+	conform(t, cfg, defaultCache())
 }

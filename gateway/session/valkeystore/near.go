@@ -63,7 +63,7 @@ type told struct {
 const (
 	entrySize   = 112 // entry, its place in map and ring
 	absentSize  = entrySize + 48
-	decodedSize = entrySize + 640 // session and identity, lists
+	decodedSize = entrySize + 480 // session and identity; record and lists come on top
 )
 
 func newNear(l layout, maxBytes int64, maxStaleness time.Duration) *near {

@@ -45,8 +45,9 @@ type deflater struct {
 }
 
 type inflater struct {
-	in strings.Reader
-	r  io.ReadCloser
+	in  strings.Reader
+	r   io.ReadCloser
+	out bytes.Buffer
 }
 
 // pack returns the value of a session.
@@ -89,31 +90,30 @@ func (c *codec) unpack(h half, value string) (s *session.Session, size int, err 
 	var key session.Key
 	copy(key[:], h[:])
 	copy(key[halfSize:], value[1:])
-	record, err := c.inflate(value[1+halfSize:])
-	if err != nil {
-		return nil, 0, err
-	}
-	s, err = session.UnmarshalString(key, record)
-	return s, len(record), err
-}
-
-func (c *codec) inflate(data string) (string, error) {
 	f, ok := c.inflaters.Get().(*inflater)
 	if !ok {
 		f = &inflater{}
 		f.r = flate.NewReaderDict(&f.in, []byte(dictionary1))
 	}
 	defer c.inflaters.Put(f)
+	record, err := f.inflate(value[1+halfSize:])
+	if err != nil {
+		return nil, 0, err
+	}
+	s, err = session.Unmarshal(key, record) // copies what it keeps
+	return s, len(record), err
+}
+
+// inflate returns a slice that holds until the next call.
+func (f *inflater) inflate(data string) ([]byte, error) {
 	f.in.Reset(data)
+	f.out.Reset()
 	if err := f.r.(flate.Resetter).Reset(&f.in, []byte(dictionary1)); err != nil { //nolint:forcetypeassert // documented by NewReaderDict
-		return "", err
+		return nil, err
 	}
-	var out strings.Builder
-	out.Grow(len(data) * 2)
-	n, err := io.Copy(&out, io.LimitReader(f.r, maxRecord+1))
+	n, err := f.out.ReadFrom(io.LimitReader(f.r, maxRecord+1))
 	if err != nil || n > maxRecord || f.in.Len() > 0 {
-		return "", errValue
+		return nil, errValue
 	}
-	// Exactly as long as needed: a cached session keeps it.
-	return strings.Clone(out.String()), nil
+	return f.out.Bytes(), nil
 }
