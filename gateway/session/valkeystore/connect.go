@@ -118,15 +118,20 @@ func (s *Store) examine(ctx context.Context, client valkey.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	h := halfOf([32]byte{})
-	name, value := s.layout.session(h), "examined"
-	if err := client.Do(ctx, client.B().Set().Key(name).Value(value).Px(time.Minute).Build()).Error(); err != nil {
+	name := s.layout.session(h)
+	if err := client.Do(ctx, client.B().Set().Key(name).Value("examined").Px(time.Minute).Build()).Error(); err != nil {
 		return examined("SET", err)
 	}
-	got, err := client.DoCache(ctx, client.B().Get().Key(name).Cache().ToStaticTTL(), time.Second).ToString()
-	if err != nil {
-		return examined("CLIENT CACHING or GET", err)
+	if s.near != nil {
+		if err := s.examineTracking(ctx, client, name); err != nil {
+			return err
+		}
 	}
-	if got != value {
+	got, err := client.Do(ctx, client.B().Get().Key(name).Build()).ToString()
+	if err != nil {
+		return examined("GET", err)
+	}
+	if !strings.HasPrefix(got, "examined") {
 		return &stepError{StepRole, errors.New("what was written is not what is read: a primary is needed")}
 	}
 	keys := []string{name, s.layout.tokens(h), s.layout.tombstone(h), s.layout.activity(h)}
@@ -137,6 +142,31 @@ func (s *Store) examine(ctx context.Context, client valkey.Client) error {
 		return examined("DEL", err)
 	}
 	s.advise(ctx, client)
+	return nil
+}
+
+// examineTracking makes sure that a change is pushed. Where CLIENT CACHING is
+// refused, for one, GET would be answered, cached, and never invalidated.
+func (s *Store) examineTracking(ctx context.Context, client valkey.Client, name string) error {
+	if err := client.Do(ctx, client.B().ClientCaching().Yes().Build()).Error(); err != nil {
+		return examined("CLIENT CACHING", err)
+	}
+	if err := client.DoCache(ctx, client.B().Get().Key(name).Cache().ToStaticTTL(), time.Second).Error(); err != nil {
+		return examined("GET", err)
+	}
+	before := s.near.invalidations.Load()
+	if err := client.Do(ctx, client.B().Set().Key(name).Value("examined again").Px(time.Minute).Build()).Error(); err != nil {
+		return examined("SET", err)
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for s.near.invalidations.Load() == before {
+		select {
+		case <-ctx.Done():
+			return &stepError{StepTracking, errors.New("no push arrives when a key changes; where there is none, set session.cache.max_bytes to 0")}
+		case <-tick.C:
+		}
+	}
 	return nil
 }
 

@@ -27,6 +27,7 @@ const (
 	StepAuth        Step = "auth"
 	StepRole        Step = "role"        // the server is no primary, or the group has none
 	StepPermissions Step = "permissions" // the ACL user lacks a command
+	StepTracking    Step = "tracking"    // changes are not pushed
 	StepAnswer      Step = "answer"      // connected, and no answer in time
 )
 

@@ -1,0 +1,190 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway/e2e/env"
+)
+
+func valkeyAt(url string) string { return "urls: [" + url + "]" }
+
+// TestRevocationReachesTheOtherGateway signs out at A while B serves the session
+// from memory at 1,000 requests a second, and measures from the acknowledged
+// sign-out to B's first refusal.
+func TestRevocationReachesTheOtherGateway(t *testing.T) {
+	const revocations = 500
+	server := env.StartValkey(t)
+	f := startFleet(t, 2, valkeyAt(server.URL()), "")
+	a, b := f.gateways[0], f.gateways[1]
+	served, took := 0, make([]time.Duration, 0, revocations)
+	for range revocations {
+		cookie := f.signIn(t, a, "alice")
+		for range 3 {
+			if r := f.get(b, "/", cookie); r.status != http.StatusOK {
+				t.Fatalf("before the sign-out: %v", r)
+			}
+		}
+		refused := make(chan time.Time, 1)
+		warm := make(chan struct{})
+		go func() {
+			tick := time.NewTicker(time.Millisecond)
+			defer tick.Stop()
+			for n := 0; ; n++ {
+				if n == 5 {
+					close(warm)
+				}
+				<-tick.C
+				switch r := f.get(b, "/", cookie); r.status {
+				case http.StatusOK:
+					served++
+				case http.StatusFound: // to the sign-in page
+					refused <- time.Now()
+					return
+				default:
+					t.Errorf("while signing out: %v", r)
+				}
+			}
+		}()
+		<-warm
+		if status := f.signOut(a, cookie); status != http.StatusSeeOther {
+			t.Fatalf("sign-out: %d", status)
+		}
+		acknowledged := time.Now()
+		took = append(took, max(0, (<-refused).Sub(acknowledged)))
+		if r := f.get(b, "/", cookie); r.status != http.StatusFound {
+			t.Fatalf("refused once, and then: %v", r)
+		}
+	}
+	t.Logf("from sign-out at A to the first refusal at B, served from memory %d times before: %s", served, spread(took))
+	for _, d := range took {
+		if d > time.Second { // the promise is 50 ms at the 99th percentile
+			t.Errorf("a revocation took %v to reach the other gateway", d)
+		}
+	}
+	if hits, n := f.metric(t, b, "sallyport_near_cache_hits_total"), f.metric(t, b, "sallyport_revocation_seconds_count"); hits < float64(served)*.9 || n < revocations*.9 {
+		t.Errorf("B counted %.0f hits for %d requests and %.0f revocations", hits, served, n)
+	}
+}
+
+// TestRevocationReachesAGatewayThatIsCutOffSilently black-holes B's connections:
+// packets vanish, nothing is closed, no push can come.
+func TestRevocationReachesAGatewayThatIsCutOffSilently(t *testing.T) {
+	const staleness = 2 * time.Second
+	server := env.StartValkey(t)
+	way := env.StartTCPProxy(t, server.Addr)
+	f := startFleetAt(t, []string{valkeyAt(server.URL()), valkeyAt("valkey://" + way.Addr)}, "cache: {max_staleness: 2s}")
+	a, b := f.gateways[0], f.gateways[1]
+	var took []time.Duration
+	for range 3 {
+		ended, kept := f.signIn(t, a, "alice"), f.signIn(t, a, "bob")
+		for _, cookie := range []string{ended, kept, ended, kept} {
+			if r := f.get(b, "/", cookie); r.status != http.StatusOK {
+				t.Fatalf("before the cut: %v", r)
+			}
+		}
+		way.BlackHole()
+		begin := time.Now()
+		if status := f.signOut(a, ended); status != http.StatusSeeOther {
+			t.Fatalf("sign-out: %d", status)
+		}
+		if r := f.get(b, "/", kept); r.status != http.StatusOK {
+			t.Errorf("right after the cut a session that was cached is not served: %v", r)
+		}
+		f.waitStatus(t, b, ended, http.StatusServiceUnavailable)
+		took = append(took, time.Since(begin))
+		if r := f.get(b, "/", kept); r.status != http.StatusServiceUnavailable {
+			t.Errorf("the other session, which B can't check either: %v", r)
+		}
+		way.Heal()
+		f.waitStatus(t, b, kept, http.StatusOK)
+		env.WaitUntil(t, "B knows that the session was ended", func() bool {
+			r := f.get(b, "/", ended)
+			if r.status == http.StatusOK {
+				t.Fatalf("after healing, the session that was ended: %v", r)
+			}
+			return r.status == http.StatusFound
+		})
+	}
+	t.Logf("cut off, with max_staleness %v: refused %s", staleness, spread(took))
+	for _, d := range took {
+		if d > staleness+500*time.Millisecond {
+			t.Errorf("a session that was ended was served for %v", d)
+		}
+	}
+}
+
+// TestAHitAsksNothingOfTheStore counts at the server.
+func TestAHitAsksNothingOfTheStore(t *testing.T) {
+	server := env.StartValkey(t)
+	f := startFleet(t, 1, valkeyAt(server.URL()), "")
+	g := f.gateways[0]
+	cookie := f.signIn(t, g, "alice")
+	f.waitStatus(t, g, cookie, http.StatusOK)
+	env.WaitUntil(t, "the first use is written", func() bool { return f.metric(t, g, `sallyport_store_seconds_count{operation="touch"}`) > 0 })
+	server.Do("CONFIG", "RESETSTAT")
+	begin := time.Now()
+	stop := f.load([]string{cookie}, 8, time.Millisecond, g)
+	env.WaitUntil(t, "10,000 requests", func() bool { return f.metric(t, g, "sallyport_near_cache_hits_total") > 10_000 })
+	ok, unavailable := count(t, stop())
+	seconds := int(time.Since(begin)/time.Second) + 1
+	// A sign of life of the connection every 1.25 s is read from a session.
+	for name, line := range server.Info("commandstats") {
+		command := strings.TrimPrefix(name, "cmdstat_")
+		calls := server.CommandCalls(command)
+		t.Logf("%d requests in %d s: %s %s", ok, seconds, command, line)
+		switch command {
+		case "ping", "info", "config|resetstat":
+		default:
+			if calls > seconds {
+				t.Errorf("%s was called %d times", command, calls)
+			}
+		}
+	}
+	if unavailable > 0 {
+		t.Errorf("%d requests were not answered", unavailable)
+	}
+}
+
+// TestAnonymousTrafficLeavesNothingInTheStore: cookies without a good check cost
+// the store nothing, and nobody is remembered before signing in (CVE-2026-25899).
+func TestAnonymousTrafficLeavesNothingInTheStore(t *testing.T) {
+	server := env.StartValkey(t)
+	f := startFleet(t, 1, valkeyAt(server.URL()), "")
+	g := f.gateways[0]
+	cookie := f.signIn(t, g, "alice")
+	f.waitStatus(t, g, cookie, http.StatusOK)
+	env.WaitUntil(t, "the first use is written", func() bool { return f.metric(t, g, `sallyport_store_seconds_count{operation="touch"}`) > 0 })
+	size := server.DBSize()
+	server.Do("CONFIG", "RESETSTAT")
+
+	forged := "sp=" + strings.Repeat("A", 34)
+	injected := []string{
+		"", forged, "sp=*", "sp=../x", "sp=state:x", "sp=a%0d%0aDEL%20x", "sp={tag}x", "sp=" + strings.Repeat("x", 20_000), "sp=" + cookie[len("sp="):len(cookie)-2] + "AA",
+	}
+	const requests = 20_000
+	stop := f.load(injected, 8, 100*time.Microsecond, g)
+	env.WaitUntil(t, "20,000 anonymous requests", func() bool {
+		return f.metric(t, g, `sallyport_requests_total{outcome="challenge",reason="no_credential",route="app"}`) >= requests
+	})
+	for _, r := range stop() {
+		if r.status != http.StatusFound || r.setCookie {
+			t.Fatalf("an anonymous request got %v", r)
+		}
+	}
+	for range 200 {
+		f.get(g, "/.auth/login?return_to=/x", "")
+	}
+	if now := server.DBSize(); now != size {
+		t.Errorf("%d keys before and %d after", size, now)
+	}
+	for _, command := range []string{"get", "set", "del", "evalsha", "eval", "zscore", "exists", "zadd"} {
+		if calls := server.CommandCalls(command); calls > 0 {
+			t.Errorf("%s was called %d times", command, calls)
+		}
+	}
+}
