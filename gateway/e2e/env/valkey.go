@@ -20,8 +20,10 @@ import (
 	"time"
 )
 
-// doTimeout bounds one command that is sent to a server.
-const doTimeout = 5 * time.Second
+const (
+	doTimeout  = 5 * time.Second // bounds one command that is sent to a server
+	askTimeout = time.Second     // and one that asks a server that may be frozen
+)
 
 // Valkey is a real server on loopback, with the faults that servers have. The
 // fault methods are for one goroutine at a time; Do and TryDo are for any.
@@ -231,7 +233,11 @@ func (v *Valkey) Do(args ...string) string {
 // TryDo sends a command and returns the answer, or the error that the server
 // answered, or that it did not answer.
 func (v *Valkey) TryDo(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), doTimeout)
+	return v.tryWithin(doTimeout, args...)
+}
+
+func (v *Valkey) tryWithin(timeout time.Duration, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	return v.runCLI(ctx, slices.Concat([]string{"-e"}, args)) // -e: an error is an error
 }
@@ -250,53 +256,6 @@ func (v *Valkey) runCLI(ctx context.Context, args []string) (string, error) {
 		return "", errors.New(strings.TrimSpace(fmt.Sprintf("%v: %s %s", err, stderr.String(), stdout.String())))
 	}
 	return strings.TrimSuffix(stdout.String(), "\n"), nil
-}
-
-// DBSize counts the keys.
-func (v *Valkey) DBSize() int {
-	v.t.Helper()
-	n, err := strconv.Atoi(v.Do("DBSIZE"))
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return n
-}
-
-// CommandCalls counts how often a command was called since the server was
-// started: "get", or "client|list" for a subcommand.
-func (v *Valkey) CommandCalls(command string) int {
-	v.t.Helper()
-	stats := v.Info("commandstats")["cmdstat_"+strings.ToLower(command)]
-	calls, _, _ := strings.Cut(strings.TrimPrefix(stats, "calls="), ",")
-	n, _ := strconv.Atoi(calls) // absent: never called
-	return n
-}
-
-// UsedMemory is how many bytes the server has allocated.
-func (v *Valkey) UsedMemory() int64 {
-	v.t.Helper()
-	n, err := strconv.ParseInt(v.Info("memory")["used_memory"], 10, 64)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return n
-}
-
-// Info returns the fields of a section of INFO.
-func (v *Valkey) Info(section string) map[string]string {
-	v.t.Helper()
-	return fields(v.Do("INFO", section))
-}
-
-// fields reads lines of name:value.
-func fields(text string) map[string]string {
-	all := map[string]string{}
-	for line := range strings.Lines(text) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			all[name] = value
-		}
-	}
-	return all
 }
 
 // WaitUntil polls until ok says so, and fails the test when that takes too long.

@@ -3,13 +3,11 @@
 package env
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // SentinelName is what the sentinels call the primary that they watch.
@@ -162,9 +160,7 @@ func (s *Sentinel) WaitReplica(v *Valkey) {
 func (s *Sentinel) agreed() *Valkey {
 	named, votes := "", 0
 	for _, one := range s.Sentinels {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		out, err := one.runCLI(ctx, []string{"-e", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SentinelName})
-		cancel()
+		out, err := one.tryWithin(askTimeout, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SentinelName)
 		switch {
 		case err != nil:
 			continue
