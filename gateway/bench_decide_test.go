@@ -34,6 +34,12 @@ func newJudge(tb testing.TB) *judge {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return newJudgeOver(tb, store)
+}
+
+// newJudgeOver closes the store with the test.
+func newJudgeOver(tb testing.TB, store session.Store) *judge {
+	tb.Helper()
 	manager := session.NewManager(session.Options{
 		Store: store, Keyring: newRing(tb),
 		Server:  config.Server{PublicURL: "https://app.example.test"},
@@ -171,4 +177,5 @@ func BenchmarkDecide(b *testing.B) {
 			}
 		})
 	}
+	benchOverValkey(b)
 }

@@ -27,7 +27,7 @@ type near struct {
 	invalidations, flushes, evictions atomic.Uint64
 }
 
-const nearShards = 64
+const nearShards = 256
 
 type nearShard struct {
 	mu      sync.RWMutex
@@ -78,7 +78,7 @@ func newNear(l layout, maxBytes int64, maxStaleness time.Duration) *near {
 // clock is the time since the start, which no change of the wall clock moves.
 func (n *near) clock() int64 { return int64(time.Since(n.began)) }
 
-func (n *near) shard(h half) *nearShard { return &n.shards[h[8]%nearShards] }
+func (n *near) shard(h half) *nearShard { return &n.shards[h[8]] }
 
 func (h half) hash() uint64 { return binary.LittleEndian.Uint64(h[:8]) }
 
