@@ -98,11 +98,7 @@ func TestUnixSocket(t *testing.T) {
 // grants is what docs/sessions.md tells operators to give.
 func grants(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile("../../../docs/sessions.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, ok := strings.Cut(string(text), "user sallyport on >")
+	_, rest, ok := strings.Cut(readFile(t, "../../../docs/sessions.md"), "user sallyport on >")
 	line, _, _ := strings.Cut(rest, "\n")
 	_, rights, spaced := strings.Cut(line, " ")
 	if !ok || !spaced {
@@ -135,4 +131,18 @@ func TestSentinelGroup(t *testing.T) {
 	cfg := settings(group.URLs()...)
 	cfg.SentinelMaster, cfg.Password, cfg.SentinelPassword = env.SentinelName, "data", "sentinel"
 	conform(t, cfg, defaultCache())
+}
+
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	conform(t, settings(env.StartCluster(t).URLs()...), defaultCache())
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
