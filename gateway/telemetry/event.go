@@ -35,6 +35,7 @@ type Event struct {
 
 	Status   int
 	BytesOut int64
+	Ended    string // why the gateway ended the stream; empty where it did not
 	Err      error
 	Panic    any
 

@@ -92,6 +92,7 @@ func (e *Event) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	if e.UpstreamTime > 0 {
 		enc.AddDuration("upstream", e.UpstreamTime)
 	}
+	add("ended", e.Ended)
 	if e.Err != nil {
 		add("error", e.Err.Error())
 	}

@@ -25,6 +25,7 @@ type Metrics struct {
 	revocation      prometheus.Histogram
 	jwksFetches     *prometheus.CounterVec
 	openStreams     prometheus.Gauge
+	streamsEnded    *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics on a registry of their own, so that two gateways
@@ -53,8 +54,9 @@ func NewMetrics(version string) *Metrics {
 		}),
 		jwksFetches: counter("jwks_fetches_total", "Fetches of key sets, by issuer and result.", "issuer", "result"),
 		openStreams: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "open_streams", Help: "Upgraded connections (WebSocket) that are open now.",
+			Namespace: namespace, Name: "open_streams", Help: "WebSockets and streaming answers that are open now.",
 		}),
+		streamsEnded: counter("streams_ended_total", "Streams that the gateway ended, by reason.", "why"),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the version is the label.",
@@ -62,7 +64,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.storeSeconds,
-		m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, build,
+		m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -141,6 +143,9 @@ func (m *Metrics) StreamOpened() (closed func()) {
 	m.openStreams.Inc()
 	return m.openStreams.Dec
 }
+
+// StreamEnded counts a stream that was ended rather than came to its end.
+func (m *Metrics) StreamEnded(why string) { m.streamsEnded.WithLabelValues(why).Inc() }
 
 // ActiveSessions reads the number of sessions when metrics are scraped.
 func (m *Metrics) ActiveSessions(count func() int) {

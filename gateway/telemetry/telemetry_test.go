@@ -120,6 +120,7 @@ func TestMetricNamesAreSound(t *testing.T) {
 	m.JWKSFetch("https://id.example.test", "ok")
 	m.Store("create", "timeout", time.Millisecond)
 	m.StreamOpened()
+	m.StreamEnded("shutdown")
 	m.Request(&telemetry.Event{Route: "app", Outcome: "allow", Reason: "public", Credential: "session", Bytes: 52, DecideTime: 1, UpstreamTime: 1})
 	problems, err := testutil.GatherAndLint(m.Gatherer())
 	if err != nil {
