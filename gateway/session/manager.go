@@ -99,6 +99,14 @@ func (m *Manager) Authenticate(ctx context.Context, c *Candidates, active bool) 
 	return live, nil
 }
 
+// Live asks whether a session goes on: nil while it does, ErrNotFound or ErrIdle
+// when it is definitely over. Any other error means that the store could not
+// answer. Asking is not activity.
+func (m *Manager) Live(ctx context.Context, key Key) error {
+	_, err := m.lookUp(ctx, key, time.Now())
+	return err
+}
+
 // lookUp returns the session if it is alive at now.
 func (m *Manager) lookUp(ctx context.Context, key Key, now time.Time) (*Session, error) {
 	s, err := m.store.Get(ctx, key)
