@@ -36,7 +36,8 @@ type parts struct {
 	handler    http.Handler
 	admin      http.Handler
 	tls        *tls.Config             // of the public listener; nil without a certificate
-	background []func(context.Context) // each runs until its context ends
+	streams    *session.Streams        // runs until the drain begins
+	background []func(context.Context) // each runs until the drain is over
 	closers    []func() error          // in the order of their making
 }
 
@@ -77,6 +78,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, err
 	}
+	p.streams = session.NewStreams(sessions.Live)
 
 	kinds := map[string]authn.Authenticator{
 		config.AuthSession: authn.NewSession(sessions),
@@ -121,7 +123,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		Routes:    table.Routes(),
 		Builtin:   map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)},
 		Scheme:    scheme, MaxBody: cfg.Server.Limits.MaxBodyBytes,
-		Metrics: metrics, Log: log.Named("proxy"), TrustedProxy: trusted.peer,
+		Streams: p.streams, Metrics: metrics, Log: log.Named("proxy"), TrustedProxy: trusted.peer,
 	})
 	if err != nil {
 		return nil, err

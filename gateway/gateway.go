@@ -96,14 +96,19 @@ func (g *Gateway) server(h http.Handler, name string) *http.Server {
 // Addr returns the public listener's address, once Listen has bound it.
 func (g *Gateway) Addr() net.Addr { return g.public.Addr() }
 
-// Run serves until ctx ends, then lets requests under way finish and closes the
-// store. It returns nil after an orderly end.
+// Run serves until ctx ends, then ends the streams, lets requests under way
+// finish and closes the store. It returns nil after an orderly end.
 func (g *Gateway) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	for _, work := range g.parts.background {
 		running.Go(func() { work(background) })
 	}
+	// Streams don't finish by themselves: they would use up the drain's time, and
+	// WebSockets, for which http.Server does not wait, would be cut off at its end.
+	serving, beginDrain := context.WithCancel(ctx)
+	defer beginDrain()
+	running.Go(func() { g.parts.streams.Run(serving) })
 
 	failed := make(chan error, 2)
 	serve := func(s *http.Server, l net.Listener) {
@@ -127,6 +132,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
+	beginDrain()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	err = errors.Join(err, shutdown(drain, g.publicS), shutdown(drain, g.adminS))

@@ -1,13 +1,15 @@
 // Package proxy is the front end that forwards: it asks the guard, then lets
 // httputil.ReverseProxy carry the exchange. It owns upstream transports, what
-// an upstream is told about the client, and the mapping of transport failures
-// to answers. Who may pass is the guard's business.
+// an upstream is told about the client, the mapping of transport failures to
+// answers, and how a stream is brought to its end. Who may pass is the guard's
+// business, when a stream is over that of package session.
 package proxy
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
@@ -31,6 +34,7 @@ type Options struct {
 	Builtin   map[string]http.Handler // upstreams inside the gateway, by the name after "builtin:"
 	Scheme    string                  // of public_url: what browsers see
 	MaxBody   int64                   // bytes; 0 = no limit
+	Streams   *session.Streams        // what ends them is the caller's to run
 	Metrics   *telemetry.Metrics
 	Log       *zap.Logger
 	// TrustedProxy reports whether the peer's X-Forwarded-For may be continued.
@@ -174,12 +178,8 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict,
 	x := p.exchanges.Get().(*exchange) //nolint:forcetypeassert // the pool's New makes nothing else
 	x.verdict, x.event, x.upstream = v, event, p.upstreams[v.Route]
 	x.proxy.Transport = x.upstream.transport
-	x.writer.ResponseWriter, x.start = w, time.Now()
-	x.proxy.ServeHTTP(&x.writer, r)
-	err := x.err
-	if x.streamClosed != nil {
-		x.streamClosed()
-	}
+	x.writer, x.start = interim{w, x}, time.Now()
+	err := x.carry(r)
 	// Not deferred: after a panic the exchange may still be in use.
 	x.reset()
 	p.exchanges.Put(x)
@@ -198,8 +198,21 @@ type exchange struct {
 	writer   interim
 	start    time.Time
 
-	err          error
-	streamClosed func()
+	err      error
+	switched io.Closer // the upstream's side, when it has switched protocols
+	stream   *stream   // nil unless it became one
+}
+
+// carry runs the exchange. A stream that it became is over when carry returns,
+// or panics, as it does when an answer is broken off.
+func (x *exchange) carry(r *http.Request) error {
+	defer func() {
+		if x.stream != nil {
+			x.stream.over(x.event)
+		}
+	}()
+	x.proxy.ServeHTTP(&x.writer, r)
+	return x.err
 }
 
 func newExchange(p *Proxy) *exchange {
@@ -216,7 +229,7 @@ func newExchange(p *Proxy) *exchange {
 
 func (x *exchange) reset() {
 	x.verdict, x.event, x.upstream = guard.Verdict{}, nil, nil
-	x.writer, x.err, x.streamClosed = interim{}, nil, nil
+	x.writer, x.err, x.switched, x.stream = interim{}, nil, nil, nil
 }
 
 // rewrite makes the upstream's request of the client's.

@@ -11,7 +11,10 @@ import (
 // (1xx) go round the hook that looks at the final one, so that an application
 // could set the gateway's cookies in them: of those, only the Link of an early
 // hint passes (RFC 8297).
-type interim struct{ http.ResponseWriter }
+type interim struct {
+	http.ResponseWriter
+	exchange *exchange
+}
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *interim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -44,9 +47,14 @@ func (x *exchange) response(res *http.Response) error {
 	if !x.verdict.Route.Public && len(res.Header["Cache-Control"]) == 0 {
 		res.Header["Cache-Control"] = []string{"private"}
 	}
-	if res.StatusCode == http.StatusSwitchingProtocols {
+	switch {
+	case res.StatusCode == http.StatusSwitchingProtocols:
 		x.event.Status = res.StatusCode // ReverseProxy writes it past every ResponseWriter
-		x.streamClosed = x.owner.Metrics.StreamOpened()
+		x.switched = res.Body           // for Hijack, if the switch comes about
+	case isStream(res.Header):
+		f := &flow{ReadCloser: res.Body, client: x.writer.ResponseWriter}
+		res.Body = f
+		x.open(f)
 	}
 	return nil
 }
