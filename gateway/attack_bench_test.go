@@ -51,6 +51,7 @@ type site struct {
 	log      *observer.ObservedLogs
 	logText  *lockedBuffer // the same, as the JSON that operators get
 	signer   *jose.Signer
+	stop     func() error // ends the gateway, and returns what Run did
 
 	mu       sync.Mutex
 	sessions map[string]string
@@ -114,10 +115,10 @@ func newSite(t *testing.T, p plan) *site {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.gw.Run(ctx) }()
+	s.stop = sync.OnceValue(func() error { stop(); return <-ended })
 	t.Cleanup(func() {
 		s.upstream.stop() // first: it may keep requests waiting
-		stop()
-		if err := <-ended; err != nil {
+		if err := s.stop(); err != nil {
 			t.Errorf("the gateway ended with: %v", err)
 		}
 	})
