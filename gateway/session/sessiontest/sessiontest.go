@@ -44,9 +44,10 @@ type behaviour struct {
 // Key makes the nth key; keys are ordered as their numbers.
 func Key(n int) session.Key {
 	var k session.Key
-	// The number leads and spreads, as a hash would, over what a store shards by.
+	// The number leads and spreads, as a hash would, over what a store shards by,
+	// and is in the first 12 bytes, which a store may take for the whole.
 	binary.BigEndian.PutUint64(k[:], uint64(n)<<48)
-	binary.BigEndian.PutUint64(k[8:], uint64(n))
+	binary.BigEndian.PutUint64(k[4:], uint64(n))
 	k[31] = 1
 	return k
 }

@@ -36,7 +36,7 @@ const breakerCount = 64
 
 const clusterSlots = 16384
 
-func (s *Store) breaker(c valkey.Client, h half) *breaker {
+func (s *Store) breaker(c valkey.Client, h handle) *breaker {
 	if c.Mode() != valkey.ClientModeCluster {
 		return &s.breakers[0]
 	}
@@ -50,7 +50,7 @@ func (s *Store) breaker(c valkey.Client, h half) *breaker {
 //
 // A caller that goes away gets its context's error, and the exchange goes on:
 // others may wait for it, and what was begun to be written is better written.
-func call[T any](ctx context.Context, s *Store, operation string, h half, run func(context.Context, valkey.Client) (T, error)) (T, error) {
+func call[T any](ctx context.Context, s *Store, operation string, h handle, run func(context.Context, valkey.Client) (T, error)) (T, error) {
 	var zero T
 	begin := time.Now()
 	if err := ctx.Err(); err != nil {
@@ -152,7 +152,7 @@ func (s *Store) anyOpen() bool {
 }
 
 // probe asks the store for a sign of life while its breaker is open.
-func (s *Store) probe(client valkey.Client, b *breaker, h half) {
+func (s *Store) probe(client valkey.Client, b *breaker, h handle) {
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
 	defer cancel()

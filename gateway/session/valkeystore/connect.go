@@ -14,7 +14,7 @@ import (
 )
 
 // clientOption is how valkey-go is used. Its defaults are meant for other
-// things: ten seconds until a frozen server is noticed, and half a gigabyte of
+// things: ten seconds until a frozen server is noticed, and handle a gigabyte of
 // cache.
 func (s *Store) clientOption() valkey.ClientOption {
 	addresses := make([]string, len(s.addresses))
@@ -117,7 +117,7 @@ func (s *Store) ready(client valkey.Client) {
 func (s *Store) examine(ctx context.Context, client valkey.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	h := halfOf([32]byte{})
+	h := handleOf([32]byte{})
 	name := s.layout.session(h)
 	if err := client.Do(ctx, client.B().Set().Key(name).Value("examined").Px(time.Minute).Build()).Error(); err != nil {
 		return examined("SET", err)

@@ -47,7 +47,7 @@ func (s *Store) Get(ctx context.Context, key session.Key) (*session.Session, err
 // join returns the flight that reads key, and begins it where there is none. Its
 // end is bounded by the deadline of calls.
 func (s *Store) join(ctx context.Context, key session.Key) *flight {
-	sh := s.near.shard(halfOf(key))
+	sh := s.near.shard(handleOf(key))
 	sh.misses.Add(1)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -63,7 +63,7 @@ func (s *Store) join(ctx context.Context, key session.Key) *flight {
 
 func (s *Store) fly(ctx context.Context, key session.Key, f *flight) {
 	f.session, f.err = s.read(ctx, key)
-	sh := s.near.shard(halfOf(key))
+	sh := s.near.shard(handleOf(key))
 	sh.mu.Lock()
 	if sh.flights[key] == f {
 		delete(sh.flights, key)
@@ -80,7 +80,7 @@ type state struct {
 
 // read asks Valkey, and lets the near cache keep what it says.
 func (s *Store) read(ctx context.Context, key session.Key) (*session.Session, error) {
-	h := halfOf(key)
+	h := handleOf(key)
 	beside := make(chan struct{})
 	var st state
 	var stateErr error
@@ -120,7 +120,7 @@ func (s *Store) read(ctx context.Context, key session.Key) (*session.Session, er
 
 // fetch reads the value of a session by way of the client-side cache, which
 // watches it from then on. The time to live there is the near cache's affair.
-func (s *Store) fetch(ctx context.Context, operation string, h half) (string, error) {
+func (s *Store) fetch(ctx context.Context, operation string, h handle) (string, error) {
 	return call(ctx, s, operation, h, func(ctx context.Context, c valkey.Client) (string, error) {
 		return orNotFound(c.DoCache(ctx, c.B().Get().Key(s.layout.session(h)).Cache().ToStaticTTL(), time.Hour).ToString())
 	})
@@ -135,7 +135,7 @@ func orNotFound[T any](v T, err error) (T, error) {
 }
 
 // state reads what is known of a session beside its record.
-func (s *Store) state(ctx context.Context, h half) (state, error) {
+func (s *Store) state(ctx context.Context, h handle) (state, error) {
 	return call(ctx, s, "state", h, func(ctx context.Context, c valkey.Client) (st state, err error) {
 		answers := c.DoMulti(ctx,
 			c.B().Zscore().Key(s.layout.activity(h)).Member(h.member()).Build(),
@@ -167,5 +167,5 @@ func (s *Store) prove(l *link, key session.Key) {
 		return
 	}
 	// Its only use is what the link learns on the way.
-	go func() { _, _ = s.fetch(context.Background(), "prove", halfOf(key)) }()
+	go func() { _, _ = s.fetch(context.Background(), "prove", handleOf(key)) }()
 }

@@ -34,17 +34,18 @@ func indexed(s *session.Session) places {
 	return p
 }
 
-// minutes is the unit of the ends in indexes: small numbers are kept packed.
-func minutes(t time.Time) int64 { return t.Unix() / 60 }
+// hours since 2026 is the unit of the ends in indexes: small numbers are kept in
+// fewer bytes.
+func hours(t time.Time) int64 { return (t.Unix() - 1767225600) / 3600 }
 
 // index enters a session under its user and its provider session. Members of
 // sessions that are over are swept on the way.
 func (s *Store) index(ctx context.Context, in *session.Session) error {
 	p := indexed(in)
 	enter := func(at pair, kind byte) error {
-		h := halfOf(in.Key)
-		_, err := s.script(ctx, "index", at.half(), scripts.index, []string{s.layout.index(at, kind)}, []string{
-			at.member(h), strconv.FormatInt(minutes(in.ExpiresAt)+1, 10), strconv.FormatInt(minutes(time.Now()), 10), life(in.ExpiresAt.Add(2 * time.Minute)),
+		h := handleOf(in.Key)
+		_, err := s.script(ctx, "index", at.handle(), scripts.index, []string{s.layout.index(at, kind)}, []string{
+			at.member(h), strconv.FormatInt(hours(in.ExpiresAt)+1, 10), strconv.FormatInt(hours(time.Now()), 10), life(in.ExpiresAt.Add(2 * time.Hour)),
 		})
 		return err
 	}
@@ -64,27 +65,27 @@ func (s *Store) unindex(ctx context.Context, was, is *session.Session) error {
 	old, now := indexed(was), indexed(is)
 	var errs []error
 	if old.subject != now.subject {
-		errs = append(errs, s.leave(ctx, old.subject, bySubject, halfOf(was.Key)))
+		errs = append(errs, s.leave(ctx, old.subject, bySubject, handleOf(was.Key)))
 	}
 	if old.hasProvider && (!now.hasProvider || old.provider != now.provider) {
-		errs = append(errs, s.leave(ctx, old.provider, byProvider, halfOf(was.Key)))
+		errs = append(errs, s.leave(ctx, old.provider, byProvider, handleOf(was.Key)))
 	}
 	return errors.Join(errs...)
 }
 
-func (s *Store) leave(ctx context.Context, at pair, kind byte, sessions ...half) error {
+func (s *Store) leave(ctx context.Context, at pair, kind byte, sessions ...handle) error {
 	members := make([]string, len(sessions))
 	for i, h := range sessions {
 		members[i] = at.member(h)
 	}
-	_, err := call(ctx, s, "unindex", at.half(), func(ctx context.Context, c valkey.Client) (int64, error) {
+	_, err := call(ctx, s, "unindex", at.handle(), func(ctx context.Context, c valkey.Client) (int64, error) {
 		return c.Do(ctx, c.B().Zrem().Key(s.layout.index(at, kind)).Member(members...).Build()).AsInt64()
 	})
 	return err
 }
 
-// half makes a pair name its bucket where a session would.
-func (p pair) half() (h half) {
+// handle makes a pair name its bucket where a session would.
+func (p pair) handle() (h handle) {
 	copy(h[:], p[:])
 	return h
 }
@@ -93,10 +94,10 @@ func (p pair) half() (h half) {
 const scanCount = 1000
 
 // find returns the sessions that an index has under a pair.
-func (s *Store) find(ctx context.Context, at pair, kind byte) ([]half, error) {
-	var all []half
+func (s *Store) find(ctx context.Context, at pair, kind byte) ([]handle, error) {
+	var all []handle
 	for cursor := uint64(0); ; {
-		entry, err := call(ctx, s, "find", at.half(), func(ctx context.Context, c valkey.Client) (valkey.ScanEntry, error) {
+		entry, err := call(ctx, s, "find", at.handle(), func(ctx context.Context, c valkey.Client) (valkey.ScanEntry, error) {
 			return c.Do(ctx, c.B().Zscan().Key(s.layout.index(at, kind)).Cursor(cursor).Match(at.pattern()).Count(scanCount).Build()).AsScanEntry()
 		})
 		if err != nil {
@@ -111,7 +112,7 @@ func (s *Store) find(ctx context.Context, at pair, kind byte) ([]half, error) {
 			break
 		}
 	}
-	slices.SortFunc(all, func(a, b half) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(all, func(a, b handle) int { return bytes.Compare(a[:], b[:]) })
 	return slices.Compact(all), nil // ZSCAN may tell a member twice
 }
 
@@ -150,9 +151,9 @@ func (s *Store) deleteIndexed(ctx context.Context, at pair, kind byte, match fun
 func (s *Store) DeleteBefore(ctx context.Context, t time.Time) (int, error) {
 	n := 0
 	err := s.walk(ctx, 0, func(found []seen) (bool, error) {
-		sessions := make([]half, len(found))
+		sessions := make([]handle, len(found))
 		for i := range found {
-			sessions[i] = found[i].half
+			sessions[i] = found[i].handle
 		}
 		gone, err := s.deleteAll(ctx, sessions, func(live *session.Session) bool { return live.CreatedAt.Before(t) })
 		n += len(gone)
@@ -167,7 +168,7 @@ const deleters = 64
 // deleteAll ends those of the sessions that match, and returns which existed.
 // What cannot be read is ended too: its hash has answered already, and a
 // revocation must not miss it.
-func (s *Store) deleteAll(ctx context.Context, sessions []half, match func(*session.Session) bool) (gone []half, err error) {
+func (s *Store) deleteAll(ctx context.Context, sessions []handle, match func(*session.Session) bool) (gone []handle, err error) {
 	values, err := s.values(ctx, sessions)
 	if err != nil {
 		return nil, err
@@ -204,10 +205,10 @@ func (s *Store) deleteAll(ctx context.Context, sessions []half, match func(*sess
 }
 
 // keyOf puts a session's Key together, also where its record is damaged.
-func keyOf(h half, value string) (key session.Key) {
+func keyOf(h handle, value string) (key session.Key) {
 	copy(key[:], h[:])
-	if len(value) > 1+halfSize {
-		copy(key[halfSize:], value[1:])
+	if len(value) >= valueHead {
+		copy(key[handleSize:], value[1:valueHead])
 	}
 	return key
 }

@@ -17,26 +17,28 @@ import (
 //	sp:{TAG}sREST  string  a session: rest of the key, deflated record
 //	sp:{TAG}kREST  string  its provider tokens, sealed
 //	sp:{TAG}xREST  string  its tombstone: when it was revoked, ms since 1970
-//	sp:{TAG}a      zset    activity: half a key -> last use in us since 1970
-//	sp:{TAG}u      zset    subjects: hash of the user, half a key -> end in minutes
+//	sp:{TAG}a      zset    activity: handle -> last use in us since 1970
+//	sp:{TAG}u      zset    subjects: hash of the user, handle -> end in hours
 //	sp:{TAG}p      zset    provider sessions, likewise
 //	sp:{TAG}rREST  string  a record: version, end, value
 //
-// TAG and REST of a session spell the first half of its Key, so that a listed
-// member leads to the name; the other half is in the value.
+// TAG and REST of a session spell its handle, the first 12 bytes of its Key, so
+// that a member of an index leads to the name; the other bytes of the Key are in
+// the value.
 type layout struct{ prefix string }
 
-// halfSize is how much of a session.Key is in names and indexes: 128 bits of
-// SHA-256 are as unlikely to collide as the ids themselves.
-const halfSize = 16
+// handleSize is how much of a session.Key is in names and indexes. Among 96 bits
+// of SHA-256, a thousand million sessions collide with a chance of one in a
+// hundred thousand million; one that does could not be created.
+const handleSize = 12
 
-// half is the first half of a session.Key.
-type half [halfSize]byte
+// handle begins a session.Key.
+type handle [handleSize]byte
 
-func halfOf(key session.Key) half { return half(key[:halfSize]) }
+func handleOf(key session.Key) handle { return handle(key[:handleSize]) }
 
 // bucketCount is how many tags there are. A million sessions then make some
-// sixty members an index, which Valkey keeps packed (up to 128): 30 bytes a
+// sixty members an index, which Valkey keeps packed (up to 128): 25 bytes a
 // member where a key of its own would cost a hundred.
 const bucketCount = 1 << bucketBits
 
@@ -46,15 +48,15 @@ const bucketBits = 14
 // keys in order.
 func bucketOf(h []byte) int { return int(binary.BigEndian.Uint16(h) >> (16 - bucketBits)) }
 
-func (h half) bucket() int { return bucketOf(h[:]) }
+func (h handle) bucket() int { return bucketOf(h[:]) }
 
 // member is what stands for a session in the activity of its bucket: the first
 // byte is known there.
-func (h half) member() string { return string(h[1:]) }
+func (h handle) member() string { return string(h[1:]) }
 
 const (
 	tagSize  = 3
-	restSize = 20 // 15 bytes in base64
+	restSize = 15 // 11 bytes in base64
 )
 
 func appendTag(dst []byte, bucket int) []byte {
@@ -73,36 +75,36 @@ func (l layout) bucketKey(bucket int, kind byte) string {
 }
 
 // key names what belongs to one session, or a record.
-func (l layout) key(h half, kind byte) string {
+func (l layout) key(h handle, kind byte) string {
 	b := make([]byte, 0, len(l.prefix)+tagSize+restSize+4)
 	b = append(append(b, l.prefix...), ":{"...)
 	b = append(appendTag(b, h.bucket()), '}', kind)
 	return string(base64.RawURLEncoding.AppendEncode(b, h[1:]))
 }
 
-func (l layout) session(h half) string   { return l.key(h, 's') }
-func (l layout) tokens(h half) string    { return l.key(h, 'k') }
-func (l layout) tombstone(h half) string { return l.key(h, 'x') }
-func (l layout) activity(h half) string  { return l.bucketKey(h.bucket(), 'a') }
+func (l layout) session(h handle) string   { return l.key(h, 's') }
+func (l layout) tokens(h handle) string    { return l.key(h, 'k') }
+func (l layout) tombstone(h handle) string { return l.key(h, 'x') }
+func (l layout) activity(h handle) string  { return l.bucketKey(h.bucket(), 'a') }
 
 var errKeyName = errors.New("not the name of a session")
 
 // parse reads the name of a session. Names come from Valkey's pushes.
-func (l layout) parse(name string) (h half, err error) {
+func (l layout) parse(name string) (h handle, err error) {
 	rest, ok := strings.CutPrefix(name, l.prefix)
 	if !ok || len(rest) != len(":{")+tagSize+len("}s")+restSize || rest[:2] != ":{" || rest[5:7] != "}s" {
-		return half{}, errKeyName
+		return handle{}, errKeyName
 	}
 	var text [4]byte
 	var tag [3]byte
 	copy(text[:], rest[2:5])
 	text[3] = 'A'
 	if _, err := base64.RawURLEncoding.Decode(tag[:], text[:]); err != nil {
-		return half{}, errKeyName
+		return handle{}, errKeyName
 	}
 	h[0] = tag[0]
 	if _, err := base64.RawURLEncoding.Decode(h[1:], []byte(rest[7:])); err != nil || h.bucket() != bucketOf(tag[:]) {
-		return half{}, errKeyName
+		return handle{}, errKeyName
 	}
 	return h, nil
 }
@@ -112,8 +114,8 @@ func (l layout) parse(name string) (h half, err error) {
 type pair [pairSize]byte
 
 const (
-	pairSize   = 8
-	memberSize = pairSize - 2 + halfSize
+	pairSize   = 4
+	memberSize = pairSize - 2 + handleSize
 )
 
 // pairOf keeps ("a", "bc") and ("ab", "c") apart.
@@ -128,8 +130,9 @@ func pairOf(first, second string) pair {
 func (l layout) index(p pair, kind byte) string { return l.bucketKey(bucketOf(p[:]), kind) }
 
 // member is what stands for a session in an index. The first two bytes of the
-// pair mostly chose the bucket.
-func (p pair) member(h half) string { return string(p[2:]) + string(h[:]) }
+// pair mostly chose the bucket, and two more leave one stranger in a thousand:
+// what is found is read and compared before it counts.
+func (p pair) member(h handle) string { return string(p[2:]) + string(h[:]) }
 
 // pattern matches the members of the pair, as ZSCAN wants it: the bytes that
 // mean something to Valkey's glob are escaped.
@@ -145,22 +148,23 @@ func (p pair) pattern() string {
 }
 
 // sessionOf returns the session that a member of an index stands for.
-func sessionOf(member string) (h half, ok bool) {
+func sessionOf(member string) (h handle, ok bool) {
 	if len(member) != memberSize {
-		return half{}, false
+		return handle{}, false
 	}
-	return half([]byte(member[pairSize-2:])), true
+	return handle([]byte(member[pairSize-2:])), true
 }
 
 // recordKey is where a record is.
 type recordKey struct {
-	half half
-	name string
+	handle handle
+	name   string
 }
 
 // record finds a record. Names are free texts, so a hash stands for them.
 func (l layout) record(kind, name string) recordKey {
 	sum := sha256.Sum256([]byte(kind + "\x00" + name))
-	h := half(sum[:halfSize])
-	return recordKey{half: h, name: l.key(h, 'r')}
+	h := handle(sum[:handleSize])
+	rest := base64.RawURLEncoding.EncodeToString(sum[1:])
+	return recordKey{handle: h, name: l.bucketKey(h.bucket(), 'r') + rest}
 }

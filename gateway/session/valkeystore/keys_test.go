@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func randomHalf(r *rand.Rand) (h half) {
+func randomHandle(r *rand.Rand) (h handle) {
 	for i := range h {
 		h[i] = byte(r.Uint32())
 	}
@@ -31,7 +31,7 @@ func TestWhatIsChangedTogetherIsInOneSlot(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	l := layout{"sp"}
 	for range 10_000 {
-		h := randomHalf(r)
+		h := randomHandle(r)
 		tag := tagOf(t, l.session(h))
 		for _, name := range []string{l.tokens(h), l.tombstone(h), l.activity(h)} {
 			if tagOf(t, name) != tag {
@@ -45,11 +45,11 @@ func TestNamesLeadBackToSessions(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, l := range []layout{{"sp"}, {"a:b"}} {
 		for range 10_000 {
-			h := randomHalf(r)
+			h := randomHandle(r)
 			if got, err := l.parse(l.session(h)); err != nil || got != h {
 				t.Fatalf("%x became %x, %v", h, got, err)
 			}
-			if got := h.member(); len(got) != halfSize-1 {
+			if got := h.member(); len(got) != handleSize-1 {
 				t.Fatalf("member %x", got)
 			}
 			for _, other := range []string{l.tokens(h), l.tombstone(h), l.activity(h), l.session(h)[1:], l.session(h) + "A"} {
@@ -63,15 +63,15 @@ func TestNamesLeadBackToSessions(t *testing.T) {
 
 func TestBucketsAreInTheOrderOfKeys(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	all := make([]half, 1000)
+	all := make([]handle, 1000)
 	for i := range all {
-		all[i] = randomHalf(r)
+		all[i] = randomHandle(r)
 	}
-	slices.SortFunc(all, func(a, b half) int { return bytes.Compare(a[:], b[:]) })
-	if !slices.IsSortedFunc(all, func(a, b half) int { return a.bucket() - b.bucket() }) {
+	slices.SortFunc(all, func(a, b handle) int { return bytes.Compare(a[:], b[:]) })
+	if !slices.IsSortedFunc(all, func(a, b handle) int { return a.bucket() - b.bucket() }) {
 		t.Error("they are not")
 	}
-	if last := (half{0xff, 0xff}); last.bucket() != bucketCount-1 {
+	if last := (handle{0xff, 0xff}); last.bucket() != bucketCount-1 {
 		t.Errorf("the last bucket is %d", last.bucket())
 	}
 	tags := map[string]bool{}
@@ -85,7 +85,7 @@ func TestBucketsAreInTheOrderOfKeys(t *testing.T) {
 
 func TestIndexMembersLeadToSessions(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	h := randomHalf(r)
+	h := randomHandle(r)
 	p := pairOf("https://id", "alice")
 	if got, ok := sessionOf(p.member(h)); !ok || got != h {
 		t.Errorf("%x became %x", h, got)
@@ -93,8 +93,12 @@ func TestIndexMembersLeadToSessions(t *testing.T) {
 	if pairOf("a", "bc") == pairOf("ab", "c") || pairOf("", "abc") == pairOf("abc", "") {
 		t.Error("pairs are run together")
 	}
-	if got := (pair{0, 0, '*', '?', '[', ']', '\\', 'x'}).pattern(); got != `\*\?\[\]\\x*` {
-		t.Errorf("pattern %q", got)
+	for p, want := range map[pair]string{
+		{0, 0, 'a', 'x'}: `ax*`, {0, 0, '*', '?'}: `\*\?*`, {0, 0, '[', ']'}: `\[\]*`, {0, 0, '\\', 0}: "\\\\\x00*",
+	} {
+		if got := p.pattern(); got != want {
+			t.Errorf("pattern %q, want %q", got, want)
+		}
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 
 // seen is a session and its last use, as the activity of its bucket has them.
 type seen struct {
-	half half
-	at   time.Time
+	handle handle
+	at     time.Time
 }
 
 // batch is how much is asked for at once.
@@ -42,7 +42,7 @@ func (s *Store) walk(ctx context.Context, from int, visit func([]seen) (more boo
 
 // active returns the sessions in some buckets, in the order of keys.
 func (s *Store) active(ctx context.Context, begin, end int) ([]seen, error) {
-	var first half
+	var first handle
 	first[0], first[1] = byte(begin>>(bucketBits-8)), byte(begin<<(16-bucketBits))
 	return call(ctx, s, "walk", first, func(ctx context.Context, c valkey.Client) ([]seen, error) {
 		questions := make([]valkey.Completed, 0, end-begin)
@@ -56,22 +56,22 @@ func (s *Store) active(ctx context.Context, begin, end int) ([]seen, error) {
 				return nil, err
 			}
 			for _, m := range members {
-				if len(m.Member) != halfSize-1 {
+				if len(m.Member) != handleSize-1 {
 					continue
 				}
-				var h half
+				var h handle
 				h[0] = byte((begin + i) >> (bucketBits - 8))
 				copy(h[1:], m.Member)
 				found = append(found, seen{h, time.UnixMicro(int64(m.Score))})
 			}
 		}
-		slices.SortFunc(found, func(a, b seen) int { return bytes.Compare(a.half[:], b.half[:]) })
+		slices.SortFunc(found, func(a, b seen) int { return bytes.Compare(a.handle[:], b.handle[:]) })
 		return found, nil
 	})
 }
 
 // values reads the values of sessions; "" for one that does not exist.
-func (s *Store) values(ctx context.Context, sessions []half) ([]string, error) {
+func (s *Store) values(ctx context.Context, sessions []handle) ([]string, error) {
 	out := make([]string, 0, len(sessions))
 	for part := range slices.Chunk(sessions, batch) {
 		values, err := call(ctx, s, "read", part[0], func(ctx context.Context, c valkey.Client) ([]string, error) {
@@ -110,12 +110,12 @@ func (s *Store) List(ctx context.Context, f session.Filter) ([]session.Listed, e
 		}
 		found := make([]seen, len(sessions))
 		for i, h := range sessions {
-			found[i].half = h
+			found[i].handle = h
 		}
 		_, err = l.visit(ctx, found)
 		return l.listed, err
 	}
-	err := s.walk(ctx, halfOf(f.After).bucket(), func(found []seen) (bool, error) { return l.visit(ctx, found) })
+	err := s.walk(ctx, handleOf(f.After).bucket(), func(found []seen) (bool, error) { return l.visit(ctx, found) })
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +138,9 @@ func (l *lister) visit(ctx context.Context, found []seen) (more bool, err error)
 		if l.full() {
 			break
 		}
-		sessions := make([]half, len(part))
+		sessions := make([]handle, len(part))
 		for i := range part {
-			sessions[i] = part[i].half
+			sessions[i] = part[i].handle
 		}
 		values, err := l.store.values(ctx, sessions)
 		if err != nil {

@@ -55,13 +55,13 @@ type entry struct {
 
 // told is the answer to a GET.
 type told struct {
-	half  half
-	value string
+	handle handle
+	value  string
 }
 
 // Sizes for the budget, a little above what a heap profile shows.
 const (
-	entrySize   = 112 // entry, its place in map and ring
+	entrySize   = 80 // entry, its place in map and ring
 	absentSize  = entrySize + 48
 	decodedSize = entrySize + 480 // session and identity; record and lists come on top
 )
@@ -78,17 +78,17 @@ func newNear(l layout, maxBytes int64, maxStaleness time.Duration) *near {
 // clock is the time since the start, which no change of the wall clock moves.
 func (n *near) clock() int64 { return int64(time.Since(n.began)) }
 
-func (n *near) shard(h half) *nearShard { return &n.shards[h[8]] }
+func (n *near) shard(h handle) *nearShard { return &n.shards[h[8]] }
 
-func (h half) hash() uint64 { return binary.LittleEndian.Uint64(h[:8]) }
+func (h handle) hash() uint64 { return binary.LittleEndian.Uint64(h[:8]) }
 
 // is reports whether e is about the session under h. The caller holds the
 // shard's lock.
-func (e *entry) is(h half) bool {
+func (e *entry) is(h handle) bool {
 	if s := e.session.Load(); s != nil {
-		return halfOf(s.Key) == h
+		return handleOf(s.Key) == h
 	}
-	return e.told.half == h
+	return e.told.handle == h
 }
 
 // outcome of a look into the cache.
@@ -103,7 +103,7 @@ const (
 // get returns the session under key if it can be vouched for now, and the link
 // that does when that should be asked for a sign of life soon.
 func (n *near) get(key session.Key) (s *session.Session, stale *link, answer outcome) {
-	h := halfOf(key)
+	h := handleOf(key)
 	sh := n.shard(h)
 	sh.mu.RLock()
 	e := sh.entries[h.hash()]
@@ -112,7 +112,7 @@ func (n *near) get(key session.Key) (s *session.Session, stale *link, answer out
 		return nil, nil, missed
 	}
 	s, absent := e.session.Load(), e.absent
-	mine := s != nil && s.Key == key || absent && e.told.half == h
+	mine := s != nil && s.Key == key || absent && e.told.handle == h
 	sh.mu.RUnlock()
 
 	now := n.clock()
@@ -144,7 +144,7 @@ const proofs = 4
 
 // load keeps what Valkey told on a link. The session counts once it is decoded
 // and vouched for. It runs on the link's reader, in the order of the connection.
-func (n *near) load(l *link, h half, value string, absent bool) {
+func (n *near) load(l *link, h handle, value string, absent bool) {
 	sh := n.shard(h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -155,7 +155,7 @@ func (n *near) load(l *link, h half, value string, absent bool) {
 	if old != nil {
 		sh.remove(old)
 	}
-	e := &entry{link: l, told: &told{half: h, value: value}, absent: absent, until: n.clock() + int64(recheck)}
+	e := &entry{link: l, told: &told{handle: h, value: value}, absent: absent, until: n.clock() + int64(recheck)}
 	e.size = int32(entrySize + len(value))
 	if absent {
 		e.size = absentSize
@@ -166,12 +166,12 @@ func (n *near) load(l *link, h half, value string, absent bool) {
 
 // vouch makes the entry that holds this value answer with s, whose record takes
 // size bytes.
-func (n *near) vouch(h half, value string, s *session.Session, record int) {
+func (n *near) vouch(h handle, value string, s *session.Session, record int) {
 	sh := n.shard(h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	e := sh.entries[h.hash()]
-	if e == nil || e.absent || e.session.Load() != nil || e.told.half != h || e.told.value != value {
+	if e == nil || e.absent || e.session.Load() != nil || e.told.handle != h || e.told.value != value {
 		return // invalidated or evicted meanwhile
 	}
 	e.until = min(e.until, n.clock()+int64(time.Until(s.ExpiresAt)))
@@ -186,7 +186,7 @@ func (n *near) vouch(h half, value string, s *session.Session, record int) {
 // forget drops what is known of a session, and makes reads that began before
 // now answer only those who asked before now.
 func (n *near) forget(key session.Key) {
-	h := halfOf(key)
+	h := handleOf(key)
 	sh := n.shard(h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -197,7 +197,7 @@ func (n *near) forget(key session.Key) {
 }
 
 // drop removes the entry of a session if it came over this link.
-func (n *near) drop(l *link, h half) {
+func (n *near) drop(l *link, h handle) {
 	sh := n.shard(h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -221,7 +221,7 @@ func (n *near) dropLink(l *link) {
 	}
 }
 
-func (sh *nearShard) insert(h half, e *entry) {
+func (sh *nearShard) insert(h handle, e *entry) {
 	e.place = int32(len(sh.ring))
 	sh.ring = append(sh.ring, e)
 	sh.entries[h.hash()] = e
@@ -230,11 +230,11 @@ func (sh *nearShard) insert(h half, e *entry) {
 
 // remove takes e out. The last of the ring takes its place.
 func (sh *nearShard) remove(e *entry) {
-	var h half
+	var h handle
 	if s := e.session.Load(); s != nil {
-		h = halfOf(s.Key)
+		h = handleOf(s.Key)
 	} else {
-		h = e.told.half
+		h = e.told.handle
 	}
 	delete(sh.entries, h.hash())
 	last := len(sh.ring) - 1

@@ -37,8 +37,8 @@ func (l *link) hear() { l.proven.Store(l.near.clock()) }
 // keep makes the cache hold a session, as a read does.
 func keep(n *near, l *link, s *session.Session) {
 	l.hear()
-	n.load(l, halfOf(s.Key), "value", false)
-	n.vouch(halfOf(s.Key), "value", s, 300)
+	n.load(l, handleOf(s.Key), "value", false)
+	n.vouch(handleOf(s.Key), "value", s, 300)
 }
 
 func want(t *testing.T, n *near, key session.Key, wanted outcome) {
@@ -53,19 +53,19 @@ func TestCacheAnswersOnlyWhatIsVouchedFor(t *testing.T) {
 	s := someone(1)
 	want(t, n, s.Key, missed)
 	l.hear()
-	n.load(l, halfOf(s.Key), "value", false)
+	n.load(l, handleOf(s.Key), "value", false)
 	want(t, n, s.Key, missed) // told, not yet decoded and checked
-	n.vouch(halfOf(s.Key), "another value", s, 300)
+	n.vouch(handleOf(s.Key), "another value", s, 300)
 	want(t, n, s.Key, missed)
-	n.vouch(halfOf(s.Key), "value", s, 300)
+	n.vouch(handleOf(s.Key), "value", s, 300)
 	want(t, n, s.Key, found)
 
-	// The first half of the key is the same.
+	// The handle is the same.
 	other := s.Key
 	other[31]++
 	want(t, n, other, missed)
 
-	n.load(l, halfOf(keyNumber(2)), "", true)
+	n.load(l, handleOf(keyNumber(2)), "", true)
 	want(t, n, keyNumber(2), foundAbsent)
 }
 
@@ -75,9 +75,9 @@ func TestInvalidationBetweenAnswerAndDecoding(t *testing.T) {
 	n, l := cached(1 << 20)
 	s := someone(1)
 	l.hear()
-	n.load(l, halfOf(s.Key), "value", false)
-	n.drop(l, halfOf(s.Key))
-	n.vouch(halfOf(s.Key), "value", s, 300)
+	n.load(l, handleOf(s.Key), "value", false)
+	n.drop(l, handleOf(s.Key))
+	n.vouch(handleOf(s.Key), "value", s, 300)
 	want(t, n, s.Key, missed)
 }
 
@@ -154,9 +154,9 @@ func TestInvalidationOverAnotherConnection(t *testing.T) {
 	other := &link{near: n, onLost: func() {}}
 	keep(n, l, someone(1))
 	keep(n, other, someone(1))
-	n.drop(l, halfOf(keyNumber(1)))
+	n.drop(l, handleOf(keyNumber(1)))
 	want(t, n, keyNumber(1), found)
-	n.drop(other, halfOf(keyNumber(1)))
+	n.drop(other, handleOf(keyNumber(1)))
 	want(t, n, keyNumber(1), missed)
 }
 
@@ -184,7 +184,7 @@ func TestLocalChangeIsSeenByWhoeverAsksAfterIt(t *testing.T) {
 	n, l := cached(1 << 20)
 	s := someone(1)
 	keep(n, l, s)
-	sh := n.shard(halfOf(s.Key))
+	sh := n.shard(handleOf(s.Key))
 	sh.flights[s.Key] = &flight{}
 	n.forget(s.Key)
 	want(t, n, s.Key, missed)
@@ -212,11 +212,11 @@ func TestCacheIsConsistentUnderConcurrency(t *testing.T) {
 				case 0, 1, 2, 3:
 					keep(n, at, s)
 				case 4:
-					n.drop(at, halfOf(s.Key))
+					n.drop(at, handleOf(s.Key))
 				case 5:
 					n.forget(s.Key)
 				case 6:
-					n.load(at, halfOf(s.Key), "", true)
+					n.load(at, handleOf(s.Key), "", true)
 				default:
 					if got, _, _ := n.get(s.Key); got != nil && got.Key != s.Key {
 						t.Error("the session of another key")

@@ -31,7 +31,7 @@ func checkRecord(kind, name string) error {
 // LoadRecord implements session.Records. Ends are kept to the millisecond.
 func (s *Store) LoadRecord(ctx context.Context, kind, name string) (session.Record, error) {
 	key := s.layout.record(kind, name)
-	value, err := call(ctx, s, "load_record", key.half, func(ctx context.Context, c valkey.Client) (string, error) {
+	value, err := call(ctx, s, "load_record", key.handle, func(ctx context.Context, c valkey.Client) (string, error) {
 		return orNotFound(c.Do(ctx, c.B().Get().Key(key.name).Build()).ToString())
 	})
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *Store) SaveRecord(ctx context.Context, kind, name string, version uint6
 	b = binary.BigEndian.AppendUint64(b, version+1)
 	b = binary.BigEndian.AppendUint64(b, uint64(end))
 	expected := string(binary.BigEndian.AppendUint64(nil, version))
-	saved, err := s.script(ctx, "save_record", key.half, scripts.save, []string{key.name}, []string{expected, string(append(b, value...)), lives})
+	saved, err := s.script(ctx, "save_record", key.handle, scripts.save, []string{key.name}, []string{expected, string(append(b, value...)), lives})
 	switch {
 	case err != nil:
 		return 0, err
@@ -77,7 +77,7 @@ func (s *Store) SaveRecord(ctx context.Context, kind, name string, version uint6
 // RemoveRecord implements session.Records.
 func (s *Store) RemoveRecord(ctx context.Context, kind, name string) error {
 	key := s.layout.record(kind, name)
-	_, err := call(ctx, s, "remove_record", key.half, func(ctx context.Context, c valkey.Client) (int64, error) {
+	_, err := call(ctx, s, "remove_record", key.handle, func(ctx context.Context, c valkey.Client) (int64, error) {
 		return c.Do(ctx, c.B().Del().Key(key.name).Build()).AsInt64()
 	})
 	return err

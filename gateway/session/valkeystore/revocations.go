@@ -23,9 +23,9 @@ type revocations struct {
 }
 
 type revocation struct {
-	half half
-	at   time.Time // when it was revoked
-	end  time.Time // when the session would have ended
+	handle handle
+	at     time.Time // when it was revoked
+	end    time.Time // when the session would have ended
 }
 
 const (
@@ -92,9 +92,9 @@ func (s *Store) bury(ctx context.Context, todo []revocation) (left []revocation)
 		if !time.Now().Before(r.end) {
 			continue
 		}
-		keys := []string{s.layout.session(r.half), s.layout.tokens(r.half), s.layout.tombstone(r.half), s.layout.activity(r.half)}
-		args := []string{r.half.member(), millis(r.at), life(r.end)}
-		if _, err := s.script(ctx, "bury", r.half, scripts.bury, keys, args); err != nil {
+		keys := []string{s.layout.session(r.handle), s.layout.tokens(r.handle), s.layout.tombstone(r.handle), s.layout.activity(r.handle)}
+		args := []string{r.handle.member(), millis(r.at), life(r.end)}
+		if _, err := s.script(ctx, "bury", r.handle, scripts.bury, keys, args); err != nil {
 			if left = append(left, r); !s.Available() {
 				return append(left, todo[i+1:]...)
 			}
@@ -109,7 +109,7 @@ func (s *Store) bury(ctx context.Context, todo []revocation) (left []revocation)
 // learn is told when a read meets a tombstone. back says that the session was
 // there nevertheless: a failover or a restored backup brought it back.
 func (s *Store) learn(key session.Key, at time.Time, back bool) {
-	h := halfOf(key)
+	h := handleOf(key)
 	if took := time.Since(at); took < keepRevocations {
 		s.revoked(max(0, took))
 	}
@@ -134,10 +134,10 @@ func (s *Store) await(ctx context.Context, r revocation) {
 	if !s.replicated.Load() {
 		return
 	}
-	_, _ = call(ctx, s, "wait", r.half, func(ctx context.Context, c valkey.Client) (n int64, err error) {
+	_, _ = call(ctx, s, "wait", r.handle, func(ctx context.Context, c valkey.Client) (n int64, err error) {
 		err = c.Dedicated(func(d valkey.DedicatedClient) error {
 			answers := d.DoMulti(ctx,
-				d.B().Set().Key(s.layout.tombstone(r.half)).Value(millis(r.at)).Xx().Keepttl().Build(),
+				d.B().Set().Key(s.layout.tombstone(r.handle)).Value(millis(r.at)).Xx().Keepttl().Build(),
 				d.B().Wait().Numreplicas(1).Timeout(min(awaitReplica, s.cfg.Timeout/2).Milliseconds()).Build())
 			n, err = answers[1].AsInt64()
 			return err

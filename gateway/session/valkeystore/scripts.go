@@ -61,7 +61,7 @@ redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('ZREM', KEYS[4], ARGV[1])
 return 1`),
 
-	// KEYS index; ARGV member, its end in minutes, now in minutes, life in ms
+	// KEYS index; ARGV member, its end in hours, now in hours, life in ms
 	index: valkey.NewLuaScript(`
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[3])
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])

@@ -29,7 +29,7 @@ func (s *Store) Create(ctx context.Context, in *session.Session) error {
 	if err := s.index(ctx, fresh); err != nil {
 		return err
 	}
-	h := halfOf(in.Key)
+	h := handleOf(in.Key)
 	now := time.Now()
 	longest := fresh.ExpiresAt.Sub(fresh.CreatedAt)
 	args := []string{
@@ -50,7 +50,7 @@ func (s *Store) Create(ctx context.Context, in *session.Session) error {
 // Update implements session.Store: optimistic, with the value itself as its
 // version.
 func (s *Store) Update(ctx context.Context, key session.Key, change func(*session.Session) error) (*session.Session, error) {
-	h := halfOf(key)
+	h := handleOf(key)
 	for {
 		value, err := call(ctx, s, "load", h, func(ctx context.Context, c valkey.Client) (string, error) {
 			return orNotFound(c.Do(ctx, c.B().Get().Key(s.layout.session(h)).Build()).ToString())
@@ -83,7 +83,7 @@ func (s *Store) replace(ctx context.Context, base *session.Session, old string, 
 	if err != nil {
 		return nil, err
 	}
-	h := halfOf(fresh.Key)
+	h := handleOf(fresh.Key)
 	updated, _, err := s.codec.unpack(h, value)
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (s *Store) Delete(ctx context.Context, key session.Key) error {
 
 // remove ends one session and leaves its tombstone.
 func (s *Store) remove(ctx context.Context, key session.Key) (existed bool, err error) {
-	h := halfOf(key)
+	h := handleOf(key)
 	now := time.Now()
 	keys := []string{s.layout.session(h), s.layout.tokens(h), s.layout.tombstone(h), s.layout.activity(h)}
 	ms, err := s.script(ctx, "delete", h, scripts.remove, keys, []string{h.member(), millis(now)})
@@ -136,7 +136,7 @@ func (s *Store) remove(ctx context.Context, key session.Key) (existed bool, err 
 	if err != nil || ms == 0 {
 		return false, err
 	}
-	r := revocation{half: h, at: now, end: now.Add(time.Duration(ms) * time.Millisecond)}
+	r := revocation{handle: h, at: now, end: now.Add(time.Duration(ms) * time.Millisecond)}
 	s.revocations.add(r)
 	s.await(ctx, r)
 	return true, nil
@@ -144,7 +144,7 @@ func (s *Store) remove(ctx context.Context, key session.Key) (existed bool, err 
 
 // Touch implements session.Store. It changes nothing that gateways cache.
 func (s *Store) Touch(ctx context.Context, key session.Key, at time.Time) error {
-	h := halfOf(key)
+	h := handleOf(key)
 	there, err := s.script(ctx, "touch", h, scripts.touch,
 		[]string{s.layout.session(h), s.layout.activity(h)}, []string{h.member(), micros(at)})
 	if err == nil && there < 0 {
@@ -155,7 +155,7 @@ func (s *Store) Touch(ctx context.Context, key session.Key, at time.Time) error 
 
 // LastSeen implements session.Store, to the microsecond.
 func (s *Store) LastSeen(ctx context.Context, key session.Key) (time.Time, error) {
-	h := halfOf(key)
+	h := handleOf(key)
 	return call(ctx, s, "last_seen", h, func(ctx context.Context, c valkey.Client) (time.Time, error) {
 		answers := c.DoMulti(ctx,
 			c.B().Exists().Key(s.layout.session(h)).Build(),
@@ -180,7 +180,7 @@ func absentIf(absent bool) error {
 
 // Tokens implements session.Store.
 func (s *Store) Tokens(ctx context.Context, key session.Key) ([]byte, error) {
-	h := halfOf(key)
+	h := handleOf(key)
 	return call(ctx, s, "tokens", h, func(ctx context.Context, c valkey.Client) ([]byte, error) {
 		answers := c.DoMulti(ctx,
 			c.B().Exists().Key(s.layout.session(h)).Build(),
@@ -197,7 +197,7 @@ func (s *Store) Tokens(ctx context.Context, key session.Key) ([]byte, error) {
 }
 
 // script runs one of scripts and returns its number.
-func (s *Store) script(ctx context.Context, operation string, h half, lua *valkey.Lua, keys, args []string) (int64, error) {
+func (s *Store) script(ctx context.Context, operation string, h handle, lua *valkey.Lua, keys, args []string) (int64, error) {
 	return call(ctx, s, operation, h, func(ctx context.Context, c valkey.Client) (int64, error) {
 		for {
 			n, err := lua.Exec(ctx, c, keys, args).AsInt64()

@@ -147,7 +147,7 @@ func (s *Store) Close() error {
 // Ping reports whether the store can answer now. The error tells at which step
 // it fails.
 func (s *Store) Ping(ctx context.Context) error {
-	h := halfOf(session.Key{})
+	h := handleOf(session.Key{})
 	_, err := call(ctx, s, "ping", h, func(ctx context.Context, c valkey.Client) (int64, error) {
 		return c.Do(ctx, c.B().Exists().Key(s.layout.session(h)).Build()).AsInt64()
 	})

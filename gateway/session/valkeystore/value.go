@@ -12,11 +12,14 @@ import (
 	"github.com/sallyport/sallyport/gateway/session"
 )
 
-// A session's value is a format byte, the half of the key that the name does
+// A session's value is a format byte, the bytes of the key that its name does
 // not hold, and the record (session.Marshal) deflated with a preset dictionary.
 // Deflating takes a third off; it is undone once for each time that a gateway
 // does not have the session.
-const formatDeflate1 = 1
+const (
+	formatDeflate1 = 1
+	valueHead      = 1 + len(session.Key{}) - handleSize
+)
 
 // maxRecord bounds what a value may inflate to.
 const maxRecord = 4 << 20
@@ -66,7 +69,7 @@ func (c *codec) pack(s *session.Session) (string, error) {
 	defer c.deflaters.Put(d)
 	d.out.Reset()
 	d.out.WriteByte(formatDeflate1)
-	d.out.Write(s.Key[halfSize:])
+	d.out.Write(s.Key[handleSize:])
 	d.w.Reset(&d.out)
 	if _, err := d.w.Write(record); err != nil {
 		return "", err
@@ -80,8 +83,8 @@ func (c *codec) pack(s *session.Session) (string, error) {
 // unpack decodes the value of the session whose name holds h, and says how large
 // its record is. An unknown format and a damaged value are errors and never
 // ErrNotFound: the session may exist.
-func (c *codec) unpack(h half, value string) (s *session.Session, size int, err error) {
-	if len(value) <= 1+halfSize {
+func (c *codec) unpack(h handle, value string) (s *session.Session, size int, err error) {
+	if len(value) <= valueHead {
 		return nil, 0, errValue
 	}
 	if value[0] != formatDeflate1 {
@@ -89,14 +92,14 @@ func (c *codec) unpack(h half, value string) (s *session.Session, size int, err 
 	}
 	var key session.Key
 	copy(key[:], h[:])
-	copy(key[halfSize:], value[1:])
+	copy(key[handleSize:], value[1:valueHead])
 	f, ok := c.inflaters.Get().(*inflater)
 	if !ok {
 		f = &inflater{}
 		f.r = flate.NewReaderDict(&f.in, []byte(dictionary1))
 	}
 	defer c.inflaters.Put(f)
-	record, err := f.inflate(value[1+halfSize:])
+	record, err := f.inflate(value[valueHead:])
 	if err != nil {
 		return nil, 0, err
 	}

@@ -20,7 +20,7 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, _, err := c.unpack(halfOf(in.Key), value)
+		got, _, err := c.unpack(handleOf(in.Key), value)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestValuesOfAnotherReleaseAreNotAbsent(t *testing.T) {
 	for name, value := range map[string]string{
 		"empty": "", "short": "\x01abc", "another format": "\x02" + string(make([]byte, 100)), "not deflated": "\x01" + string(make([]byte, 100)),
 	} {
-		if s, _, err := c.unpack(half{}, value); err == nil || s != nil {
+		if s, _, err := c.unpack(handle{}, value); err == nil || s != nil {
 			t.Errorf("%s: got %v, %v", name, s, err)
 		}
 	}
@@ -73,7 +73,7 @@ func FuzzValue(f *testing.F) {
 	f.Add("\x01")
 	f.Fuzz(func(t *testing.T, value string) {
 		var c codec
-		s, _, err := c.unpack(half{}, value)
+		s, _, err := c.unpack(handle{}, value)
 		if (s == nil) != (err != nil) {
 			t.Errorf("got %v, %v", s, err)
 		}
