@@ -33,8 +33,9 @@ func startFleet(t *testing.T, n int, valkey, more string) *fleet {
 	return startFleetAt(t, slices.Repeat([]string{valkey}, n), more)
 }
 
-// startFleetAt starts a gateway for each way to the store.
-func startFleetAt(t *testing.T, valkey []string, more string) *fleet {
+// startFleetAt starts a gateway for each way to the store. routes are added to
+// those that every fleet has.
+func startFleetAt(t *testing.T, valkey []string, more string, routes ...string) *fleet {
 	t.Helper()
 	binary, key := env.Build(t), make([]byte, 32)
 	rand.Read(key)
@@ -59,8 +60,9 @@ login:
 routes:
   - {name: app, upstream: "builtin:echo", policy: authenticated}
   - {name: assets, paths: [/assets], upstream: "builtin:echo", public: true}
+  %s
 log: {level: warn}
-`, way, more))
+`, way, more, strings.Join(routes, "\n  ")))
 		f.gateways = append(f.gateways, env.StartGateway(t, binary, dir, env.Reserve(t)))
 	}
 	return f
