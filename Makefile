@@ -19,13 +19,16 @@ unit: ## unit, property and command line tests
 	$(GO) vet -tags e2e ./...
 	$(GO) test -race -count=1 ./...
 
-e2e: ## end-to-end tests with a real browser, provider and application
-	$(GO) test -race -count=1 -tags e2e ./gateway/e2e/...
+e2e: ## end-to-end tests with a real browser, provider, application and Valkey
+	$(GO) test -race -count=1 -p 1 -tags e2e ./gateway/e2e/... ./gateway/session/valkeystore
+	$(GO) test -count=1 -tags e2e -run NearCache ./gateway
 
-test-long: fuzz ## fuzz every target for FUZZTIME
+test-long: fuzz ## fuzz every target for FUZZTIME, and load a million sessions
+	$(GO) test -count=1 -v -timeout 30m -tags 'e2e long' -run TestAMillion ./gateway/session/valkeystore
 
-bench: ## benchmarks; compare two runs with benchstat
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## benchmarks, some with a real Valkey; compare two runs with benchstat
+	.ci/deps
+	$(GO) test -tags e2e -run '^$$' -bench . -benchmem ./...
 
 fuzz:
 	@set -e; $(GO) list ./... | while read -r pkg; do \

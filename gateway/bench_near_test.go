@@ -40,13 +40,3 @@ func benchOverValkey(b *testing.B) {
 		})
 	}
 }
-
-func TestDecidingASessionFromTheNearCacheAllocatesNothing(t *testing.T) {
-	j := newJudgeOver(t, valkey(t, 64<<20))
-	r := j.sessionRequest(t)
-	j.allow(t, r)
-	// Now and then the connection is asked for a sign of life.
-	if got := testing.AllocsPerRun(10_000, func() { j.allow(t, r) }); got >= 1 {
-		t.Errorf("a decision allocates %.2f times", got)
-	}
-}

@@ -231,6 +231,8 @@ func spread(took []time.Duration) string {
 		return "never"
 	}
 	sorted := slices.Sorted(slices.Values(took))
-	at := func(q float64) time.Duration { return sorted[int(q*float64(len(sorted)-1))].Round(10 * time.Microsecond) }
+	at := func(q float64) time.Duration {
+		return sorted[int(q*float64(len(sorted)-1))].Round(10 * time.Microsecond)
+	}
 	return fmt.Sprintf("p50 %v, p99 %v, max %v of %d", at(.5), at(.99), at(1), len(sorted))
 }

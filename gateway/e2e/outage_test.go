@@ -239,6 +239,8 @@ func TestStoreThatIsDownAtTheStart(t *testing.T) {
 			return cookie != ""
 		})
 		f.waitStatus(t, f.gateways[0], cookie, http.StatusOK)
-		env.WaitUntil(t, "readyz is ready", func() bool { return send(t, client(t), "GET", f.gateways[0].AdminURL+"/readyz").status == http.StatusOK })
+		env.WaitUntil(t, "readyz is ready", func() bool {
+			return send(t, client(t), "GET", f.gateways[0].AdminURL+"/readyz").status == http.StatusOK
+		})
 	})
 }

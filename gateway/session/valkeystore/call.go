@@ -65,7 +65,7 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 	b := s.breaker(*client, h)
 	if ok, probe := b.allow(begin); !ok {
 		if probe {
-			go s.probe(*client, b, h)
+			go s.probe(*client, b, h) //nolint:gosec // G118: no request waits for it, and none may end it
 		}
 		s.observe(operation, 0, ClassUnavailable)
 		return zero, errUnavailable

@@ -27,7 +27,7 @@ const (
 	StepAuth        Step = "auth"
 	StepRole        Step = "role"        // the server is no primary, or the group has none
 	StepPermissions Step = "permissions" // the ACL user lacks a command
-	StepTracking    Step = "tracking"    // changes are not pushed
+	StepTracking    Step = "tracking"    // no client-side caching, or changes are not pushed
 	StepAnswer      Step = "answer"      // connected, and no answer in time
 )
 
@@ -49,7 +49,7 @@ func stepOf(err error) Step {
 	if !ok {
 		// valkey-go wraps some of the server's words in texts of its own.
 		if errors.Is(err, valkey.ErrNoCache) {
-			return StepPermissions
+			return StepTracking
 		}
 		if errors.Is(err, valkey.ErrNoAddr) {
 			return StepRole

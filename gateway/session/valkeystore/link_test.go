@@ -16,10 +16,10 @@ func (l *link) ask() { l.Flight(name, "GET", time.Hour, time.Now()) }
 func TestSignOfLifeIsWhenTheReadWasSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, l := cached(1 << 20)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		l.ask()
 		sent := n.clock()
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		if _, ok := l.answered(name); !ok || l.proven.Load() != sent {
 			t.Errorf("proven at %v, want %v", time.Duration(l.proven.Load()), time.Duration(sent))
 		}
@@ -34,11 +34,11 @@ func TestSignOfLifeIsWhenTheReadWasSent(t *testing.T) {
 func TestAnswersBelongToTheirReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, l := cached(1 << 20)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		l.ask()
 		first := n.clock()
 		l.Cancel(name, "GET", context.DeadlineExceeded)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		l.ask()
 		second := n.clock()
 		if read, _ := l.answered(name); !read.deserted || l.proven.Load() != first {
@@ -57,7 +57,7 @@ func TestReadsThatWereNeverSentAreForgotten(t *testing.T) {
 		n, l := cached(1 << 20)
 		l.ask()
 		l.Cancel(name, "GET", context.DeadlineExceeded)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		l.ask()
 		if read, _ := l.answered(name); read.deserted || l.proven.Load() != n.clock() {
 			t.Errorf("deserted %v, proven at %v", read.deserted, time.Duration(l.proven.Load()))

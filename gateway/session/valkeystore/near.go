@@ -2,6 +2,7 @@ package valkeystore
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -212,9 +213,9 @@ func (n *near) dropLink(l *link) {
 	for i := range n.shards {
 		sh := &n.shards[i]
 		sh.mu.Lock()
-		for j := len(sh.ring) - 1; j >= 0; j-- {
-			if sh.ring[j].link == l {
-				sh.remove(sh.ring[j])
+		for _, e := range slices.Backward(sh.ring) { // what takes a removed one's place was looked at
+			if e.link == l {
+				sh.remove(e)
 			}
 		}
 		sh.mu.Unlock()

@@ -41,6 +41,8 @@ func keep(n *near, l *link, s *session.Session) {
 	n.vouch(handleOf(s.Key), "value", s, 300)
 }
 
+func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the bubble's clock is virtual
+
 func want(t *testing.T, n *near, key session.Key, wanted outcome) {
 	t.Helper()
 	if s, _, got := n.get(key); got != wanted || (s != nil) != (wanted == found) {
@@ -86,12 +88,12 @@ func TestCacheBelievesAConnectionForMaxStaleness(t *testing.T) {
 		n, l := cached(1 << 20)
 		s := someone(1)
 		keep(n, l, s)
-		time.Sleep(4999 * time.Millisecond)
+		pass(4999 * time.Millisecond)
 		want(t, n, s.Key, found)
 		if _, stale, _ := n.get(s.Key); stale != l {
 			t.Error("nobody is told that the connection should be asked for a sign of life")
 		}
-		time.Sleep(2 * time.Millisecond)
+		pass(2 * time.Millisecond)
 		want(t, n, s.Key, missed)
 		l.hear() // it was whole all the time
 		want(t, n, s.Key, found)
@@ -106,10 +108,10 @@ func TestCacheReadsAgainAfterAMinute(t *testing.T) {
 		n, l := cached(1 << 20)
 		s := someone(1)
 		keep(n, l, s)
-		time.Sleep(time.Minute - time.Millisecond)
+		pass(time.Minute - time.Millisecond)
 		l.hear()
 		want(t, n, s.Key, found)
-		time.Sleep(time.Millisecond)
+		pass(time.Millisecond)
 		l.hear()
 		want(t, n, s.Key, missed)
 	})
@@ -121,7 +123,7 @@ func TestCacheEndsASessionAtItsAbsoluteTimeout(t *testing.T) {
 		s := someone(1)
 		s.ExpiresAt = time.Now().Add(10 * time.Second)
 		keep(n, l, s)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		l.hear()
 		want(t, n, s.Key, missed)
 	})
