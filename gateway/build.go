@@ -204,7 +204,7 @@ func embeddedStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metri
 
 func valkeyStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool) (*valkeystore.Store, error) {
 	store, err := valkeystore.Open(valkeystore.Options{
-		Valkey: cfg.Session.Valkey, Cache: cfg.Session.Cache, Log: log.Named("store"), Offline: !open,
+		Valkey: cfg.Session.Valkey, Cache: cfg.Session.Cache, Idle: cfg.Session.IdleTimeout, Log: log.Named("store"), Offline: !open,
 		Observe: func(operation string, took time.Duration, class valkeystore.Class) {
 			metrics.Store(operation, string(class), took)
 		},
@@ -213,6 +213,7 @@ func valkeyStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics
 	if err != nil {
 		return nil, faultsAt(cfg, "session.valkey", err)
 	}
+	metrics.ActiveSessions(store.Active)
 	metrics.RemoteStore(store.Available, func() telemetry.NearCache { return telemetry.NearCache(store.Stats()) })
 	return store, nil
 }

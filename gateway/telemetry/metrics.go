@@ -150,7 +150,7 @@ func (m *Metrics) StreamEnded(why string) { m.streamsEnded.WithLabelValues(why).
 // ActiveSessions reads the number of sessions when metrics are scraped.
 func (m *Metrics) ActiveSessions(count func() int) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "sessions_active", Help: "Sessions in the store.",
+		Namespace: namespace, Name: "sessions_active", Help: "Sessions that are in use, over all gateways of a shared store.",
 	}, func() float64 { return float64(count()) }))
 }
 

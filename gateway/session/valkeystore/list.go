@@ -26,7 +26,7 @@ const batch = 256
 func (s *Store) walk(ctx context.Context, from int, visit func([]seen) (more bool, err error)) error {
 	for begin := from; begin < bucketCount; begin += batch {
 		end := min(begin+batch, bucketCount)
-		found, err := s.active(ctx, begin, end)
+		found, err := s.members(ctx, begin, end)
 		if err != nil {
 			return err
 		}
@@ -40,11 +40,15 @@ func (s *Store) walk(ctx context.Context, from int, visit func([]seen) (more boo
 	return nil
 }
 
-// active returns the sessions in some buckets, in the order of keys.
-func (s *Store) active(ctx context.Context, begin, end int) ([]seen, error) {
-	var first handle
-	first[0], first[1] = byte(begin>>(bucketBits-8)), byte(begin<<(16-bucketBits))
-	return call(ctx, s, "walk", first, func(ctx context.Context, c valkey.Client) ([]seen, error) {
+// firstOf begins a bucket.
+func firstOf(bucket int) (h handle) {
+	h[0], h[1] = byte(bucket>>(bucketBits-8)), byte(bucket<<(16-bucketBits))
+	return h
+}
+
+// members returns the sessions in some buckets, in the order of keys.
+func (s *Store) members(ctx context.Context, begin, end int) ([]seen, error) {
+	return call(ctx, s, "walk", firstOf(begin), func(ctx context.Context, c valkey.Client) ([]seen, error) {
 		questions := make([]valkey.Completed, 0, end-begin)
 		for bucket := begin; bucket < end; bucket++ {
 			questions = append(questions, c.B().Zrange().Key(s.layout.bucketKey(bucket, 'a')).Min("0").Max("-1").Withscores().Build())
@@ -59,8 +63,7 @@ func (s *Store) active(ctx context.Context, begin, end int) ([]seen, error) {
 				if len(m.Member) != handleSize-1 {
 					continue
 				}
-				var h handle
-				h[0] = byte((begin + i) >> (bucketBits - 8))
+				h := firstOf(begin + i)
 				copy(h[1:], m.Member)
 				found = append(found, seen{h, time.UnixMicro(int64(m.Score))})
 			}

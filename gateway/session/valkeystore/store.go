@@ -26,7 +26,8 @@ import (
 type Options struct {
 	Valkey config.Valkey
 	Cache  config.Cache
-	Log    *zap.Logger // for background work; nil: no log
+	Idle   time.Duration // a session used within this time is an active one
+	Log    *zap.Logger   // for background work; nil: no log
 	// Observe hears of every call to Valkey; may be nil.
 	Observe func(operation string, took time.Duration, class Class)
 	// Revoked hears how long after its revocation this gateway learnt that a
@@ -41,6 +42,7 @@ type Options struct {
 type Store struct {
 	cfg       config.Valkey
 	cache     config.Cache
+	idle      time.Duration
 	addresses []config.ValkeyAddress
 	log       *zap.Logger
 	observe   func(operation string, took time.Duration, class Class)
@@ -61,6 +63,7 @@ type Store struct {
 	closed bool
 	faulty atomic.Bool // fault is not nil
 
+	active      active
 	replicated  atomic.Bool // there are replicas to wait for
 	revocations revocations
 	cancel      context.CancelFunc
@@ -93,7 +96,7 @@ func Open(o Options) (*Store, error) {
 		o.Log = zap.NewNop()
 	}
 	s := &Store{
-		cfg: o.Valkey, cache: o.Cache, addresses: addresses, log: o.Log, observe: o.Observe, revoked: o.Revoked,
+		cfg: o.Valkey, cache: o.Cache, idle: o.Idle, addresses: addresses, log: o.Log, observe: o.Observe, revoked: o.Revoked,
 		layout: layout{prefix: o.Valkey.KeyPrefix},
 		slots:  make(chan struct{}, maxCalls),
 		fault:  errConnecting,
