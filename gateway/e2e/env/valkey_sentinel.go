@@ -29,6 +29,7 @@ type SentinelOption func(*sentinelSettings)
 
 type sentinelSettings struct {
 	password, sentinelPassword string
+	ca                         *CA
 	options                    []ValkeyOption
 }
 
@@ -40,6 +41,12 @@ func SentinelDataPassword(password string) SentinelOption {
 // SentinelPassword protects the sentinels with a password.
 func SentinelPassword(password string) SentinelOption {
 	return func(s *sentinelSettings) { s.sentinelPassword = password }
+}
+
+// SentinelTLS makes data nodes and sentinels speak TLS only, and refuse clients
+// without a certificate of ca.
+func SentinelTLS(ca *CA) SentinelOption {
+	return func(s *sentinelSettings) { s.ca, s.options = ca, append(s.options, ValkeyMutualTLS(ca)) }
 }
 
 // SentinelValkey gives the primary and the replica more options.
@@ -90,14 +97,21 @@ func StartSentinel(tb testing.TB, options ...SentinelOption) *Sentinel {
 func startOneSentinel(tb testing.TB, primary int, settings sentinelSettings) *Valkey {
 	tb.Helper()
 	v := newValkey(tb, "valkey-sentinel", nil)
-	config := []string{
-		"port " + strconv.Itoa(v.Port),
-		"bind 127.0.0.1",
-		"dir " + v.dir,
-		fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d %d", SentinelName, primary, sentinelQuorum),
-		"sentinel down-after-milliseconds " + SentinelName + " 1000",
-		"sentinel failover-timeout " + SentinelName + " 3000",
+	listen := []string{"port " + strconv.Itoa(v.Port)}
+	if settings.ca != nil {
+		ValkeyMutualTLS(settings.ca)(v)
+		listen = []string{"port 0", "tls-port " + strconv.Itoa(v.Port)}
+		for i := 0; i < len(v.args); i += 2 { // a sentinel's settings are in its file alone
+			listen = append(listen, strings.TrimPrefix(v.args[i], "--")+" "+v.args[i+1])
+		}
 	}
+	config := append(listen,
+		"bind 127.0.0.1",
+		"dir "+v.dir,
+		fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d %d", SentinelName, primary, sentinelQuorum),
+		"sentinel down-after-milliseconds "+SentinelName+" 1000",
+		"sentinel failover-timeout "+SentinelName+" 3000",
+	)
 	if settings.password != "" {
 		config = append(config, "sentinel auth-pass "+SentinelName+" "+settings.password)
 	}
