@@ -54,6 +54,15 @@ func TestFaultsThatOnlyBuildingFindsHaveTheirPlace(t *testing.T) {
 			"server:\n  public_url: https://app.example.test\n  tls: {cert_file: " + file("crt", "x") + ", key_file: " + file("key", "y") + "}" + routes,
 			"file:3: server.tls",
 		},
+		"an authority of Valkey that is none": {
+			"session:\n  store: valkey\n  keys_files: [" + file("k3", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=") + "]\n  valkey:\n    urls: [valkeys://valkey.internal]\n" +
+				"    tls: {ca_file: " + file("ca", "x") + "}" + routes,
+			"file:6: session.valkey.tls: ",
+		},
+		"a password of Valkey that is empty": {
+			"session:\n  store: valkey\n  keys_files: [" + file("k4", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=") + "]\n  valkey:\n    password_file: " + file("empty", "\n") + routes,
+			"file:5: session.valkey.password_file: ",
+		},
 		"two routes that no request can tell apart": {
 			"routes:\n  - {name: one, upstream: 'builtin:echo', public: true}\n  - {name: two, upstream: 'builtin:echo', public: true}\n",
 			"file:3: routes[1].paths",

@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/headers"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/route"
+	"github.com/sallyport/sallyport/gateway/session/valkeystore"
 	"github.com/sallyport/sallyport/policy"
 )
 
@@ -37,6 +38,9 @@ func faultsAt(cfg *config.Config, path string, err error) config.Faults {
 	}
 	if e, ok := errors.AsType[*headers.RuleError](err); ok {
 		return config.Faults{cfg.Fault(path+"."+e.Path, e.Problem, e.Fix)}
+	}
+	if e, ok := errors.AsType[*valkeystore.OptionError](err); ok {
+		return config.Faults{cfg.Fault(path+"."+e.Path, e.Err.Error(), "")}
 	}
 	if e, ok := errors.AsType[*route.EntryError](err); ok {
 		i := slices.IndexFunc(cfg.Routes, func(r config.Route) bool { return r.Name == e.Route })

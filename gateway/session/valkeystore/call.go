@@ -167,8 +167,8 @@ func (s *Store) probe(client valkey.Client, b *breaker, h handle) {
 		err = ctx.Err()
 	}
 	class := classOf(err)
-	if class == ClassRefused && notServing(err) {
-		class = ClassConnection // it is up and can't serve yet
+	if class != ClassAnswered && class != ClassTimeout && (class != ClassRefused || notServing(err)) {
+		class = ClassConnection // it can't serve yet, or the client is closing
 	}
 	s.observe("probe", time.Since(begin), class)
 	s.judge(b, class, err, true)

@@ -88,14 +88,14 @@ func newDialer(cfg config.Valkey, first config.ValkeyAddress) (*dialer, error) {
 	d := &dialer{cfg: cfg, network: first.Network, tls: first.TLS, net: net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}}
 	if d.tls {
 		if _, err := d.tlsConfig(""); err != nil {
-			return nil, fmt.Errorf("tls: %w", err)
+			return nil, &OptionError{"tls", err}
 		}
 	}
 	if _, err := d.password(); err != nil {
-		return nil, fmt.Errorf("password_file: %w", err)
+		return nil, &OptionError{"password_file", err}
 	}
 	if _, err := d.sentinelPassword(); err != nil {
-		return nil, fmt.Errorf("sentinel_password_file: %w", err)
+		return nil, &OptionError{"sentinel_password_file", err}
 	}
 	return d, nil
 }

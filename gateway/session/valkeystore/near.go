@@ -37,6 +37,7 @@ type nearShard struct {
 	hand    int
 	bytes   int64
 	flights map[session.Key]*flight
+	dropped map[handle]time.Time // sessions that a push took away, and when
 
 	hits, misses atomic.Uint64
 	_            [64]byte // neighbours must not share a cache line
@@ -72,6 +73,7 @@ func newNear(l layout, maxBytes int64, maxStaleness time.Duration) *near {
 	for i := range n.shards {
 		n.shards[i].entries = make(map[uint64]*entry)
 		n.shards[i].flights = make(map[session.Key]*flight)
+		n.shards[i].dropped = make(map[handle]time.Time)
 	}
 	return n
 }
@@ -197,14 +199,37 @@ func (n *near) forget(key session.Key) {
 	delete(sh.flights, key)
 }
 
+// maxDropped bounds, for each shard, for how many sessions it is remembered when
+// a push took them away.
+const maxDropped = 64
+
 // drop removes the entry of a session if it came over this link.
 func (n *near) drop(l *link, h handle) {
 	sh := n.shard(h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if e := sh.entries[h.hash()]; e != nil && e.link == l && e.is(h) {
-		sh.remove(e)
+	e := sh.entries[h.hash()]
+	if e == nil || e.link != l || !e.is(h) {
+		return
 	}
+	if e.session.Load() != nil {
+		if len(sh.dropped) >= maxDropped {
+			clear(sh.dropped)
+		}
+		sh.dropped[h] = time.Now()
+	}
+	sh.remove(e)
+}
+
+// droppedAt returns when a push took a session away that was answered from here
+// until then. It tells once.
+func (n *near) droppedAt(h handle) (at time.Time, ok bool) {
+	sh := n.shard(h)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	at, ok = sh.dropped[h]
+	delete(sh.dropped, h)
+	return at, ok
 }
 
 // dropLink removes everything that came over a link.

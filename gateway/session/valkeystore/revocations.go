@@ -110,8 +110,12 @@ func (s *Store) bury(ctx context.Context, todo []revocation) (left []revocation)
 // there nevertheless: a failover or a restored backup brought it back.
 func (s *Store) learn(key session.Key, at time.Time, back bool) {
 	h := handleOf(key)
-	if took := time.Since(at); took < keepRevocations {
-		s.revoked(max(0, took))
+	if s.near != nil {
+		// From when the push came, it was denied; the request that shows it may
+		// have come much later.
+		if pushed, ok := s.near.droppedAt(h); ok {
+			s.revoked(max(0, pushed.Sub(at)))
+		}
 	}
 	if !back {
 		return

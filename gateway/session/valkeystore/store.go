@@ -30,12 +30,25 @@ type Options struct {
 	Log    *zap.Logger   // for background work; nil: no log
 	// Observe hears of every call to Valkey; may be nil.
 	Observe func(operation string, took time.Duration, class Class)
-	// Revoked hears how long after its revocation this gateway learnt that a
-	// session is gone; may be nil.
+	// Revoked hears how long after its revocation a session was denied that the
+	// near cache had; may be nil.
 	Revoked func(after time.Duration)
 	// Offline reads and checks every file without connecting. Every call fails.
 	Offline bool
 }
+
+// OptionError is a fault of one key of session.valkey that only reading files
+// finds.
+type OptionError struct {
+	Path string // below session.valkey
+	Err  error
+}
+
+// Error implements error.
+func (e *OptionError) Error() string { return e.Path + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *OptionError) Unwrap() error { return e.Err }
 
 // Store is a session.Store and session.Records in Valkey. It is safe for
 // concurrent use.
@@ -86,7 +99,8 @@ const maxCalls = 1024
 const patience = time.Second
 
 // Open checks the options and starts to connect. A store that can't be reached
-// is no error: calls fail until it can, and Ping tells why.
+// is no error: calls fail until it can, and Ping tells why. A file that can't be
+// used is an *OptionError.
 func Open(o Options) (*Store, error) {
 	addresses, err := o.Valkey.Addresses()
 	if err != nil {
