@@ -247,3 +247,31 @@ func TestStoreThatIsDownAtTheStart(t *testing.T) {
 		})
 	})
 }
+
+// TestBrowserInAnOutage: a person sees a page that says what is the matter, and
+// is still signed in afterwards.
+func TestBrowserInAnOutage(t *testing.T) {
+	server := env.StartValkey(t, env.ValkeyArgs("--appendonly", "yes"))
+	f := startFleet(t, 1, valkeyAt(server.URL()), "")
+	g := f.gateways[0]
+	browser := env.StartBrowser(t)
+	page := g.URL + "/reports?year=2026"
+	browser.Open(page)
+	browser.Click(`form:has(input[value="alice"]) button, button[value="alice"]`)
+	browser.WaitText("X-Forwarded-User")
+	cookie := browser.Cookie(g.URL, "sp")
+	server.Kill()
+	browser.Open(page)
+	browser.WaitText("Your sign-in is kept")
+	browser.Screenshot("outage")
+	if at := browser.URL(); at != page {
+		t.Errorf("during the outage at %s", at)
+	}
+	server.Restart()
+	f.waitStatus(t, g, "sp="+cookie, http.StatusOK)
+	browser.Open(page)
+	browser.WaitText("alice@example.com")
+	if at, now := browser.URL(), browser.Cookie(g.URL, "sp"); at != page || now != cookie {
+		t.Errorf("after the outage at %s, the cookie is the same: %v", at, now == cookie)
+	}
+}
