@@ -134,7 +134,11 @@ func (s *Store) judge(b *breaker, class Class, err error, probe bool) {
 		if notServing(err) {
 			s.complain(err)
 		}
-	case ClassTimeout, ClassConnection:
+	case ClassTimeout:
+		if b.failed(time.Now(), probe) {
+			s.setFault(errDeadline)
+		}
+	case ClassConnection:
 		if b.failed(time.Now(), probe) {
 			s.setFault(err)
 		}
@@ -172,6 +176,9 @@ func (s *Store) probe(client valkey.Client, b *breaker, h handle) {
 	}
 	s.observe("probe", time.Since(begin), class)
 	s.judge(b, class, err, true)
+	if class == ClassTimeout {
+		s.renew(b, h)
+	}
 }
 
 func classOf(err error) Class {

@@ -56,7 +56,7 @@ func (s *Store) clientOption() valkey.ClientOption {
 	if s.near != nil {
 		o.CacheSizeEachConn = 1 // ours is bounded as a whole
 		o.NewCacheStoreFn = func(valkey.CacheStoreOption) valkey.CacheStore {
-			return &link{near: s.near, onLost: s.lost}
+			return s.near.links.add(&link{near: s.near, onLost: s.lost})
 		}
 	}
 	return o
@@ -99,7 +99,7 @@ func (s *Store) attempt(ctx context.Context) error {
 	return nil
 }
 
-// ready lets calls through.
+// ready lets calls through to the client, in the place of another.
 func (s *Store) ready(client valkey.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,8 +107,55 @@ func (s *Store) ready(client valkey.Client) {
 		client.Close()
 		return
 	}
-	s.client.Store(&client)
+	if old := s.client.Swap(&client); old != nil {
+		go (*old).Close() // it waits for connections that have gone silent
+	}
 	s.setFaultLocked(nil)
+}
+
+// renew tries new connections where the old ones do not answer: a firewall that
+// has forgotten them, or a machine that has gone, tells nobody. If they can do
+// what the old ones can't, they take their place, and the copies that came over
+// the old ones are dropped. A store that is frozen answers on neither.
+func (s *Store) renew(b *breaker, h handle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.renewing {
+		return
+	}
+	s.renewing = true
+	s.background.Go(func() {
+		defer func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.renewing = false
+		}()
+		var silent []*link
+		if s.near != nil {
+			silent = s.near.links.all()
+		}
+		client, err := valkey.NewClient(s.clientOption())
+		if err != nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
+		defer cancel()
+		// In a cluster the others may be well.
+		err = client.Do(ctx, client.B().Exists().Key(s.layout.session(h)).Build()).Error()
+		if err == nil {
+			err = s.examine(ctx, client)
+		}
+		if err != nil {
+			client.Close()
+			return
+		}
+		s.log.Warn("connections to the session store had gone silent, and were replaced")
+		s.ready(client)
+		for _, l := range silent {
+			l.Close(nil) // valkey-go waits a second first
+		}
+		b.succeeded()
+	})
 }
 
 // examine fails with the step that would make every later call fail: a server

@@ -1,6 +1,8 @@
 package valkeystore
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,7 +134,38 @@ func (l *link) Delete(keys []valkey.ValkeyMessage) {
 
 // Close implements valkey.CacheStore.
 func (l *link) Close(error) {
-	l.closed.Store(true)
+	if l.closed.Swap(true) {
+		return
+	}
+	l.near.links.remove(l)
 	l.near.dropLink(l)
 	l.onLost()
+}
+
+// links are those of all open connections.
+type links struct {
+	mu   sync.Mutex
+	open map[*link]struct{}
+}
+
+func (s *links) add(l *link) *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		s.open = make(map[*link]struct{})
+	}
+	s.open[l] = struct{}{}
+	return l
+}
+
+func (s *links) remove(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, l)
+}
+
+func (s *links) all() []*link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.open))
 }

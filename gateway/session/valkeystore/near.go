@@ -24,6 +24,7 @@ type near struct {
 	perShard     int64 // bytes
 	began        time.Time
 	shards       [nearShards]nearShard
+	links        links
 
 	invalidations, flushes, evictions atomic.Uint64
 }

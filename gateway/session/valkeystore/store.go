@@ -70,11 +70,12 @@ type Store struct {
 	breakers [breakerCount]breaker
 	slots    chan struct{} // calls under way
 
-	mu     sync.Mutex
-	fault  error // why the store can't be used now; nil when it can
-	logged time.Time
-	closed bool
-	faulty atomic.Bool // fault is not nil
+	mu       sync.Mutex
+	fault    error // why the store can't be used now; nil when it can
+	logged   time.Time
+	closed   bool
+	renewing bool
+	faulty   atomic.Bool // fault is not nil
 
 	active      active
 	replicated  atomic.Bool // there are replicas to wait for

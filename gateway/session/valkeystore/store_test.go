@@ -239,3 +239,35 @@ func TestIdleSessionIsAliveWhereAnotherGatewaySawTheUser(t *testing.T) {
 		return errors.Is(use(mb, false), session.ErrIdle) && errors.Is(use(ma, false), session.ErrIdle)
 	})
 }
+
+// TestConnectionsThatWentSilentAreReplaced: a firewall forgets the connections
+// that are open, and lets new ones through.
+func TestConnectionsThatWentSilentAreReplaced(t *testing.T) {
+	t.Parallel()
+	server := env.StartValkey(t)
+	way := env.StartTCPProxy(t, server.Addr)
+	cfg := settings("valkey://" + way.Addr)
+	cfg.Timeout = 250 * time.Millisecond
+	s, direct := open(t, cfg, defaultCache()), open(t, settings(server.URL()), defaultCache())
+	cached, cold := create(t, s, 1), create(t, s, 2)
+	mustGet(t, s, cached.Key)
+	way.BlackHoleExisting()
+	begin := time.Now()
+	if err := direct.Delete(t.Context(), cached.Key); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a session that was not cached is found", func() bool {
+		_, err := s.Get(t.Context(), cold.Key)
+		return err == nil
+	})
+	took := time.Since(begin)
+	if _, err := s.Get(t.Context(), cached.Key); !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("the session that was ended meanwhile: %v", err)
+	}
+	t.Logf("replaced after %v", took)
+	if took > 4*time.Second { // by itself the client takes six or seven
+		t.Errorf("it took %v", took)
+	}
+	way.Heal()
+	mustGet(t, s, cold.Key)
+}
