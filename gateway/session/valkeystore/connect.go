@@ -2,6 +2,7 @@ package valkeystore
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -164,7 +165,9 @@ func (s *Store) renew(b *breaker, h handle) {
 func (s *Store) examine(ctx context.Context, client valkey.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	h := handleOf([32]byte{})
+	// A name of its own: gateways that start together must not meet here.
+	var h handle
+	rand.Read(h[:])
 	name := s.layout.session(h)
 	if err := client.Do(ctx, client.B().Set().Key(name).Value("examined").Px(time.Minute).Build()).Error(); err != nil {
 		return examined("SET", err)
