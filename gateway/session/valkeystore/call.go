@@ -65,7 +65,7 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 	b := s.breaker(*client, h)
 	if ok, probe := b.allow(begin); !ok {
 		if probe {
-			go s.probe(*client, b, h) //nolint:gosec // G118: no request waits for it, and none may end it
+			go s.probe(*client, b, h)
 		}
 		s.observe(operation, 0, ClassUnavailable)
 		return zero, errUnavailable
@@ -155,20 +155,16 @@ func (s *Store) anyOpen() bool {
 	return false
 }
 
-// probe asks the store for a sign of life while its breaker is open.
+// probe asks the store for a sign of life while its breaker is open. It may
+// have to connect first, which takes several round trips where a call takes one,
+// and whoever asked for that is who bounds it: so it has more time than a call,
+// and then has to show that a call's is enough.
 func (s *Store) probe(client valkey.Client, b *breaker, h handle) {
 	begin := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
-	defer cancel()
-	answer := make(chan error, 1)
-	go func() {
-		answer <- client.Do(ctx, client.B().Exists().Key(s.layout.session(h)).Build()).Error()
-	}()
-	var err error
-	select {
-	case err = <-answer:
-	case <-ctx.Done():
-		err = ctx.Err()
+	err := s.exists(client, h, max(dialTimeout, s.cfg.Timeout))
+	if err == nil && time.Since(begin) > s.cfg.Timeout {
+		begin = time.Now()
+		err = s.exists(client, h, s.cfg.Timeout)
 	}
 	class := classOf(err)
 	if class != ClassAnswered && class != ClassTimeout && (class != ClassRefused || notServing(err)) {
@@ -178,6 +174,22 @@ func (s *Store) probe(client valkey.Client, b *breaker, h handle) {
 	s.judge(b, class, err, true)
 	if class == ClassTimeout {
 		s.renew(b, h)
+	}
+}
+
+// exists asks for a session within a deadline that it keeps itself, as call does.
+func (s *Store) exists(client valkey.Client, h handle, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	answer := make(chan error, 1)
+	go func() {
+		answer <- client.Do(ctx, client.B().Exists().Key(s.layout.session(h)).Build()).Error()
+	}()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
