@@ -3,6 +3,9 @@
 package valkeystore_test
 
 import (
+	"context"
+	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/session/sessiontest"
 	"github.com/sallyport/sallyport/gateway/session/valkeystore"
 )
 
@@ -54,5 +58,41 @@ func TestGatewaysThatStartTogether(t *testing.T) {
 	wait.Wait()
 	for _, line := range logs.All() {
 		t.Errorf("%s %v", line.Message, line.ContextMap())
+	}
+}
+
+// replicated starts a server and a replica of it.
+func replicated(t *testing.T) (primary, replica *env.Valkey) {
+	t.Helper()
+	primary = env.StartValkey(t, env.ValkeyArgs("--repl-diskless-sync-delay", "0"))
+	replica = env.StartValkey(t, env.ValkeyArgs("--replicaof", fmt.Sprintf("127.0.0.1 %d", primary.Port)))
+	env.WaitUntil(t, "the replica is in sync", func() bool { return replica.Info("replication")["master_link_status"] == "up" })
+	return primary, replica
+}
+
+// TestSignOutsDoNotPileUpConnections while a replica is silent, for which each
+// waits on a connection of its own.
+func TestSignOutsDoNotPileUpConnections(t *testing.T) {
+	t.Parallel()
+	primary, replica := replicated(t)
+	s := open(t, settings(primary.URL()), defaultCache())
+	const n = 200
+	for i := range n {
+		create(t, s, i)
+	}
+	replica.Freeze()
+	defer replica.Thaw()
+	var wait sync.WaitGroup
+	for i := range n {
+		wait.Go(func() {
+			if err := s.Delete(context.Background(), sessiontest.Key(i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	clients, err := strconv.Atoi(primary.Info("clients")["connected_clients"])
+	if err != nil || clients > 30 {
+		t.Errorf("%d connections after %d sign-outs (%v)", clients, n, err)
 	}
 }

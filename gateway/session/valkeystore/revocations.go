@@ -128,14 +128,29 @@ func (s *Store) learn(key session.Key, at time.Time, back bool) {
 	}()
 }
 
-// awaitReplica bounds the wait for a replica to have a revocation.
-const awaitReplica = 100 * time.Millisecond
+const (
+	// awaitReplica bounds the wait for a replica to have a revocation.
+	awaitReplica = 100 * time.Millisecond
+	// maxWaiters is how many wait at once, each on a connection of its own, which
+	// takes 300 KB and is kept.
+	maxWaiters = 16
+)
 
 // await gives a revocation the chance to reach a replica before it is reported
 // as done: best effort, and only where there are replicas. What WAIT waits for
 // is what its own connection wrote; the order of replication covers the rest.
 func (s *Store) await(ctx context.Context, r revocation) {
 	if !s.replicated.Load() {
+		return
+	}
+	patience := time.NewTimer(awaitReplica)
+	defer patience.Stop()
+	select {
+	case s.waiters <- struct{}{}:
+		defer func() { <-s.waiters }()
+	case <-patience.C: // a replica that keeps so many waiting does not follow
+		return
+	case <-ctx.Done():
 		return
 	}
 	_, _ = call(ctx, s, "wait", r.handle, func(ctx context.Context, c valkey.Client) (n int64, err error) {

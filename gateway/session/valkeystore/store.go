@@ -69,6 +69,7 @@ type Store struct {
 	client   atomic.Pointer[valkey.Client] // nil until the first connection
 	breakers [breakerCount]breaker
 	slots    chan struct{} // calls under way
+	waiters  chan struct{} // those of them that wait for a replica
 
 	mu       sync.Mutex
 	fault    error // why the store can't be used now; nil when it can
@@ -113,8 +114,8 @@ func Open(o Options) (*Store, error) {
 	s := &Store{
 		cfg: o.Valkey, cache: o.Cache, idle: o.Idle, addresses: addresses, log: o.Log, observe: o.Observe, revoked: o.Revoked,
 		layout: layout{prefix: o.Valkey.KeyPrefix},
-		slots:  make(chan struct{}, maxCalls),
-		fault:  errConnecting,
+		slots:  make(chan struct{}, maxCalls), waiters: make(chan struct{}, maxWaiters),
+		fault: errConnecting,
 
 		attempted: make(chan struct{}),
 	}
