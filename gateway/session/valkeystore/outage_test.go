@@ -96,3 +96,25 @@ func TestSignOutsDoNotPileUpConnections(t *testing.T) {
 		t.Errorf("%d connections after %d sign-outs (%v)", clients, n, err)
 	}
 }
+
+// TestWhoeverWasAskedToEndASessionRemembersIt: an attempt may have succeeded
+// though its answer was lost, and only the next one is acknowledged. A failover
+// can undo it like any other.
+func TestWhoeverWasAskedToEndASessionRemembersIt(t *testing.T) {
+	t.Parallel()
+	server := env.StartValkey(t)
+	first, second := open(t, settings(server.URL()), defaultCache()), open(t, settings(server.URL()), defaultCache())
+	in := create(t, first, 1)
+	for _, s := range []*valkeystore.Store{first, second} {
+		if err := s.Delete(t.Context(), in.Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tombstone := server.Do("--scan", "--pattern", "*}x*")
+	server.Do("DEL", tombstone)
+	server.Do("CLIENT", "KILL", "TYPE", "normal")
+	eventually(t, "the revocation is written again", func() bool { return server.Do("EXISTS", tombstone) == "1" })
+}

@@ -12,8 +12,8 @@ import (
 	"github.com/sallyport/sallyport/gateway/session"
 )
 
-// revocations are the sessions that this gateway ended, or saw ended, in the
-// last minutes. Replicas follow their primary late, so that a failover can lose
+// revocations are the sessions that this gateway ended, or was asked to end, in
+// the last minutes. Replicas follow their primary late, so that a failover can lose
 // the last writes, and with them a revocation. After each loss of a connection
 // they are therefore written again.
 type revocations struct {
@@ -38,6 +38,17 @@ func (r *revocations) add(one revocation) {
 	defer r.mu.Unlock()
 	r.prune(time.Now())
 	r.recent = append(r.recent, one)
+}
+
+// addOnce adds what may be there already: asking again and again for the end of
+// a session must not drive the others out.
+func (r *revocations) addOnce(one revocation) {
+	r.mu.Lock()
+	known := slices.ContainsFunc(r.recent, func(old revocation) bool { return old.handle == one.handle })
+	r.mu.Unlock()
+	if !known {
+		r.add(one)
+	}
 }
 
 // prune drops what is old enough to be on every replica.

@@ -39,13 +39,14 @@ redis.call('ZADD', KEYS[2], 'GT', ARGV[2], ARGV[1])
 return 1`),
 
 	// KEYS session, tokens, tombstone, activity; ARGV member, when it was revoked
-	// in ms. Returns how long the session would have lived in ms, or 0 when there
-	// is none: then nothing is left behind.
+	// in ms. Returns how long the session would have lived in ms, less than 0 when
+	// it had been ended before, or 0 when there is none: then nothing is left
+	// behind.
 	remove: valkey.NewLuaScript(`
 local life = redis.call('PTTL', KEYS[1])
 if life == -2 then
   redis.call('DEL', KEYS[2])
-  return 0
+  return math.min(0, -redis.call('PTTL', KEYS[3]))
 end
 if life < 1 then life = 1 end
 redis.call('SET', KEYS[3], ARGV[2], 'PX', life)

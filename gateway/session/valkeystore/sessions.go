@@ -136,10 +136,15 @@ func (s *Store) remove(ctx context.Context, key session.Key) (existed bool, err 
 	if err != nil || ms == 0 {
 		return false, err
 	}
-	r := revocation{handle: h, at: now, end: now.Add(time.Duration(ms) * time.Millisecond)}
-	s.revocations.add(r)
+	r := revocation{handle: h, at: now, end: now.Add(time.Duration(max(ms, -ms)) * time.Millisecond)}
+	if ms > 0 {
+		s.revocations.add(r)
+	} else {
+		// Perhaps by an attempt of ours whose answer was lost.
+		s.revocations.addOnce(r)
+	}
 	s.await(ctx, r)
-	return true, nil
+	return ms > 0, nil
 }
 
 // Touch implements session.Store. It changes nothing that gateways cache.
