@@ -4,8 +4,10 @@ package valkeystore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/sessiontest"
 	"github.com/sallyport/sallyport/gateway/session/valkeystore"
 )
@@ -117,4 +120,51 @@ func TestWhoeverWasAskedToEndASessionRemembersIt(t *testing.T) {
 	server.Do("DEL", tombstone)
 	server.Do("CLIENT", "KILL", "TYPE", "normal")
 	eventually(t, "the revocation is written again", func() bool { return server.Do("EXISTS", tombstone) == "1" })
+}
+
+// TestRevocationsAreRepeatedWhileAnotherShardIsDown: what can't be written there
+// must not keep the others waiting.
+func TestRevocationsAreRepeatedWhileAnotherShardIsDown(t *testing.T) {
+	t.Parallel()
+	cluster := env.StartCluster(t, env.ValkeyArgs("--cluster-require-full-coverage", "no"))
+	cfg := settings(cluster.URLs()...)
+	cfg.Timeout = 250 * time.Millisecond
+	s := open(t, cfg, defaultCache())
+	end := func(n int) (node *env.Valkey, tombstone string) {
+		in := create(t, s, n)
+		if err := s.Delete(t.Context(), in.Key); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range cluster.Nodes[:3] {
+			if names := strings.Fields(v.Do("--scan", "--pattern", "*}x*")); len(names) > 0 {
+				node, tombstone = v, names[len(names)-1]
+			}
+		}
+		return node, tombstone
+	}
+	down, name := end(1)
+	up, tombstone := end(2)
+	for n := 3; up == down; n++ {
+		// The first was the only one there.
+		cluster.Nodes[0].Do("DEL", name)
+		up, tombstone = end(n)
+	}
+	for i, v := range cluster.Nodes[:3] {
+		if v == down {
+			cluster.Nodes[i+3].Kill()
+			v.Kill()
+		}
+	}
+	env.WaitUntil(t, "the others serve their slots alone", func() bool {
+		_, err := up.TryDo("DEL", tombstone)
+		return err == nil
+	})
+	up.Do("CLIENT", "KILL", "TYPE", "normal")
+	eventually(t, "the revocation is written again", func() bool {
+		there, err := up.TryDo("EXISTS", tombstone)
+		return err == nil && there == "1"
+	})
+	if _, err := s.Get(t.Context(), sessiontest.Key(1)); err == nil || errors.Is(err, session.ErrNotFound) {
+		t.Errorf("a session of the shard that is down: %v", err)
+	}
 }

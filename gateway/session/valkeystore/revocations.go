@@ -97,20 +97,28 @@ func (s *Store) repeatRevocations(ctx context.Context) {
 }
 
 // bury makes sure of tombstones, and returns the revocations that it could not
-// write.
+// write. Many at a time: those of a shard that is down keep no others waiting.
 func (s *Store) bury(ctx context.Context, todo []revocation) (left []revocation) {
-	for i, r := range todo {
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	tickets := make(chan struct{}, deleters)
+	for _, r := range todo {
 		if !time.Now().Before(r.end) {
 			continue
 		}
-		keys := []string{s.layout.session(r.handle), s.layout.tokens(r.handle), s.layout.tombstone(r.handle), s.layout.activity(r.handle)}
-		args := []string{r.handle.member(), millis(r.at), life(r.end)}
-		if _, err := s.script(ctx, "bury", r.handle, scripts.bury, keys, args); err != nil {
-			if left = append(left, r); !s.Available() {
-				return append(left, todo[i+1:]...)
+		tickets <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-tickets }()
+			keys := []string{s.layout.session(r.handle), s.layout.tokens(r.handle), s.layout.tombstone(r.handle), s.layout.activity(r.handle)}
+			args := []string{r.handle.member(), millis(r.at), life(r.end)}
+			if _, err := s.script(ctx, "bury", r.handle, scripts.bury, keys, args); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				left = append(left, r)
 			}
-		}
+		})
 	}
+	wait.Wait()
 	if len(left) == 0 && len(todo) > 0 {
 		s.log.Info("revocations were written again after a connection was lost", zap.Int("sessions", len(todo)))
 	}
