@@ -134,12 +134,13 @@ func (s *Store) judge(b *breaker, class Class, err error, probe bool) {
 		if notServing(err) {
 			s.complain(err)
 		}
-	case ClassTimeout:
-		if b.failed(time.Now(), probe) {
-			s.setFault(errDeadline)
-		}
-	case ClassConnection:
-		if b.failed(time.Now(), probe) {
+	case ClassTimeout, ClassConnection:
+		// Where a call that succeeded crossed those that opened the breaker, it may
+		// have had the last word on the fault.
+		if b.failed(time.Now(), probe) || probe && !s.faulty.Load() && b.open() {
+			if class == ClassTimeout {
+				err = errDeadline
+			}
 			s.setFault(err)
 		}
 	case ClassUnavailable, ClassCanceled:
