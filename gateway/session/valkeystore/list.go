@@ -115,8 +115,10 @@ func (s *Store) List(ctx context.Context, f session.Filter) ([]session.Listed, e
 		for i, h := range sessions {
 			found[i].handle = h
 		}
-		_, err = l.visit(ctx, found)
-		return l.listed, err
+		if _, err = l.visit(ctx, found); err != nil {
+			return nil, err
+		}
+		return l.listed, nil
 	}
 	err := s.walk(ctx, handleOf(f.After).bucket(), func(found []seen) (bool, error) { return l.visit(ctx, found) })
 	if err != nil {
