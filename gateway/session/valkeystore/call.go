@@ -162,6 +162,8 @@ func (s *Store) anyOpen() bool {
 // and then has to show that a call's is enough.
 func (s *Store) probe(client valkey.Client, b *breaker, h handle) {
 	begin := time.Now()
+	silent := time.AfterFunc(s.cfg.Timeout, func() { s.renew(b, h) })
+	defer silent.Stop()
 	err := s.exists(client, h, max(dialTimeout, s.cfg.Timeout))
 	if err == nil && time.Since(begin) > s.cfg.Timeout {
 		begin = time.Now()
@@ -173,9 +175,6 @@ func (s *Store) probe(client valkey.Client, b *breaker, h handle) {
 	}
 	s.observe("probe", time.Since(begin), class)
 	s.judge(b, class, err, true)
-	if class == ClassTimeout {
-		s.renew(b, h)
-	}
 }
 
 // exists asks for a session within a deadline that it keeps itself, as call does.

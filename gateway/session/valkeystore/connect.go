@@ -139,14 +139,11 @@ func (s *Store) renew(b *breaker, h handle) {
 		if err != nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
-		defer cancel()
-		// In a cluster the others may be well.
-		err = client.Do(ctx, client.B().Exists().Key(s.layout.session(h)).Build()).Error()
-		if err == nil {
-			err = s.examine(ctx, client)
+		// The very call that fails: in a cluster the others may be well.
+		if err = s.exists(client, h, s.cfg.Timeout); err == nil {
+			err = s.examine(context.Background(), client)
 		}
-		if err != nil {
+		if err != nil || !b.open() { // or the old ones have found their voice again
 			client.Close()
 			return
 		}
