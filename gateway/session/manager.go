@@ -41,6 +41,7 @@ type Manager struct {
 	idle     time.Duration
 	absolute time.Duration
 	toucher  *toucher
+	unread   trouble // the store could not be read
 }
 
 // NewManager starts a Manager over a store, which it does not own.
@@ -110,27 +111,78 @@ func (m *Manager) Live(ctx context.Context, key Key) error {
 // lookUp returns the session if it is alive at now.
 func (m *Manager) lookUp(ctx context.Context, key Key, now time.Time) (*Session, error) {
 	s, err := m.store.Get(ctx, key)
-	if err != nil {
+	switch {
+	case err == nil:
+		m.unread.over()
+	case errors.Is(err, ErrNotFound):
+		m.unread.over()
+		return nil, err
+	default:
+		if !errors.Is(err, context.Canceled) {
+			m.unread.begin()
+		}
 		return nil, err
 	}
 	if s.Expired(now) {
 		return nil, ErrNotFound
 	}
-	idle := m.idleTimeout(s)
-	if now.UnixNano()-s.activity.seen.Load() <= int64(idle) {
+	if m.alive(s, now) {
 		return s, nil
 	}
-	// What is known here is too old. Another gateway may have seen the user
-	// since, so the store has the last word.
-	at, err := m.store.LastSeen(ctx, key)
+	return m.lookAgain(ctx, s, now)
+}
+
+func (m *Manager) alive(s *Session, now time.Time) bool {
+	return now.UnixNano()-s.activity.seen.Load() <= int64(m.idleTimeout(s))
+}
+
+// errUnwritable keeps a session from being refused as idle while nobody's use of
+// it can be recorded.
+var errUnwritable = errors.New("session: whether it is idle can't be told while the store takes no writes")
+
+// idleMemory is for how long a session that proved to be idle is refused without
+// asking again.
+const idleMemory = time.Second
+
+// lookAgain judges a session that was not used for longer than its idle timeout
+// as far as its record tells. That is proven only where a use would be known:
+// here, or to the store, on which other gateways write theirs.
+func (m *Manager) lookAgain(ctx context.Context, s *Session, now time.Time) (*Session, error) {
+	// 1. A use that the store could not take is known here alone.
+	if raise(&s.activity.seen, m.toucher.lastUse(s.Key)); m.alive(s, now) {
+		return s, nil
+	}
+	if now.UnixNano()-s.activity.refused.Load() < int64(idleMemory) {
+		return nil, ErrIdle
+	}
+	// 2. Another gateway may have seen the user since.
+	at, err := m.store.LastSeen(ctx, s.Key)
 	if err != nil {
 		return nil, err
 	}
-	raise(&s.activity.seen, at.UnixNano())
-	if now.UnixNano()-s.activity.seen.Load() > int64(idle) {
-		return nil, ErrIdle
+	if raise(&s.activity.seen, at.UnixNano()); m.alive(s, now) {
+		return s, nil
 	}
-	return s, nil
+	// 3. Nobody could be seen in an outage, so it does not count.
+	idleAt := time.Unix(0, s.activity.seen.Load()).Add(m.idleTimeout(s))
+	for _, t := range []*trouble{&m.unread, &m.toucher.trouble} {
+		if end := t.excuse(idleAt); !end.IsZero() {
+			raise(&s.activity.seen, end.UnixNano())
+		}
+	}
+	if m.alive(s, now) {
+		return s, nil
+	}
+	// 4. The store must take writes now, or it may lack those of others. This one
+	// changes nothing.
+	if m.toucher.trouble.now() {
+		return nil, errUnwritable
+	}
+	if err := m.store.Touch(ctx, s.Key, at); err != nil {
+		return nil, err
+	}
+	s.activity.refused.Store(now.UnixNano())
+	return nil, ErrIdle
 }
 
 // idleTimeout is the shorter of what held at sign-in and what holds now.
@@ -148,6 +200,7 @@ func (m *Manager) Expiry(ctx context.Context, s *Session) (idle, absolute time.T
 	if err != nil {
 		return time.Time{}, time.Time{}, err
 	}
+	raise(&s.activity.seen, m.toucher.lastUse(s.Key))
 	if seen := time.Unix(0, s.activity.seen.Load()); seen.After(at) {
 		at = seen
 	}

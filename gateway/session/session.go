@@ -53,8 +53,9 @@ type Session struct {
 // activity is what this process knows about the use of a session. It lives
 // with the decoded session so that a hit needs no second look-up.
 type activity struct {
-	seen   atomic.Int64 // unix nanoseconds of the last use that is known here
-	queued atomic.Bool  // a write of seen is under way
+	seen    atomic.Int64 // unix nanoseconds of the last use that is known here
+	refused atomic.Int64 // unix nanoseconds of the last time that it proved to be idle
+	queued  atomic.Bool  // a write of seen is under way
 }
 
 // Clone returns a copy that may be changed, with an Identity of its own. The

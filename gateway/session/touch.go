@@ -19,27 +19,42 @@ func touchInterval(idle time.Duration) time.Duration {
 // leastInterval keeps a mistaken idle timeout from turning into a busy loop.
 const leastInterval = 50 * time.Millisecond
 
-// queueSize bounds the sessions that wait for the writer. A session that finds
-// the queue full is written at its next use.
-const queueSize = 1 << 14
-
-// touchTimeout bounds one write, so that a hung store holds up nothing else.
-const touchTimeout = 2 * time.Second
+const (
+	// maxUnwritten bounds the sessions whose last use waits to be written. One
+	// that finds no room is written at a later use.
+	maxUnwritten = 1 << 17
+	// touchTimeout bounds one write, so that a hung store holds up nothing else.
+	touchTimeout = 2 * time.Second
+	// writers is how many writes are under way at once: one after the other, a
+	// store that is a few milliseconds away would take some hundreds a second only.
+	writers = 64
+	// retryAfter is how long a store that took no write is left alone. Then one
+	// write finds out whether it does again, and the others follow.
+	retryAfter = time.Second
+)
 
 // toucher writes the last use of sessions, off the request path: the first use
 // at once, later ones together when the interval is over. The trailing write is
-// what keeps a user signed in whose last use fell inside an interval.
+// what keeps a user signed in whose last use fell inside an interval. What the
+// store could not take is kept, and is known here meanwhile.
 type toucher struct {
 	store    Store
 	interval time.Duration
 	failed   func(error)
+	trouble  trouble // the store takes no writes
 
-	queue chan *Session
-	stop  chan struct{}
-	done  sync.WaitGroup
+	wake chan struct{}
+	stop chan struct{}
+	done sync.WaitGroup
 
+	mu        sync.Mutex
+	unwritten map[Key]*Session // used since the last write that succeeded
+	fresh     []*Session       // of these, those that the writer has not seen
+
+	// The writer's own.
 	waiting dueHeap
 	written map[Key]int64 // when each session that may still wait was last written
+	pause   time.Time     // no write before then
 }
 
 func newToucher(store Store, interval time.Duration, failed func(error)) *toucher {
@@ -48,24 +63,43 @@ func newToucher(store Store, interval time.Duration, failed func(error)) *touche
 	}
 	t := &toucher{
 		store: store, interval: interval, failed: failed,
-		queue: make(chan *Session, queueSize), stop: make(chan struct{}),
-		written: make(map[Key]int64),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		unwritten: make(map[Key]*Session), written: make(map[Key]int64),
 	}
 	t.done.Go(t.run)
 	return t
 }
 
-// note records a use of s at now. It never blocks.
+// note records a use of s at now. It never waits for the store.
 func (t *toucher) note(s *Session, now time.Time) {
 	raise(&s.activity.seen, now.UnixNano())
 	if s.activity.queued.Load() || !s.activity.queued.CompareAndSwap(false, true) {
 		return
 	}
-	select {
-	case t.queue <- s:
-	default:
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.unwritten[s.Key] == nil && len(t.unwritten) >= maxUnwritten {
 		s.activity.queued.Store(false)
+		return
 	}
+	t.unwritten[s.Key] = s
+	t.fresh = append(t.fresh, s)
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// lastUse returns the last use that was noted here and that the store may not
+// know, in unix nanoseconds; 0 when there is none. The session itself may have
+// been read anew since.
+func (t *toucher) lastUse(key Key) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.unwritten[key]; s != nil {
+		return s.activity.seen.Load()
+	}
+	return 0
 }
 
 func (t *toucher) close() {
@@ -78,34 +112,45 @@ func (t *toucher) run() {
 	defer timer.Stop()
 	for {
 		select {
-		case s := <-t.queue:
-			heap.Push(&t.waiting, due{at: t.dueAt(s), session: s})
+		case <-t.wake:
 		case <-timer.C:
 			t.forget(time.Now())
 		case <-t.stop:
 			t.flush()
 			return
 		}
+		t.takeFresh()
 		now := time.Now()
-		for len(t.waiting) > 0 && t.waiting[0].at <= now.UnixNano() {
+		for len(t.waiting) > 0 && t.waiting[0].at <= now.UnixNano() && !now.Before(t.pause) {
 			t.writeDue(now)
 		}
 		next := t.interval
 		if len(t.waiting) > 0 {
-			next = min(next, time.Duration(t.waiting[0].at-now.UnixNano()))
+			next = min(next, max(time.Duration(t.waiting[0].at-now.UnixNano()), t.pause.Sub(now)))
 		}
-		timer.Reset(next)
+		timer.Reset(max(0, next))
 	}
 }
 
-// writers is how many writes are under way at once: one after the other, a store
-// that is a few milliseconds away would take some hundreds a second only.
-const writers = 64
+func (t *toucher) takeFresh() {
+	t.mu.Lock()
+	fresh := t.fresh
+	t.fresh = nil
+	t.mu.Unlock()
+	for _, s := range fresh {
+		heap.Push(&t.waiting, due{at: t.dueAt(s), session: s})
+	}
+}
 
-// writeDue writes some of the sessions that are due.
+// writeDue writes some of the sessions that are due: one where the last write
+// failed, many otherwise.
 func (t *toucher) writeDue(now time.Time) {
+	limit := writers
+	if t.trouble.now() {
+		limit = 1
+	}
 	var some []*Session
-	for len(t.waiting) > 0 && len(some) < writers && t.waiting[0].at <= now.UnixNano() {
+	for len(t.waiting) > 0 && len(some) < limit && t.waiting[0].at <= now.UnixNano() {
 		some = append(some, heap.Pop(&t.waiting).(due).session) //nolint:forcetypeassert // dueHeap holds nothing else
 	}
 	t.writeAll(some, now)
@@ -126,15 +171,28 @@ func (t *toucher) writeAll(some []*Session, now time.Time) {
 	}
 	wait.Wait()
 	for i, s := range some {
-		t.written[s.Key] = now.UnixNano()
 		if errs[i] == nil || errors.Is(errs[i], ErrNotFound) {
+			t.trouble.over()
+			t.written[s.Key] = now.UnixNano()
+			t.settle(s)
 			continue
 		}
 		t.failed(errs[i])
-		// The store could not take it now: once more when the interval is over.
-		if s.activity.queued.CompareAndSwap(false, true) && len(t.waiting) < queueSize {
-			heap.Push(&t.waiting, due{at: t.dueAt(s), session: s})
+		t.trouble.begin()
+		t.pause = now.Add(min(retryAfter, t.interval))
+		// Once more when the pause is over, unless a use has queued it already.
+		if s.activity.queued.CompareAndSwap(false, true) {
+			heap.Push(&t.waiting, due{session: s})
 		}
+	}
+}
+
+// settle forgets a use that was written, unless there was another since.
+func (t *toucher) settle(s *Session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.unwritten[s.Key] == s && !s.activity.queued.Load() {
+		delete(t.unwritten, s.Key)
 	}
 }
 
@@ -154,23 +212,17 @@ func (t *toucher) forget(now time.Time) {
 	}
 }
 
+// flush writes what is left, once.
 func (t *toucher) flush() {
-	for {
-		select {
-		case s := <-t.queue:
-			t.waiting = append(t.waiting, due{session: s})
-		default:
-			rest := t.waiting
-			t.waiting = nil
-			for part := range slices.Chunk(rest, writers) {
-				some := make([]*Session, len(part))
-				for i, d := range part {
-					some[i] = d.session
-				}
-				t.writeAll(some, time.Now())
-			}
-			return
+	t.takeFresh()
+	rest := t.waiting
+	t.waiting = nil
+	for part := range slices.Chunk(rest, writers) {
+		some := make([]*Session, len(part))
+		for i, d := range part {
+			some[i] = d.session
 		}
+		t.writeAll(some, time.Now())
 	}
 }
 
