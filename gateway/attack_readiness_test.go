@@ -68,3 +68,36 @@ func TestABlipTakesNoGatewayOutOfService(t *testing.T) {
 		ask(http.StatusServiceUnavailable)
 	})
 }
+
+// TestAGatewayThatNeverHadItsStoreIsNotReady: a rollout with a wrong password
+// would replace gateways that work by gateways that don't.
+func TestAGatewayThatNeverHadItsStoreIsNotReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := errors.New("down")
+		var since time.Time
+		serve := admin.New(prometheus.NewRegistry(), &httperr.Edge{}, []admin.Check{{
+			Name: "store", Required: true,
+			Probe:        func(context.Context) error { return down },
+			FailingSince: func() time.Time { return since },
+		}})
+		ask := func(want int) {
+			t.Helper()
+			w := httptest.NewRecorder()
+			serve.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil))
+			if w.Code != want {
+				t.Errorf("/readyz is %d, want %d\n%s", w.Code, want, w.Body)
+			}
+		}
+		ask(http.StatusServiceUnavailable)
+		down = nil
+		ask(http.StatusOK)
+		// Nobody asked for a while, and it has been down all the time.
+		<-time.After(10 * time.Second)
+		down, since = errors.New("down"), time.Now().Add(-4*time.Second)
+		ask(http.StatusServiceUnavailable)
+		down, since = nil, time.Time{}
+		ask(http.StatusOK)
+		down = errors.New("down")
+		ask(http.StatusOK) // a blip
+	})
+}

@@ -141,7 +141,11 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		edge: &frontEdge, ownEdge: edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,
 	}
-	checks := []admin.Check{{Name: "store", Required: true, Probe: store.Ping}}
+	storeCheck := admin.Check{Name: "store", Required: true, Probe: store.Ping}
+	if s, ok := store.(*valkeystore.Store); ok {
+		storeCheck.FailingSince = s.FailingSince
+	}
+	checks := []admin.Check{storeCheck}
 	checks = append(checks, providerChecks(cfg, signIn)...)
 	p.admin = admin.New(metrics.Gatherer(), &httperr.Edge{}, checks)
 	return p, nil
@@ -214,7 +218,7 @@ func valkeyStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics
 		return nil, faultsAt(cfg, "session.valkey", err)
 	}
 	metrics.ActiveSessions(store.Active)
-	metrics.RemoteStore(store.Available, func() telemetry.NearCache { return telemetry.NearCache(store.Stats()) })
+	metrics.RemoteStore(store.Available, store.Writable, func() telemetry.NearCache { return telemetry.NearCache(store.Stats()) })
 	return store, nil
 }
 

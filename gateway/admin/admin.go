@@ -23,18 +23,23 @@ type Check struct {
 	Required bool
 	// Probe reports whether it works now. It must honour its context.
 	Probe func(ctx context.Context) error
+	// FailingSince says since when it is known to fail, where that can be sooner
+	// than a probe showed it; the zero time where it works. It may be nil.
+	FailingSince func() time.Time
 }
 
 const (
 	probeTimeout = time.Second
-	// grace is how long a required dependency may fail before the gateway says
-	// that it is not ready: a blip must not take every replica out of service.
+	// grace is how long a required dependency that has worked may fail before the
+	// gateway says that it is not ready: a blip must not take every replica out of
+	// service. One that has never worked makes it not ready at once, so that a
+	// rollout with a wrong password does not go on.
 	grace = 3 * time.Second
 )
 
 // New returns the admin listener's handler.
 func New(metrics prometheus.Gatherer, edge *httperr.Edge, checks []Check) http.Handler {
-	ready := &readiness{checks: checks, failing: make([]time.Time, len(checks))}
+	ready := &readiness{checks: checks, failing: make([]time.Time, len(checks)), worked: make([]bool, len(checks))}
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", edge.Handle(func(w http.ResponseWriter, _ *http.Request) error {
 		return writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
@@ -51,6 +56,7 @@ type readiness struct {
 	checks  []Check
 	mu      sync.Mutex
 	failing []time.Time // since when each check fails; zero when it works
+	worked  []bool      // each, at least once
 }
 
 type checkResult struct {
@@ -86,13 +92,18 @@ func (c *readiness) judge(ctx context.Context, now time.Time) (ready bool, resul
 	for i, check := range c.checks {
 		result := checkResult{Name: check.Name, Status: "ok", Required: check.Required}
 		if errs[i] == nil {
-			c.failing[i] = time.Time{}
+			c.failing[i], c.worked[i] = time.Time{}, true
 		} else {
 			result.Status = "failing"
 			if c.failing[i].IsZero() {
 				c.failing[i] = now
 			}
-			if check.Required && now.Sub(c.failing[i]) >= grace {
+			if check.FailingSince != nil {
+				if since := check.FailingSince(); !since.IsZero() && since.Before(c.failing[i]) {
+					c.failing[i] = since
+				}
+			}
+			if check.Required && (!c.worked[i] || now.Sub(c.failing[i]) >= grace) {
 				ready = false
 			}
 		}

@@ -29,6 +29,10 @@ func (k *checker) valkey() {
 		k.fault(at+".key_prefix", fmt.Sprintf("%q is not a key prefix", shorten(v.KeyPrefix)), "write 1 to 16 letters, digits and - _ . : (braces would be hash tags)")
 	}
 	k.cache()
+	if c := k.Session.Cache; c.MaxBytes > 0 && v.Timeout >= c.MaxStaleness && c.MaxStaleness >= time.Second && v.Timeout <= 10*time.Second {
+		k.fault(at+".timeout", fmt.Sprintf("%s is no less than session.cache.max_staleness, %s: a frozen store would be waited for instead of the cache being used", v.Timeout, c.MaxStaleness),
+			"lower timeout, or raise max_staleness")
+	}
 }
 
 func (k *checker) cache() {

@@ -24,6 +24,18 @@ import (
 type fleet struct {
 	gateways []*env.Gateway
 	client   *http.Client
+	binary   string
+	key      []byte
+	valkey   []string
+}
+
+// startFleetLike starts one more gateway over the store of the nth of another
+// fleet, with other settings.
+func startFleetLike(t *testing.T, other *fleet, n int, more string) *fleet {
+	t.Helper()
+	f := &fleet{client: other.client, binary: other.binary, key: other.key, valkey: other.valkey[n : n+1]}
+	f.start(t, more)
+	return f
 }
 
 // startFleet starts n gateways whose store is described by valkey, the content
@@ -37,17 +49,22 @@ func startFleet(t *testing.T, n int, valkey, more string) *fleet {
 // those that every fleet has.
 func startFleetAt(t *testing.T, valkey []string, more string, routes ...string) *fleet {
 	t.Helper()
-	binary, key := env.Build(t), make([]byte, 32)
-	rand.Read(key)
-	f := &fleet{client: &http.Client{
+	f := &fleet{binary: env.Build(t), key: make([]byte, 32), valkey: valkey, client: &http.Client{
 		Timeout:       20 * time.Second,
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	rand.Read(f.key)
 	t.Cleanup(f.client.CloseIdleConnections)
-	for _, way := range valkey {
+	f.start(t, more, routes...)
+	return f
+}
+
+func (f *fleet) start(t *testing.T, more string, routes ...string) {
+	t.Helper()
+	for _, way := range f.valkey {
 		dir := t.TempDir()
-		env.WriteFile(t, dir, "key", base64.StdEncoding.EncodeToString(key))
+		env.WriteFile(t, dir, "key", base64.StdEncoding.EncodeToString(f.key))
 		env.WriteFile(t, dir, "config.yaml", fmt.Sprintf(`
 session:
   store: valkey
@@ -63,9 +80,8 @@ routes:
   %s
 log: {level: warn}
 `, way, more, strings.Join(routes, "\n  ")))
-		f.gateways = append(f.gateways, env.StartGateway(t, binary, dir, env.Reserve(t)))
+		f.gateways = append(f.gateways, env.StartGateway(t, f.binary, dir, env.Reserve(t)))
 	}
-	return f
 }
 
 // result is what became of one request.

@@ -84,10 +84,9 @@ func (s *Service) endSession(w http.ResponseWriter, r *http.Request) error {
 	}
 	// 3. End the sessions. Only then is the cookie deleted: with the store down
 	// the session lives, and the user must be able to try again.
-	live, candidates, err := s.live(r)
-	if err != nil {
-		return err
-	}
+	// Whose session it is is for the record alone: one that can't be read can be
+	// ended nevertheless.
+	live, candidates, _ := s.live(r)
 	if err := s.sessions.End(r.Context(), &candidates); err != nil {
 		return storeOutage(err)
 	}

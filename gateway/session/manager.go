@@ -136,9 +136,9 @@ func (m *Manager) alive(s *Session, now time.Time) bool {
 	return now.UnixNano()-s.activity.seen.Load() <= int64(m.idleTimeout(s))
 }
 
-// errUnwritable keeps a session from being refused as idle while nobody's use of
-// it can be recorded.
-var errUnwritable = errors.New("session: whether it is idle can't be told while the store takes no writes")
+// errUnwritten keeps a session from being refused as idle while other gateways
+// may still have to write that it was used.
+var errUnwritten = errors.New("session: whether it is idle can't be told so soon after the store took no writes")
 
 // idleMemory is for how long a session that proved to be idle is refused without
 // asking again.
@@ -173,13 +173,19 @@ func (m *Manager) lookAgain(ctx context.Context, s *Session, now time.Time) (*Se
 	if m.alive(s, now) {
 		return s, nil
 	}
-	// 4. The store must take writes now, or it may lack those of others. This one
-	// changes nothing.
-	if m.toucher.trouble.now() {
-		return nil, errUnwritable
-	}
-	if err := m.store.Touch(ctx, s.Key, at); err != nil {
+	// 4. The store must take writes, and must have for a while, or it may lack
+	// those of others. This one changes nothing.
+	unwritten := &m.toucher.trouble
+	switch err := m.store.Touch(ctx, s.Key, at); {
+	case errors.Is(err, ErrNotFound):
 		return nil, err
+	case err != nil:
+		unwritten.begin()
+		return nil, err
+	}
+	unwritten.over()
+	if unwritten.endedWithin(2 * retryAfter) {
+		return nil, errUnwritten
 	}
 	s.activity.refused.Store(now.UnixNano())
 	return nil, ErrIdle

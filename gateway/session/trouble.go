@@ -44,6 +44,13 @@ func (t *trouble) over() {
 // now reports whether the store has failed since it last worked.
 func (t *trouble) now() bool { return t.on.Load() }
 
+// endedWithin reports whether the store has worked again for less than d.
+func (t *trouble) endedWithin(d time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.on.Load() || !t.end.IsZero() && time.Since(t.end) < d
+}
+
 // excuse returns when a session may be taken to have been used at the latest,
 // that would have become idle at a given time: at the end of the trouble, when
 // it was alive at its start; the zero time otherwise.

@@ -110,7 +110,7 @@ type NearCache struct {
 
 // RemoteStore reads the state of a session store on the network, and of the
 // cache near to it, when metrics are scraped.
-func (m *Metrics) RemoteStore(up func() bool, near func() NearCache) {
+func (m *Metrics) RemoteStore(up, writable func() bool, near func() NearCache) {
 	gauge := func(name, help string, read func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, read))
 	}
@@ -118,12 +118,16 @@ func (m *Metrics) RemoteStore(up func() bool, near func() NearCache) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help},
 			func() float64 { return float64(read(near())) }))
 	}
-	gauge("store_up", "Whether the session store answered when it was last asked.", func() float64 {
-		if up() {
-			return 1
+	yes := func(is func() bool) func() float64 {
+		return func() float64 {
+			if is() {
+				return 1
+			}
+			return 0
 		}
-		return 0
-	})
+	}
+	gauge("store_up", "Whether the session store answered when it was last asked.", yes(up))
+	gauge("store_writable", "Whether it did, and took the last write.", yes(writable))
 	gauge("near_cache_entries", "Sessions in the near cache.", func() float64 { return float64(near().Entries) })
 	gauge("near_cache_bytes", "Memory that the near cache counts for its sessions.", func() float64 { return float64(near().Bytes) })
 	counter("near_cache_hits_total", "Look-ups that the near cache answered.", func(n NearCache) uint64 { return n.Hits })

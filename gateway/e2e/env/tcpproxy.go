@@ -101,6 +101,19 @@ func (p *TCPProxy) setHold(existing, future bool) {
 	}
 }
 
+// Retarget makes new connections lead to another target; open ones stay.
+func (p *TCPProxy) Retarget(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
+
+func (p *TCPProxy) currentTarget() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
+}
+
 // Refuse closes new connections at once, with a reset.
 func (p *TCPProxy) Refuse() { p.setRefuse(true) }
 
@@ -164,7 +177,7 @@ func (c *proxied) run(ctx context.Context) {
 		return
 	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", c.proxy.target)
+	conn, err := d.DialContext(ctx, "tcp", c.proxy.currentTarget())
 	if err != nil {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // recount is how old the number of active sessions may be.
-const recount = 30 * time.Second
+const recount = time.Minute
 
 // active is the number of sessions in use, counted now and then for metrics.
 type active struct {
@@ -18,7 +18,7 @@ type active struct {
 }
 
 // Active returns how many sessions were used within the idle timeout, as it was
-// half a minute ago at most. It does not wait: where that is too long ago, the
+// a minute ago at most. It does not wait: where that is too long ago, the
 // next caller gets a new number.
 func (s *Store) Active() int {
 	now := time.Now().UnixNano()

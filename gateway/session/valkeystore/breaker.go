@@ -20,7 +20,7 @@ type breaker struct {
 const (
 	tripAfter = 3
 	firstWait = 50 * time.Millisecond
-	maxWait   = time.Second
+	maxWait   = 250 * time.Millisecond
 )
 
 // allow reports whether a call may be made, and whether the caller should start

@@ -78,6 +78,10 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 		cancel()
 		s.observe(operation, time.Since(begin), ClassTimeout)
 		return zero, errDeadline
+	case <-ctx.Done():
+		cancel()
+		s.observe(operation, time.Since(begin), ClassCanceled)
+		return zero, fmt.Errorf("session store: %s: %w", operation, ctx.Err())
 	}
 	type result struct {
 		value T
@@ -90,6 +94,7 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 		<-s.slots
 		class := classOf(err)
 		s.judge(b, class, err, false)
+		s.judgeWrite(operation, class, err)
 		s.observe(operation, time.Since(begin), class)
 		answer <- result{value, err}
 	}()
@@ -131,7 +136,13 @@ func (s *Store) judge(b *breaker, class Class, err error, probe bool) {
 	case ClassRefused:
 		// Quick to say no: nothing to be spared. But an operator should know.
 		b.succeeded()
-		if notServing(err) {
+		switch step := stepOf(err); {
+		case step == StepRole:
+			// Behind a name or an address that leads to another server by now, the
+			// one that was demoted would never be left.
+			s.complain(err)
+			s.renew(b, nil)
+		case step == StepWrite || step == StepPermissions || notServing(err):
 			s.complain(err)
 		}
 	case ClassTimeout, ClassConnection:
@@ -144,6 +155,24 @@ func (s *Store) judge(b *breaker, class Class, err error, probe bool) {
 			s.setFault(err)
 		}
 	case ClassUnavailable, ClassCanceled:
+	}
+}
+
+// judgeWrite notes whether the server takes writes: one that is out of memory
+// answers reads as if nothing were.
+func (s *Store) judgeWrite(operation string, class Class, err error) {
+	switch operation {
+	case "create", "update", "delete", "touch", "index", "bury", "save_record":
+	default:
+		return
+	}
+	switch {
+	case class == ClassAnswered && s.unwritable.Load():
+		if s.unwritable.Swap(false) {
+			s.log.Info("the session store takes writes again")
+		}
+	case class == ClassRefused && (stepOf(err) == StepWrite || stepOf(err) == StepRole):
+		s.unwritable.Store(true)
 	}
 }
 
@@ -162,7 +191,7 @@ func (s *Store) anyOpen() bool {
 // and then has to show that a call's is enough.
 func (s *Store) probe(client valkey.Client, b *breaker, h handle) {
 	begin := time.Now()
-	silent := time.AfterFunc(s.cfg.Timeout, func() { s.renew(b, h) })
+	silent := time.AfterFunc(s.cfg.Timeout, func() { s.renew(b, &h) })
 	defer silent.Stop()
 	err := s.exists(client, h, max(dialTimeout, s.cfg.Timeout))
 	if err == nil && time.Since(begin) > s.cfg.Timeout {

@@ -2,10 +2,7 @@ package valkeystore
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -47,6 +44,7 @@ func (s *Store) clientOption() valkey.ClientOption {
 			Dialer:                  net.Dialer{Timeout: dialTimeout, KeepAlive: pingGap, FallbackDelay: sentinelMark},
 			TopologyRefreshInterval: 2 * time.Second,
 		},
+		RetryDelay:    retryDelay,
 		ClusterOption: valkey.ClusterOption{ShardsRefreshInterval: 2 * time.Second, MaxMovedRedirections: 16},
 	}
 	if s.addresses[0].TLS {
@@ -61,6 +59,16 @@ func (s *Store) clientOption() valkey.ClientOption {
 		}
 	}
 	return o
+}
+
+// retryDelay lets a read that met a broken connection try again for some 30 ms,
+// which is what a new connection takes. Where nobody listens, waiting longer would
+// make requests pay for what is known.
+func retryDelay(attempts int, _ valkey.Completed, _ error) time.Duration {
+	if attempts > 4 {
+		return -1
+	}
+	return time.Millisecond << attempts
 }
 
 // Waits between attempts to connect.
@@ -114,114 +122,56 @@ func (s *Store) ready(client valkey.Client) {
 	s.setFaultLocked(nil)
 }
 
-// renew tries new connections where the old ones do not answer: a firewall that
-// has forgotten them, or a machine that has gone, tells nobody. If they can do
-// what the old ones can't, they take their place, and the copies that came over
-// the old ones are dropped. A store that is frozen answers on neither.
-func (s *Store) renew(b *breaker, h handle) {
+// renew tries a new client where the old one is of no use: its connections get
+// no answers, because a firewall has forgotten them or a machine has gone and
+// tells nobody, or they lead to a server that is no primary any more. If the new
+// one can do what the old can't, it takes its place, and the copies that came
+// over the old one are dropped. A store that is frozen answers on neither.
+//
+// silent is the session that the old one gets no answer for; nil where it is
+// refused.
+func (s *Store) renew(b *breaker, silent *handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.renewing {
+	if s.closed || s.renewing || time.Since(s.renewed) < maxRetry {
 		return
 	}
 	s.renewing = true
 	s.background.Go(func() {
-		defer func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.renewing = false
-		}()
-		var silent []*link
-		if s.near != nil {
-			silent = s.near.links.all()
-		}
-		client, err := valkey.NewClient(s.clientOption())
-		if err != nil {
-			return
-		}
-		// The very call that fails: in a cluster the others may be well.
-		if err = s.exists(client, h, s.cfg.Timeout); err == nil {
-			err = s.examine(context.Background(), client)
-		}
-		if err != nil || !b.open() { // or the old ones have found their voice again
-			client.Close()
-			return
-		}
-		s.log.Warn("connections to the session store had gone silent, and were replaced")
-		s.ready(client)
-		for _, l := range silent {
-			l.Close(nil) // valkey-go waits a second first
-		}
-		b.succeeded()
+		s.tryAnother(b, silent)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.renewing, s.renewed = false, time.Now()
 	})
 }
 
-// examine fails with the step that would make every later call fail: a server
-// that is no primary, and commands that the user may not call. Without the
-// latter, a missing right on CLIENT CACHING could read as "no such session".
-func (s *Store) examine(ctx context.Context, client valkey.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	// A name of its own: gateways that start together must not meet here.
-	var h handle
-	rand.Read(h[:])
-	name := s.layout.session(h)
-	if err := client.Do(ctx, client.B().Set().Key(name).Value("examined").Px(time.Minute).Build()).Error(); err != nil {
-		return examined("SET", err)
-	}
+func (s *Store) tryAnother(b *breaker, silent *handle) {
+	var old []*link
 	if s.near != nil {
-		if err := s.examineTracking(ctx, client, name); err != nil {
-			return err
-		}
+		old = s.near.links.all()
 	}
-	got, err := client.Do(ctx, client.B().Get().Key(name).Build()).ToString()
+	client, err := valkey.NewClient(s.clientOption())
 	if err != nil {
-		return examined("GET", err)
+		return
 	}
-	if !strings.HasPrefix(got, "examined") {
-		return &stepError{StepRole, errors.New("what was written is not what is read: a primary is needed")}
+	if silent != nil {
+		// The very call that fails: in a cluster the others may be well.
+		err = s.exists(client, *silent, s.cfg.Timeout)
 	}
-	keys := []string{name, s.layout.tokens(h), s.layout.tombstone(h), s.layout.activity(h)}
-	if err := scripts.remove.Exec(ctx, client, keys, []string{h.member(), millis(time.Now())}).Error(); err != nil {
-		return examined("EVALSHA, EVAL, PTTL, SET, DEL or ZREM", err)
+	if err == nil {
+		err = s.examine(context.Background(), client)
 	}
-	if err := client.Do(ctx, client.B().Del().Key(s.layout.tombstone(h)).Build()).Error(); err != nil {
-		return examined("DEL", err)
+	// Or the old connections have found their voice again.
+	if err != nil || silent != nil && !b.open() {
+		client.Close()
+		return
 	}
-	s.advise(ctx, client)
-	return nil
-}
-
-// examineTracking makes sure that a change is pushed. Where CLIENT CACHING is
-// refused, for one, GET would be answered, cached, and never invalidated.
-func (s *Store) examineTracking(ctx context.Context, client valkey.Client, name string) error {
-	if err := client.Do(ctx, client.B().ClientCaching().Yes().Build()).Error(); err != nil {
-		return examined("CLIENT CACHING", err)
+	s.log.Warn("the connections to the session store were of no use, and were replaced")
+	s.ready(client)
+	for _, l := range old {
+		l.Close(nil) // valkey-go waits a second first
 	}
-	if err := client.DoCache(ctx, client.B().Get().Key(name).Cache().ToStaticTTL(), time.Second).Error(); err != nil {
-		return examined("GET", err)
-	}
-	before := s.near.invalidations.Load()
-	if err := client.Do(ctx, client.B().Set().Key(name).Value("examined again").Px(time.Minute).Build()).Error(); err != nil {
-		return examined("SET", err)
-	}
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for s.near.invalidations.Load() == before {
-		select {
-		case <-ctx.Done():
-			return &stepError{StepTracking, errors.New("no push arrives when a key changes; where there is none, set session.cache.max_bytes to 0")}
-		case <-tick.C:
-		}
-	}
-	return nil
-}
-
-func examined(commands string, err error) error {
-	if stepOf(err) == StepPermissions {
-		return &stepError{StepPermissions, fmt.Errorf("%s: %w", commands, err)}
-	}
-	return err
+	b.succeeded()
 }
 
 // advise warns of settings that lose sessions. Not being allowed to ask is fine.

@@ -28,6 +28,7 @@ const (
 	StepRole        Step = "role"        // the server is no primary, or the group has none
 	StepPermissions Step = "permissions" // the ACL user lacks a command
 	StepTracking    Step = "tracking"    // no client-side caching, or changes are not pushed
+	StepWrite       Step = "write"       // out of memory, a full disk, too few replicas
 	StepAnswer      Step = "answer"      // connected, and no answer in time
 )
 
@@ -45,18 +46,22 @@ func stepOf(err error) Step {
 	if at, ok := errors.AsType[*stepError](err); ok {
 		return at.step
 	}
+	text := err.Error()
 	said, ok := errors.AsType[*valkey.ValkeyError](err)
 	if !ok {
+		switch {
 		// valkey-go wraps some of the server's words in texts of its own.
-		if errors.Is(err, valkey.ErrNoCache) {
+		case errors.Is(err, valkey.ErrNoCache):
 			return StepTracking
-		}
-		if errors.Is(err, valkey.ErrNoAddr) {
+		case errors.Is(err, valkey.ErrNoAddr):
 			return StepRole
+		// With TLS 1.3 the server's verdict on a client comes with its first answer.
+		case strings.Contains(text, "remote error: tls:"):
+			return StepTLS
 		}
 		return StepAnswer
 	}
-	text := said.Error()
+	text = said.Error()
 	switch word, _, _ := strings.Cut(text, " "); word {
 	case "NOAUTH", "WRONGPASS":
 		return StepAuth
@@ -64,8 +69,15 @@ func stepOf(err error) Step {
 		return StepPermissions
 	case "READONLY", "MASTERDOWN":
 		return StepRole
+	case "OOM", "MISCONF", "NOREPLICAS":
+		return StepWrite
 	}
-	if strings.Contains(text, "AUTH") || strings.Contains(text, "password") {
+	switch {
+	case strings.Contains(text, "ACL failure in script"):
+		return StepPermissions
+	case strings.Contains(text, "No such master"):
+		return StepRole
+	case strings.Contains(text, "AUTH") || strings.Contains(text, "password"):
 		return StepAuth
 	}
 	return StepAnswer

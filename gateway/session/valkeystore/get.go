@@ -3,6 +3,7 @@ package valkeystore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/valkey-io/valkey-go"
@@ -106,7 +107,7 @@ func (s *Store) read(ctx context.Context, key session.Key) (*session.Session, er
 	}
 	live, size, err := s.codec.unpack(h, value)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("session %s at %s: %w", key, s.layout.session(h), err)
 	}
 	if live.Key != key || live.Expired(time.Now()) {
 		return nil, session.ErrNotFound

@@ -45,13 +45,9 @@ func (l *link) Flight(key, _ string, _ time.Duration, _ time.Time) (valkey.Valke
 	if l.pending == nil {
 		l.pending = make(map[string][]sent)
 	}
-	// A read that was cancelled before it was sent has no answer. By now the
-	// connection would have been closed if one were missing.
-	reads := l.pending[key]
-	for len(reads) > 0 && now-reads[0].at > 2*int64(l.near.maxStaleness+time.Second) {
-		reads = reads[1:]
-	}
-	l.pending[key] = append(reads, sent{at: now})
+	// A read that was cancelled before it was sent has no answer, and stays. The
+	// answers to later ones then count for the read before: older, which is safe.
+	l.pending[key] = append(l.pending[key], sent{at: now})
 	return valkey.ValkeyMessage{}, nil
 }
 

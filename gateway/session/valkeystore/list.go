@@ -157,7 +157,7 @@ func (l *lister) visit(ctx context.Context, found []seen) (more bool, err error)
 			}
 			live, _, err := l.store.codec.unpack(sessions[i], value)
 			if err != nil {
-				return false, err
+				continue // of another release, or damaged: the others are listed all the same
 			}
 			if !l.matches(live) || after != (session.Key{}) && bytes.Compare(live.Key[:], after[:]) <= 0 {
 				continue

@@ -41,7 +41,8 @@ return 1`),
 	// KEYS session, tokens, tombstone, activity; ARGV member, when it was revoked
 	// in ms. Returns how long the session would have lived in ms, less than 0 when
 	// it had been ended before, or 0 when there is none: then nothing is left
-	// behind.
+	// behind. What is deleted comes first: a server that is out of memory allows
+	// that, and with it what follows.
 	remove: valkey.NewLuaScript(`
 local life = redis.call('PTTL', KEYS[1])
 if life == -2 then
@@ -49,17 +50,17 @@ if life == -2 then
   return math.min(0, -redis.call('PTTL', KEYS[3]))
 end
 if life < 1 then life = 1 end
-redis.call('SET', KEYS[3], ARGV[2], 'PX', life)
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('SET', KEYS[3], ARGV[2], 'PX', life)
 return life`),
 
 	// The same for a session that may be gone already: the tombstone is set
 	// whatever there is. ARGV member, when it was revoked in ms, life in ms
 	bury: valkey.NewLuaScript(`
-redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
 return 1`),
 
 	// KEYS index; ARGV member, its end in hours, now in hours, life in ms

@@ -72,12 +72,15 @@ type Store struct {
 	waiters  chan struct{} // those of them that wait for a replica
 
 	mu       sync.Mutex
-	fault    error // why the store can't be used now; nil when it can
+	fault    error     // why the store can't be used now; nil when it can
+	since    time.Time // of the fault
 	logged   time.Time
 	closed   bool
 	renewing bool
+	renewed  time.Time   // when the last attempt at another client ended
 	faulty   atomic.Bool // fault is not nil
 
+	unwritable  atomic.Bool // the last write was refused
 	active      active
 	replicated  atomic.Bool // there are replicas to wait for
 	revocations revocations
@@ -115,7 +118,7 @@ func Open(o Options) (*Store, error) {
 		cfg: o.Valkey, cache: o.Cache, idle: o.Idle, addresses: addresses, log: o.Log, observe: o.Observe, revoked: o.Revoked,
 		layout: layout{prefix: o.Valkey.KeyPrefix},
 		slots:  make(chan struct{}, maxCalls), waiters: make(chan struct{}, maxWaiters),
-		fault: errConnecting,
+		fault: errConnecting, since: time.Now(),
 
 		attempted: make(chan struct{}),
 	}
@@ -197,6 +200,9 @@ func (s *Store) setFaultLocked(err error) {
 	case err != nil && (!known || stepOf(s.fault) != stepOf(err) || time.Since(s.logged) > remindEvery):
 		s.logLocked(err)
 	}
+	if s.fault == nil {
+		s.since = time.Now()
+	}
 	s.fault = err
 	s.faulty.Store(err != nil)
 }
@@ -236,3 +242,17 @@ func (s *Store) Stats() Stats {
 
 // Available reports whether the store answered when it was last asked.
 func (s *Store) Available() bool { return !s.faulty.Load() }
+
+// Writable reports whether it did, and took the last write.
+func (s *Store) Writable() bool { return s.Available() && !s.unwritable.Load() }
+
+// FailingSince returns since when the store is known not to answer; the zero
+// time where it does.
+func (s *Store) FailingSince() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fault == nil {
+		return time.Time{}
+	}
+	return s.since
+}
