@@ -35,13 +35,14 @@ type Options struct {
 // Manager issues, reads, rotates and ends sessions. It is safe for concurrent
 // use. Close flushes what it knows of activity.
 type Manager struct {
-	store    Store
-	ring     *Keyring
-	cookies  *Cookies
-	idle     time.Duration
-	absolute time.Duration
-	toucher  *toucher
-	unread   trouble // the store could not be read
+	store     Store
+	ring      *Keyring
+	cookies   *Cookies
+	idle      time.Duration
+	absolute  time.Duration
+	toucher   *toucher
+	unread    trouble // the store could not be read
+	unwritten trouble // nor written, as a look at an idle session showed
 }
 
 // NewManager starts a Manager over a store, which it does not own.
@@ -119,7 +120,7 @@ func (m *Manager) lookUp(ctx context.Context, key Key, now time.Time) (*Session,
 		return nil, err
 	default:
 		if !errors.Is(err, context.Canceled) {
-			m.unread.begin()
+			m.unread.failed()
 		}
 		return nil, err
 	}
@@ -130,65 +131,6 @@ func (m *Manager) lookUp(ctx context.Context, key Key, now time.Time) (*Session,
 		return s, nil
 	}
 	return m.lookAgain(ctx, s, now)
-}
-
-func (m *Manager) alive(s *Session, now time.Time) bool {
-	return now.UnixNano()-s.activity.seen.Load() <= int64(m.idleTimeout(s))
-}
-
-// errUnwritten keeps a session from being refused as idle while other gateways
-// may still have to write that it was used.
-var errUnwritten = errors.New("session: whether it is idle can't be told so soon after the store took no writes")
-
-// idleMemory is for how long a session that proved to be idle is refused without
-// asking again.
-const idleMemory = time.Second
-
-// lookAgain judges a session that was not used for longer than its idle timeout
-// as far as its record tells. That is proven only where a use would be known:
-// here, or to the store, on which other gateways write theirs.
-func (m *Manager) lookAgain(ctx context.Context, s *Session, now time.Time) (*Session, error) {
-	// 1. A use that the store could not take is known here alone.
-	if raise(&s.activity.seen, m.toucher.lastUse(s.Key)); m.alive(s, now) {
-		return s, nil
-	}
-	if now.UnixNano()-s.activity.refused.Load() < int64(idleMemory) {
-		return nil, ErrIdle
-	}
-	// 2. Another gateway may have seen the user since.
-	at, err := m.store.LastSeen(ctx, s.Key)
-	if err != nil {
-		return nil, err
-	}
-	if raise(&s.activity.seen, at.UnixNano()); m.alive(s, now) {
-		return s, nil
-	}
-	// 3. Nobody could be seen in an outage, so it does not count.
-	idleAt := time.Unix(0, s.activity.seen.Load()).Add(m.idleTimeout(s))
-	for _, t := range []*trouble{&m.unread, &m.toucher.trouble} {
-		if end := t.excuse(idleAt); !end.IsZero() {
-			raise(&s.activity.seen, end.UnixNano())
-		}
-	}
-	if m.alive(s, now) {
-		return s, nil
-	}
-	// 4. The store must take writes, and must have for a while, or it may lack
-	// those of others. This one changes nothing.
-	unwritten := &m.toucher.trouble
-	switch err := m.store.Touch(ctx, s.Key, at); {
-	case errors.Is(err, ErrNotFound):
-		return nil, err
-	case err != nil:
-		unwritten.begin()
-		return nil, err
-	}
-	unwritten.over()
-	if unwritten.endedWithin(2 * retryAfter) {
-		return nil, errUnwritten
-	}
-	s.activity.refused.Store(now.UnixNano())
-	return nil, ErrIdle
 }
 
 // idleTimeout is the shorter of what held at sign-in and what holds now.

@@ -178,7 +178,7 @@ func (t *toucher) writeAll(some []*Session, now time.Time) {
 			continue
 		}
 		t.failed(errs[i])
-		t.trouble.begin()
+		t.trouble.failed()
 		t.pause = now.Add(min(retryAfter, t.interval))
 		// Once more when the pause is over, unless a use has queued it already.
 		if s.activity.queued.CompareAndSwap(false, true) {

@@ -6,59 +6,53 @@ import (
 	"time"
 )
 
-// trouble is the last time in which the store could not be read, or not be
-// written. Uses of a session in that time are known to nobody, so it must not
-// count against its idle timeout: an outage stops that clock. The zero value is
-// a store that always worked. It is safe for concurrent use.
+// trouble is the last time in which the store failed, as far as it was seen to:
+// from the first failure to the last before it worked again. The zero value is a
+// store that always worked. It is safe for concurrent use.
 type trouble struct {
 	on atomic.Bool
 
-	mu         sync.Mutex
-	start, end time.Time
+	mu          sync.Mutex
+	first, last time.Time
 }
 
-// begin says that the store failed just now.
-func (t *trouble) begin() {
-	if t.on.Load() {
-		return
-	}
+// failed says that the store failed just now.
+func (t *trouble) failed() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.last = time.Now()
 	if !t.on.Swap(true) {
-		t.start = time.Now()
+		t.first = t.last
 	}
 }
 
 // over says that the store worked just now.
 func (t *trouble) over() {
-	if !t.on.Load() {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.on.Swap(false) {
-		t.end = time.Now()
+	if t.on.Load() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.on.Store(false)
 	}
 }
 
 // now reports whether the store has failed since it last worked.
 func (t *trouble) now() bool { return t.on.Load() }
 
-// endedWithin reports whether the store has worked again for less than d.
-func (t *trouble) endedWithin(d time.Duration) bool {
+// within reports whether the store failed less than d ago.
+func (t *trouble) within(d time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.on.Load() || !t.end.IsZero() && time.Since(t.end) < d
+	return !t.last.IsZero() && time.Since(t.last) < d
 }
 
-// excuse returns when a session may be taken to have been used at the latest,
-// that would have become idle at a given time: at the end of the trouble, when
-// it was alive at its start; the zero time otherwise.
+// excuse returns until when nobody could have been seen, for a session that
+// would have become idle at a given time: an outage stops that clock. It is the
+// zero time for one that was idle before.
 func (t *trouble) excuse(idleAt time.Time) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.on.Load() || t.start.IsZero() || idleAt.Before(t.start) {
+	if idleAt.Before(t.first) {
 		return time.Time{}
 	}
-	return t.end
+	return t.last
 }
