@@ -28,7 +28,7 @@ func TestRevocationReachesTheOtherGateway(t *testing.T) {
 	}
 
 	stop := f.load([]string{f.signIn(t, b, "bob")}, 32, 10*time.Microsecond, b)
-	served, took = f.revoke(t, 100)
+	_, took = f.revoke(t, 100)
 	ok, unavailable := count(t, stop())
 	t.Logf("the same with B saturated by %d other requests: %s", ok, spread(took))
 	if unavailable > 0 {
