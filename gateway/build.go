@@ -190,6 +190,9 @@ func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, met
 		TouchFailed: touchFailed,
 	})
 	p.closers = append(p.closers, func() error { manager.Close(); return nil })
+	if cfg.Session.Store == config.StoreValkey {
+		metrics.ActiveSessions("used at this gateway within the last minute", manager.Active)
+	}
 	return manager, store, nil
 }
 
@@ -202,13 +205,13 @@ func embeddedStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metri
 	if err != nil {
 		return nil, err
 	}
-	metrics.ActiveSessions(store.Len)
+	metrics.ActiveSessions("in the store", store.Len)
 	return store, nil
 }
 
 func valkeyStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool) (*valkeystore.Store, error) {
 	store, err := valkeystore.Open(valkeystore.Options{
-		Valkey: cfg.Session.Valkey, Cache: cfg.Session.Cache, Idle: cfg.Session.IdleTimeout, Log: log.Named("store"), Offline: !open,
+		Valkey: cfg.Session.Valkey, Cache: cfg.Session.Cache, Log: log.Named("store"), Offline: !open,
 		Observe: func(operation string, took time.Duration, class valkeystore.Class) {
 			metrics.Store(operation, string(class), took)
 		},
@@ -217,7 +220,6 @@ func valkeyStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics
 	if err != nil {
 		return nil, faultsAt(cfg, "session.valkey", err)
 	}
-	metrics.ActiveSessions(store.Active)
 	metrics.RemoteStore(store.Available, store.Writable, func() telemetry.NearCache { return telemetry.NearCache(store.Stats()) })
 	return store, nil
 }

@@ -60,6 +60,10 @@ func NewManager(o Options) *Manager {
 // Close writes the activity that is still to be written. The store stays open.
 func (m *Manager) Close() { m.toucher.close() }
 
+// Active returns how many sessions were used here within the last minute, or
+// quarter of a short idle timeout.
+func (m *Manager) Active() int { return int(m.toucher.recent.Load()) }
+
 // Cookies returns the codec of the session cookie.
 func (m *Manager) Cookies() *Cookies { return m.cookies }
 

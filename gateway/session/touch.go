@@ -41,7 +41,8 @@ type toucher struct {
 	store    Store
 	interval time.Duration
 	failed   func(error)
-	trouble  trouble // the store takes no writes
+	trouble  trouble      // the store takes no writes
+	recent   atomic.Int64 // sessions used within the interval
 
 	wake chan struct{}
 	stop chan struct{}
@@ -124,6 +125,7 @@ func (t *toucher) run() {
 		for len(t.waiting) > 0 && t.waiting[0].at <= now.UnixNano() && !now.Before(t.pause) {
 			t.writeDue(now)
 		}
+		t.recent.Store(int64(len(t.written)))
 		next := t.interval
 		if len(t.waiting) > 0 {
 			next = min(next, max(time.Duration(t.waiting[0].at-now.UnixNano()), t.pause.Sub(now)))

@@ -151,10 +151,11 @@ func (m *Metrics) StreamOpened() (closed func()) {
 // StreamEnded counts a stream that was ended rather than came to its end.
 func (m *Metrics) StreamEnded(why string) { m.streamsEnded.WithLabelValues(why).Inc() }
 
-// ActiveSessions reads the number of sessions when metrics are scraped.
-func (m *Metrics) ActiveSessions(count func() int) {
+// ActiveSessions reads the number of sessions when metrics are scraped. which
+// says what is counted, "in the store" for one.
+func (m *Metrics) ActiveSessions(which string, count func() int) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "sessions_active", Help: "Sessions that are in use, over all gateways of a shared store.",
+		Namespace: namespace, Name: "sessions_active", Help: "Sessions " + which + ".",
 	}, func() float64 { return float64(count()) }))
 }
 

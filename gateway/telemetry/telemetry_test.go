@@ -115,7 +115,7 @@ func TestOurOwnFailuresAreErrorsInTheLog(t *testing.T) {
 
 func TestMetricNamesAreSound(t *testing.T) {
 	m := telemetry.NewMetrics("test")
-	m.ActiveSessions(func() int { return 3 })
+	m.ActiveSessions("in the store", func() int { return 3 })
 	m.JWKSAge("https://id.example.test", func() time.Time { return time.Time{} })
 	m.JWKSFetch("https://id.example.test", "ok")
 	m.Store("create", "timeout", time.Millisecond)

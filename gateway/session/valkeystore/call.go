@@ -93,7 +93,9 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 		value, err := run(deadline, *client)
 		<-s.slots
 		class := classOf(err)
-		s.judge(b, class, err, false)
+		if operation != opWait { // a replica that does not follow is no fault of the primary
+			s.judge(b, class, err, false)
+		}
 		s.judgeWrite(operation, class, err)
 		s.observe(operation, time.Since(begin), class)
 		answer <- result{value, err}

@@ -113,7 +113,7 @@ func (s *Store) ready(client valkey.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		client.Close()
+		go client.Close() // it waits for its connections
 		return
 	}
 	if old := s.client.Swap(&client); old != nil {

@@ -120,7 +120,6 @@ func (e *examination) sessions(ctx context.Context) error {
 		e.do(ctx, "EXISTS", b.Exists().Key(e.name).Build()),
 		e.do(ctx, "ZSCORE", b.Zscore().Key(keys[3]).Member(h.member()).Build()),
 		e.do(ctx, "ZRANGE", b.Zrange().Key(keys[3]).Min("0").Max("0").Build()),
-		e.do(ctx, "ZCOUNT", b.Zcount().Key(keys[3]).Min("0").Max("0").Build()),
 	)
 }
 

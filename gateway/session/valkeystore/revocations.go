@@ -143,15 +143,20 @@ func (s *Store) learn(key session.Key, at time.Time, back bool) {
 	go func() {
 		keys := []string{s.layout.session(h), s.layout.tokens(h), s.layout.tombstone(h), s.layout.activity(h)}
 		// An error leaves the tombstone, which refuses the session as well.
-		_, _ = s.script(context.Background(), "bury", h, scripts.remove, keys, []string{h.member(), millis(at)})
+		ms, err := s.script(context.Background(), "bury", h, scripts.remove, keys, []string{h.member(), millis(at)})
+		if err == nil && ms > 0 {
+			s.revocations.addOnce(revocation{handle: h, at: at, end: time.Now().Add(time.Duration(ms) * time.Millisecond)})
+		}
 	}()
 }
 
 const (
+	// opWait is the operation that waits for a replica.
+	opWait = "wait"
 	// awaitReplica bounds the wait for a replica to have a revocation.
 	awaitReplica = 100 * time.Millisecond
-	// maxWaiters is how many wait at once, each on a connection of its own, which
-	// takes 300 KB and is kept.
+	// maxWaiters is how many wait at once, each on a connection of its own
+	// that is kept.
 	maxWaiters = 16
 )
 
@@ -172,7 +177,7 @@ func (s *Store) await(ctx context.Context, r revocation) {
 	case <-ctx.Done():
 		return
 	}
-	_, _ = call(ctx, s, "wait", r.handle, func(ctx context.Context, c valkey.Client) (n int64, err error) {
+	_, _ = call(ctx, s, opWait, r.handle, func(ctx context.Context, c valkey.Client) (n int64, err error) {
 		err = c.Dedicated(func(d valkey.DedicatedClient) error {
 			answers := d.DoMulti(ctx,
 				d.B().Set().Key(s.layout.tombstone(r.handle)).Value(millis(r.at)).Xx().Keepttl().Build(),

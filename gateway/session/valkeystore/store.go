@@ -26,8 +26,7 @@ import (
 type Options struct {
 	Valkey config.Valkey
 	Cache  config.Cache
-	Idle   time.Duration // a session used within this time is an active one
-	Log    *zap.Logger   // for background work; nil: no log
+	Log    *zap.Logger // for background work; nil: no log
 	// Observe hears of every call to Valkey; may be nil.
 	Observe func(operation string, took time.Duration, class Class)
 	// Revoked hears how long after its revocation a session was denied that the
@@ -55,7 +54,6 @@ func (e *OptionError) Unwrap() error { return e.Err }
 type Store struct {
 	cfg       config.Valkey
 	cache     config.Cache
-	idle      time.Duration
 	addresses []config.ValkeyAddress
 	log       *zap.Logger
 	observe   func(operation string, took time.Duration, class Class)
@@ -81,7 +79,6 @@ type Store struct {
 	faulty   atomic.Bool // fault is not nil
 
 	unwritable  atomic.Bool // the last write was refused
-	active      active
 	replicated  atomic.Bool // there are replicas to wait for
 	revocations revocations
 	cancel      context.CancelFunc
@@ -115,7 +112,7 @@ func Open(o Options) (*Store, error) {
 		o.Log = zap.NewNop()
 	}
 	s := &Store{
-		cfg: o.Valkey, cache: o.Cache, idle: o.Idle, addresses: addresses, log: o.Log, observe: o.Observe, revoked: o.Revoked,
+		cfg: o.Valkey, cache: o.Cache, addresses: addresses, log: o.Log, observe: o.Observe, revoked: o.Revoked,
 		layout: layout{prefix: o.Valkey.KeyPrefix},
 		slots:  make(chan struct{}, maxCalls), waiters: make(chan struct{}, maxWaiters),
 		fault: errConnecting, since: time.Now(),
