@@ -62,10 +62,10 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 		s.observe(operation, 0, ClassUnavailable)
 		return zero, errUnavailable
 	}
-	b := s.breaker(*client, h)
+	b := s.breaker(client, h)
 	if ok, probe := b.allow(begin); !ok {
 		if probe {
-			go s.probe(*client, b, h)
+			go s.probe(client, b, h)
 		}
 		s.observe(operation, 0, ClassUnavailable)
 		return zero, errUnavailable
@@ -90,7 +90,7 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 	answer := make(chan result, 1)
 	go func() {
 		defer cancel()
-		value, err := run(deadline, *client)
+		value, err := run(deadline, client)
 		<-s.slots
 		class := classOf(err)
 		if operation != opWait { // a replica that does not follow is no fault of the primary

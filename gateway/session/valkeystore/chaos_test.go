@@ -69,9 +69,15 @@ func newChaos(t *testing.T, configs ...config.Valkey) *chaos {
 	t.Logf("-chaos.seed %d", *chaosSeed)
 	t.Cleanup(func() {
 		// A closed client may be about to ask a cluster for its topology.
+		stacks := make([]byte, 1<<20)
+		defer func() {
+			if t.Failed() {
+				t.Logf("%s", stacks)
+			}
+		}()
 		eventually(t, "nothing is left of the clients", func() bool {
-			stacks := make([]byte, 1<<20)
-			return !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("valkey-go"))
+			stacks = stacks[:runtime.Stack(stacks[:cap(stacks)], true)]
+			return !bytes.Contains(stacks, []byte("valkey-go"))
 		})
 	})
 	c := &chaos{t: t, model: &model{t: t}, rand: rand.New(rand.NewPCG(*chaosSeed, 0)), callsToDelete: 1}

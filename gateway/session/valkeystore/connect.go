@@ -14,7 +14,7 @@ import (
 // clientOption is how valkey-go is used. Its defaults are meant for other
 // things: ten seconds until a frozen server is noticed, and handle a gigabyte of
 // cache.
-func (s *Store) clientOption() valkey.ClientOption {
+func (s *Store) clientOption(d *dials) valkey.ClientOption {
 	addresses := make([]string, len(s.addresses))
 	for i, a := range s.addresses {
 		addresses[i] = a.Address
@@ -26,7 +26,7 @@ func (s *Store) clientOption() valkey.ClientOption {
 	o := valkey.ClientOption{
 		InitAddress:       addresses,
 		SelectDB:          s.addresses[0].Database,
-		DialCtxFn:         s.dialer.dial,
+		DialCtxFn:         d.dial,
 		AuthCredentialsFn: s.dialer.credentials,
 		ClientName:        "sallyport",
 		Dialer:            net.Dialer{Timeout: dialTimeout, KeepAlive: pingGap},
@@ -59,6 +59,29 @@ func (s *Store) clientOption() valkey.ClientOption {
 		}
 	}
 	return o
+}
+
+// client is valkey-go's, with the connections that it has made.
+type client struct {
+	valkey.Client
+	dials *dials
+}
+
+func (s *Store) newClient() (*client, error) {
+	d := &dials{dialer: s.dialer, open: make(map[*dialed]struct{})}
+	c, err := valkey.NewClient(s.clientOption(d))
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	return &client{c, d}, nil
+}
+
+// Close implements valkey.Client. A client of a cluster that is closed while it
+// asks for the cluster's map would connect again and be left behind.
+func (c *client) Close() {
+	c.Client.Close()
+	c.dials.close()
 }
 
 // retryDelay lets a read that met a broken connection try again for some 30 ms,
@@ -96,28 +119,28 @@ func (s *Store) connect(ctx context.Context) {
 }
 
 func (s *Store) attempt(ctx context.Context) error {
-	client, err := valkey.NewClient(s.clientOption())
+	c, err := s.newClient()
 	if err != nil {
 		return err
 	}
-	if err := s.examine(ctx, client); err != nil {
-		client.Close()
+	if err := s.examine(ctx, c); err != nil {
+		c.Close()
 		return err
 	}
-	s.ready(client)
+	s.ready(c)
 	return nil
 }
 
 // ready lets calls through to the client, in the place of another.
-func (s *Store) ready(client valkey.Client) {
+func (s *Store) ready(c *client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		go client.Close() // it waits for its connections
+		go c.Close() // it waits for its connections
 		return
 	}
-	if old := s.client.Swap(&client); old != nil {
-		go (*old).Close() // it waits for connections that have gone silent
+	if old := s.client.Swap(c); old != nil {
+		go old.Close()
 	}
 	s.setFaultLocked(nil)
 }
@@ -150,24 +173,24 @@ func (s *Store) tryAnother(b *breaker, silent *handle) {
 	if s.near != nil {
 		old = s.near.links.all()
 	}
-	client, err := valkey.NewClient(s.clientOption())
+	c, err := s.newClient()
 	if err != nil {
 		return
 	}
 	if silent != nil {
 		// The very call that fails: in a cluster the others may be well.
-		err = s.exists(client, *silent, s.cfg.Timeout)
+		err = s.exists(c, *silent, s.cfg.Timeout)
 	}
 	if err == nil {
-		err = s.examine(context.Background(), client)
+		err = s.examine(context.Background(), c)
 	}
 	// Or the old connections have found their voice again.
 	if err != nil || silent != nil && !b.open() {
-		client.Close()
+		c.Close()
 		return
 	}
 	s.log.Warn("the connections to the session store were of no use, and were replaced")
-	s.ready(client)
+	s.ready(c)
 	for _, l := range old {
 		l.Close(nil) // valkey-go waits a second first
 	}

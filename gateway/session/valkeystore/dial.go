@@ -6,9 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/valkey-io/valkey-go"
@@ -166,8 +169,8 @@ type sentinelAddr struct{ net.Addr }
 
 func (c sentinelConn) RemoteAddr() net.Addr { return sentinelAddr{c.Conn.RemoteAddr()} }
 
-// dial is valkey.ClientOption.DialCtxFn.
-func (d *dialer) dial(ctx context.Context, address string, given *net.Dialer, _ *tls.Config) (net.Conn, error) {
+// connect makes a connection, up to TLS.
+func (d *dialer) connect(ctx context.Context, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	conn, err := d.net.DialContext(ctx, d.network, address)
@@ -182,9 +185,6 @@ func (d *dialer) dial(ctx context.Context, address string, given *net.Dialer, _ 
 		if conn, err = d.handshake(ctx, conn, address); err != nil {
 			return nil, &stepError{StepTLS, err}
 		}
-	}
-	if given.FallbackDelay == sentinelMark {
-		conn = sentinelConn{conn}
 	}
 	return conn, nil
 }
@@ -216,4 +216,59 @@ func (d *dialer) credentials(c valkey.AuthCredentialsContext) (valkey.AuthCreden
 		return valkey.AuthCredentials{}, &stepError{StepAuth, err}
 	}
 	return valkey.AuthCredentials{Username: user, Password: password}, nil
+}
+
+// dials are the connections of one client, so that none outlives it.
+type dials struct {
+	*dialer
+
+	mu     sync.Mutex
+	open   map[*dialed]struct{}
+	closed bool
+}
+
+type dialed struct {
+	net.Conn
+	dials *dials
+}
+
+// dial is valkey.ClientOption.DialCtxFn.
+func (d *dials) dial(ctx context.Context, address string, given *net.Dialer, _ *tls.Config) (net.Conn, error) {
+	conn, err := d.connect(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	c := &dialed{conn, d}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, errors.Join(net.ErrClosed, conn.Close())
+	}
+	d.open[c] = struct{}{}
+	if given.FallbackDelay == sentinelMark {
+		return sentinelConn{c}, nil
+	}
+	return c, nil
+}
+
+// Close implements net.Conn.
+func (c *dialed) Close() error {
+	c.dials.mu.Lock()
+	delete(c.dials.open, c)
+	c.dials.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// close closes what is open, and whatever is dialled later.
+func (d *dials) close() {
+	d.mu.Lock()
+	d.closed = true
+	left := slices.Collect(maps.Keys(d.open))
+	d.mu.Unlock()
+	for _, c := range left {
+		if over, ok := c.Conn.(*tls.Conn); ok {
+			_ = over.NetConn().Close() // TLS would wait for a peer that is silent
+		}
+		_ = c.Close()
+	}
 }

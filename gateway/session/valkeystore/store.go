@@ -64,7 +64,7 @@ type Store struct {
 	dialer *dialer
 	near   *near // nil: no cache
 
-	client   atomic.Pointer[valkey.Client] // nil until the first connection
+	client   atomic.Pointer[client] // nil until the first connection
 	breakers [breakerCount]breaker
 	slots    chan struct{} // calls under way
 	waiters  chan struct{} // those of them that wait for a replica
@@ -157,8 +157,8 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	s.cancel()
 	s.background.Wait()
-	if client := s.client.Load(); client != nil {
-		(*client).Close()
+	if c := s.client.Load(); c != nil {
+		c.Close()
 	}
 	return nil
 }
