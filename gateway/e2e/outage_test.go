@@ -25,12 +25,18 @@ func (f *fleet) sessions(t *testing.T, n int) []string {
 // allWork fails unless every session is served by every gateway.
 func (f *fleet) allWork(t *testing.T, cookies []string) {
 	t.Helper()
+	// A shard that is back is noticed within a quarter of a second.
+	patience := time.Now().Add(5 * time.Second)
 	for _, g := range f.gateways {
 		f.waitStatus(t, g, cookies[0], http.StatusOK)
 		for _, cookie := range cookies {
-			if r := f.get(g, "/", cookie); r.status != http.StatusOK {
-				t.Fatalf("after the outage: %v", r)
-			}
+			env.WaitUntil(t, "a session is served", func() bool {
+				r := f.get(g, "/", cookie)
+				if r.status != http.StatusOK && (r.status != http.StatusServiceUnavailable || time.Now().After(patience)) {
+					t.Fatalf("after the outage: %v", r)
+				}
+				return r.status == http.StatusOK
+			})
 		}
 	}
 }

@@ -164,8 +164,9 @@ func (s *Sentinel) WaitReplica(v *Valkey) {
 	s.t.Helper()
 	primary := s.CurrentPrimary()
 	WaitUntil(s.t, v.Addr+" follows "+primary.Addr, func() bool {
-		state := v.Info("replication")
-		return state["master_port"] == strconv.Itoa(primary.Port) && state["master_link_status"] == "up"
+		text, err := v.TryDo("INFO", "replication") // it is disconnected when its role changes
+		state := fields(text)
+		return err == nil && state["master_port"] == strconv.Itoa(primary.Port) && state["master_link_status"] == "up"
 	})
 }
 

@@ -63,10 +63,7 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 		return zero, errUnavailable
 	}
 	b := s.breaker(client, h)
-	if ok, probe := b.allow(begin); !ok {
-		if probe {
-			go s.probe(client, b, h)
-		}
+	if b.open() {
 		s.observe(operation, 0, ClassUnavailable)
 		return zero, errUnavailable
 	}
@@ -94,7 +91,7 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 		<-s.slots
 		class := classOf(err)
 		if operation != opWait { // a replica that does not follow is no fault of the primary
-			s.judge(b, class, err, false)
+			s.judge(b, h, class, err)
 		}
 		s.judgeWrite(operation, class, err)
 		s.observe(operation, time.Since(begin), class)
@@ -128,7 +125,7 @@ func wrap(operation string, err error) error {
 }
 
 // judge tells the breaker what became of a call.
-func (s *Store) judge(b *breaker, class Class, err error, probe bool) {
+func (s *Store) judge(b *breaker, h handle, class Class, err error) {
 	switch class {
 	case ClassAnswered:
 		b.succeeded()
@@ -148,16 +145,20 @@ func (s *Store) judge(b *breaker, class Class, err error, probe bool) {
 			s.complain(err)
 		}
 	case ClassTimeout, ClassConnection:
-		// Where a call that succeeded crossed those that opened the breaker, it may
-		// have had the last word on the fault.
-		if b.failed(time.Now(), probe) || probe && !s.faulty.Load() && b.open() {
-			if class == ClassTimeout {
-				err = errDeadline
-			}
-			s.setFault(err)
+		if b.failed() {
+			s.setFault(legible(err))
+			s.watch(b, h)
 		}
 	case ClassUnavailable, ClassCanceled:
 	}
+}
+
+// legible words what an operator reads.
+func legible(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errDeadline
+	}
+	return err
 }
 
 // judgeWrite notes whether the server takes writes: one that is out of memory
@@ -187,25 +188,53 @@ func (s *Store) anyOpen() bool {
 	return false
 }
 
-// probe asks the store for a sign of life while its breaker is open. It may
-// have to connect first, which takes several round trips where a call takes one,
-// and whoever asked for that is who bounds it: so it has more time than a call,
-// and then has to show that a call's is enough.
-func (s *Store) probe(client valkey.Client, b *breaker, h handle) {
-	begin := time.Now()
+// watch probes while a breaker is open, so that everything works again as soon
+// as the store does, and not when somebody has asked in vain.
+func (s *Store) watch(b *breaker, h handle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.background.Go(func() {
+		for wait := firstWait; b.open(); wait = min(2*wait, maxWait) {
+			select {
+			case <-s.done:
+				return
+			case <-time.After(wait):
+			}
+			s.probe(b, h)
+		}
+	})
+}
+
+// probe asks the store for a sign of life. It may have to connect first, which
+// takes several round trips where a call takes one, and whoever asked for that is
+// who bounds it: so it has more time than a call, and then has to show that a
+// call's is enough.
+func (s *Store) probe(b *breaker, h handle) {
+	begin, c := time.Now(), s.client.Load()
 	silent := time.AfterFunc(s.cfg.Timeout, func() { s.renew(b, &h) })
 	defer silent.Stop()
-	err := s.exists(client, h, max(dialTimeout, s.cfg.Timeout))
+	err := s.exists(c, h, max(dialTimeout, s.cfg.Timeout))
 	if err == nil && time.Since(begin) > s.cfg.Timeout {
 		begin = time.Now()
-		err = s.exists(client, h, s.cfg.Timeout)
+		err = s.exists(c, h, s.cfg.Timeout)
 	}
 	class := classOf(err)
-	if class != ClassAnswered && class != ClassTimeout && (class != ClassRefused || notServing(err)) {
-		class = ClassConnection // it can't serve yet, or the client is closing
-	}
 	s.observe("probe", time.Since(begin), class)
-	s.judge(b, class, err, true)
+	s.probed(b, h, class, err)
+}
+
+func (s *Store) probed(b *breaker, h handle, class Class, err error) {
+	switch {
+	case class == ClassAnswered || class == ClassRefused && !notServing(err):
+		s.judge(b, h, class, err)
+	case !s.faulty.Load():
+		// A call that succeeded while others opened the breaker may have had the
+		// last word.
+		s.setFault(legible(err))
+	}
 }
 
 // exists asks for a session within a deadline that it keeps itself, as call does.

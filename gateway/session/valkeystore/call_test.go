@@ -9,13 +9,13 @@ import (
 // TestAnOutageIsNotForgotten when the last call that succeeded finds, just
 // before the breaker opens, that all is well, and says so just after.
 func TestAnOutageIsNotForgotten(t *testing.T) {
-	s := &Store{log: zap.NewNop()}
+	s := &Store{log: zap.NewNop(), closed: true}
 	b := &s.breakers[0]
 	for range tripAfter {
-		s.judge(b, ClassTimeout, errDeadline, false)
+		s.judge(b, handle{}, ClassTimeout, errDeadline)
 	}
 	s.setFault(nil) // of that call
-	s.judge(b, ClassTimeout, errDeadline, true)
+	s.probed(b, handle{}, ClassTimeout, errDeadline)
 	if s.Available() {
 		t.Error("no call is let through, and the store passes for available")
 	}

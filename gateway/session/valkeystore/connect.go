@@ -194,7 +194,7 @@ func (s *Store) tryAnother(b *breaker, silent *handle) {
 	for _, l := range old {
 		l.Close(nil) // valkey-go waits a second first
 	}
-	b.succeeded()
+	b.succeeded() // ends the watch
 }
 
 // advise warns of settings that lose sessions. Not being allowed to ask is fine.

@@ -82,6 +82,7 @@ type Store struct {
 	replicated  atomic.Bool // there are replicas to wait for
 	revocations revocations
 	cancel      context.CancelFunc
+	done        <-chan struct{} // closed by cancel
 	background  sync.WaitGroup
 	tried       sync.Once
 	attempted   chan struct{} // closed after the first attempt to connect
@@ -134,7 +135,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s.revocations.changed = make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
+	s.cancel, s.done = cancel, ctx.Done()
 	if !o.Offline {
 		s.background.Go(func() { s.connect(ctx) })
 		s.background.Go(func() { s.repeatRevocations(ctx) })
