@@ -131,14 +131,22 @@ func TestRevocationReachesAGatewayThatIsCutOffSilently(t *testing.T) {
 	}
 }
 
-// TestAHitAsksNothingOfTheStore counts at the server.
-func TestAHitAsksNothingOfTheStore(t *testing.T) {
-	server := env.StartValkey(t)
-	f := startFleet(t, 1, valkeyAt(server.URL()), "")
-	g := f.gateways[0]
-	cookie := f.signIn(t, g, "alice")
+// startSignedIn starts a gateway at a server of its own, with one session that
+// the server has no more to hear of for now.
+func startSignedIn(t *testing.T) (server *env.Valkey, f *fleet, g *env.Gateway, cookie string) {
+	t.Helper()
+	server = env.StartValkey(t)
+	f = startFleet(t, 1, valkeyAt(server.URL()), "")
+	g = f.gateways[0]
+	cookie = f.signIn(t, g, "alice")
 	f.waitStatus(t, g, cookie, http.StatusOK)
 	env.WaitUntil(t, "the first use is written", func() bool { return f.metric(t, g, `sallyport_store_seconds_count{operation="touch"}`) > 0 })
+	return server, f, g, cookie
+}
+
+// TestAHitAsksNothingOfTheStore counts at the server.
+func TestAHitAsksNothingOfTheStore(t *testing.T) {
+	server, f, g, cookie := startSignedIn(t)
 	server.Do("CONFIG", "RESETSTAT")
 	begin := time.Now()
 	stop := f.load([]string{cookie}, 8, time.Millisecond, g)
@@ -166,12 +174,7 @@ func TestAHitAsksNothingOfTheStore(t *testing.T) {
 // TestAnonymousTrafficLeavesNothingInTheStore: cookies without a good check cost
 // the store nothing, and nobody is remembered before signing in (CVE-2026-25899).
 func TestAnonymousTrafficLeavesNothingInTheStore(t *testing.T) {
-	server := env.StartValkey(t)
-	f := startFleet(t, 1, valkeyAt(server.URL()), "")
-	g := f.gateways[0]
-	cookie := f.signIn(t, g, "alice")
-	f.waitStatus(t, g, cookie, http.StatusOK)
-	env.WaitUntil(t, "the first use is written", func() bool { return f.metric(t, g, `sallyport_store_seconds_count{operation="touch"}`) > 0 })
+	server, f, g, cookie := startSignedIn(t)
 	size := server.DBSize()
 	server.Do("CONFIG", "RESETSTAT")
 

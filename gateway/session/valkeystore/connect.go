@@ -12,7 +12,7 @@ import (
 )
 
 // clientOption is how valkey-go is used. Its defaults are meant for other
-// things: ten seconds until a frozen server is noticed, and handle a gigabyte of
+// things: ten seconds until a frozen server is noticed, and half a gigabyte of
 // cache.
 func (s *Store) clientOption(d *dials) valkey.ClientOption {
 	addresses := make([]string, len(s.addresses))

@@ -111,8 +111,8 @@ func (e *examination) primary(ctx context.Context) error {
 }
 
 func (e *examination) sessions(ctx context.Context) error {
-	l, h, b := e.store.layout, e.handle, e.client.B()
-	keys := []string{e.name, l.tokens(h), l.tombstone(h), l.activity(h)}
+	h, b := e.handle, e.client.B()
+	keys := e.store.layout.keysOf(h)
 	return errors.Join(
 		e.run(ctx, "EXISTS, SET, ZREMRANGEBYSCORE, ZADD and PEXPIRE", scripts.create, keys, "1", "60000", "", h.member(), "1", "0"),
 		e.run(ctx, "GET, EXISTS, SET and PEXPIRE", scripts.update, keys[:3], "1", "2", "60000", "keep", ""),
@@ -144,7 +144,7 @@ func (e *examination) records(ctx context.Context) error {
 
 func (e *examination) ends(ctx context.Context) error {
 	l, h := e.store.layout, e.handle
-	keys := []string{e.name, l.tokens(h), l.tombstone(h), l.activity(h)}
+	keys := l.keysOf(h)
 	return errors.Join(
 		e.run(ctx, "PTTL, DEL, ZREM and SET", scripts.remove, keys, h.member(), "1"),
 		e.run(ctx, "DEL, ZREM and SET", scripts.bury, keys, h.member(), "1", "60000"),

@@ -87,6 +87,11 @@ func (l layout) tokens(h handle) string    { return l.key(h, 'k') }
 func (l layout) tombstone(h handle) string { return l.key(h, 'x') }
 func (l layout) activity(h handle) string  { return l.bucketKey(h.bucket(), 'a') }
 
+// keysOf is what the scripts that make or end a session take, in their order.
+func (l layout) keysOf(h handle) []string {
+	return []string{l.session(h), l.tokens(h), l.tombstone(h), l.activity(h)}
+}
+
 var errKeyName = errors.New("not the name of a session")
 
 // parse reads the name of a session. Names come from Valkey's pushes.

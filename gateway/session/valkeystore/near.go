@@ -86,13 +86,12 @@ func (n *near) shard(h handle) *nearShard { return &n.shards[h[8]] }
 
 func (h handle) hash() uint64 { return binary.LittleEndian.Uint64(h[:8]) }
 
-// is reports whether e is about the session under h. The caller holds the
-// shard's lock.
-func (e *entry) is(h handle) bool {
+// handle returns whose answer e is. The caller holds the shard's lock.
+func (e *entry) handle() handle {
 	if s := e.session.Load(); s != nil {
-		return handleOf(s.Key) == h
+		return handleOf(s.Key)
 	}
-	return e.told.handle == h
+	return e.told.handle
 }
 
 // outcome of a look into the cache.
@@ -153,7 +152,7 @@ func (n *near) load(l *link, h handle, value string, absent bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	old := sh.entries[h.hash()]
-	if old != nil && old.link == l && old.is(h) && (old.session.Load() != nil || old.absent) && old.absent == absent {
+	if old != nil && old.link == l && old.handle() == h && (old.session.Load() != nil || old.absent) && old.absent == absent {
 		return // a sign of life: had it changed, the entry would be gone
 	}
 	if old != nil {
@@ -194,7 +193,7 @@ func (n *near) forget(key session.Key) {
 	sh := n.shard(h)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if e := sh.entries[h.hash()]; e != nil && e.is(h) {
+	if e := sh.entries[h.hash()]; e != nil && e.handle() == h {
 		sh.remove(e)
 	}
 	delete(sh.flights, key)
@@ -210,7 +209,7 @@ func (n *near) drop(l *link, h handle) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	e := sh.entries[h.hash()]
-	if e == nil || e.link != l || !e.is(h) {
+	if e == nil || e.link != l || e.handle() != h {
 		return
 	}
 	if e.session.Load() != nil {
@@ -257,13 +256,7 @@ func (sh *nearShard) insert(h handle, e *entry) {
 
 // remove takes e out. The last of the ring takes its place.
 func (sh *nearShard) remove(e *entry) {
-	var h handle
-	if s := e.session.Load(); s != nil {
-		h = handleOf(s.Key)
-	} else {
-		h = e.told.handle
-	}
-	delete(sh.entries, h.hash())
+	delete(sh.entries, e.handle().hash())
 	last := len(sh.ring) - 1
 	sh.ring[e.place] = sh.ring[last]
 	sh.ring[e.place].place = e.place

@@ -109,9 +109,8 @@ func (s *Store) bury(ctx context.Context, todo []revocation) (left []revocation)
 		tickets <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-tickets }()
-			keys := []string{s.layout.session(r.handle), s.layout.tokens(r.handle), s.layout.tombstone(r.handle), s.layout.activity(r.handle)}
 			args := []string{r.handle.member(), millis(r.at), life(r.end)}
-			if _, err := s.script(ctx, "bury", r.handle, scripts.bury, keys, args); err != nil {
+			if _, err := s.script(ctx, "bury", r.handle, scripts.bury, s.layout.keysOf(r.handle), args); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				left = append(left, r)
@@ -141,9 +140,8 @@ func (s *Store) learn(key session.Key, at time.Time, back bool) {
 	}
 	s.log.Warn("a revoked session came back, and was ended again", zap.Stringer("session", key))
 	go func() {
-		keys := []string{s.layout.session(h), s.layout.tokens(h), s.layout.tombstone(h), s.layout.activity(h)}
 		// An error leaves the tombstone, which refuses the session as well.
-		ms, err := s.script(context.Background(), "bury", h, scripts.remove, keys, []string{h.member(), millis(at)})
+		ms, err := s.script(context.Background(), "bury", h, scripts.remove, s.layout.keysOf(h), []string{h.member(), millis(at)})
 		if err == nil && ms > 0 {
 			s.revocations.addOnce(revocation{handle: h, at: at, end: time.Now().Add(time.Duration(ms) * time.Millisecond)})
 		}

@@ -35,8 +35,7 @@ func (s *Store) Create(ctx context.Context, in *session.Session) error {
 	args := []string{
 		value, life(fresh.ExpiresAt), string(in.SealedTokens), h.member(), micros(now), micros(now.Add(-longest)),
 	}
-	keys := []string{s.layout.session(h), s.layout.tokens(h), s.layout.tombstone(h), s.layout.activity(h)}
-	made, err := s.script(ctx, "create", h, scripts.create, keys, args)
+	made, err := s.script(ctx, "create", h, scripts.create, s.layout.keysOf(h), args)
 	if err != nil {
 		return err
 	}
@@ -130,8 +129,7 @@ func (s *Store) Delete(ctx context.Context, key session.Key) error {
 func (s *Store) remove(ctx context.Context, key session.Key) (existed bool, err error) {
 	h := handleOf(key)
 	now := time.Now()
-	keys := []string{s.layout.session(h), s.layout.tokens(h), s.layout.tombstone(h), s.layout.activity(h)}
-	ms, err := s.script(ctx, "delete", h, scripts.remove, keys, []string{h.member(), millis(now)})
+	ms, err := s.script(ctx, "delete", h, scripts.remove, s.layout.keysOf(h), []string{h.member(), millis(now)})
 	s.forget(key)
 	if err != nil || ms == 0 {
 		return false, err
@@ -165,8 +163,8 @@ func (s *Store) LastSeen(ctx context.Context, key session.Key) (time.Time, error
 		answers := c.DoMulti(ctx,
 			c.B().Exists().Key(s.layout.session(h)).Build(),
 			c.B().Zscore().Key(s.layout.activity(h)).Member(h.member()).Build())
-		if there, err := answers[0].AsInt64(); err != nil || there == 0 {
-			return time.Time{}, errors.Join(err, absentIf(err == nil))
+		if err := present(answers[0]); err != nil {
+			return time.Time{}, err
 		}
 		us, err := answers[1].AsFloat64()
 		if valkey.IsValkeyNil(err) {
@@ -176,11 +174,14 @@ func (s *Store) LastSeen(ctx context.Context, key session.Key) (time.Time, error
 	})
 }
 
-func absentIf(absent bool) error {
-	if absent {
+// present reads the answer to EXISTS of a session: session.ErrNotFound when
+// there is none.
+func present(answer valkey.ValkeyResult) error {
+	there, err := answer.AsInt64()
+	if err == nil && there == 0 {
 		return session.ErrNotFound
 	}
-	return nil
+	return err
 }
 
 // Tokens implements session.Store.
@@ -190,8 +191,8 @@ func (s *Store) Tokens(ctx context.Context, key session.Key) ([]byte, error) {
 		answers := c.DoMulti(ctx,
 			c.B().Exists().Key(s.layout.session(h)).Build(),
 			c.B().Get().Key(s.layout.tokens(h)).Build())
-		if there, err := answers[0].AsInt64(); err != nil || there == 0 {
-			return nil, errors.Join(err, absentIf(err == nil))
+		if err := present(answers[0]); err != nil {
+			return nil, err
 		}
 		tokens, err := answers[1].AsBytes()
 		if valkey.IsValkeyNil(err) {
