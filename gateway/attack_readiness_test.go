@@ -22,7 +22,7 @@ import (
 func TestABlipTakesNoGatewayOutOfService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var storeDown, hung atomic.Bool
-		serve := admin.New(prometheus.NewRegistry(), &httperr.Edge{}, []admin.Check{
+		serve := newAdmin([]admin.Check{
 			{Name: "store", Required: true, Probe: func(ctx context.Context) error {
 				if hung.Load() {
 					<-ctx.Done()
@@ -75,7 +75,7 @@ func TestAGatewayThatNeverHadItsStoreIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := errors.New("down")
 		var since time.Time
-		serve := admin.New(prometheus.NewRegistry(), &httperr.Edge{}, []admin.Check{{
+		serve := newAdmin([]admin.Check{{
 			Name: "store", Required: true,
 			Probe:        func(context.Context) error { return down },
 			FailingSince: func() time.Time { return since },
@@ -100,4 +100,8 @@ func TestAGatewayThatNeverHadItsStoreIsNotReady(t *testing.T) {
 		down = errors.New("down")
 		ask(http.StatusOK) // a blip
 	})
+}
+
+func newAdmin(checks []admin.Check) http.Handler {
+	return admin.New(admin.Options{Metrics: prometheus.NewRegistry(), Edge: &httperr.Edge{}, Checks: checks})
 }

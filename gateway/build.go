@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -17,13 +16,10 @@ import (
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/echo"
 	"github.com/sallyport/sallyport/gateway/guard"
-	"github.com/sallyport/sallyport/gateway/headers"
 	"github.com/sallyport/sallyport/gateway/httperr"
-	"github.com/sallyport/sallyport/gateway/jose"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/proxy"
-	"github.com/sallyport/sallyport/gateway/route"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/embedded"
 	"github.com/sallyport/sallyport/gateway/session/valkeystore"
@@ -147,7 +143,10 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	}
 	checks := []admin.Check{storeCheck}
 	checks = append(checks, providerChecks(cfg, signIn)...)
-	p.admin = admin.New(metrics.Gatherer(), &httperr.Edge{}, checks)
+	p.admin = admin.New(admin.Options{
+		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: checks,
+		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
+	})
 	return p, nil
 }
 
@@ -260,140 +259,6 @@ func policyMatch(m *config.Match) *policy.Match {
 		out.Claims = append(out.Claims, policy.Claim{Name: c.Name, Values: c.Values})
 	}
 	return out
-}
-
-// buildBearer makes the judge of JWTs, with a key source for each issuer.
-func buildBearer(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, p *parts) (*authn.Bearer, error) {
-	issuers := make([]authn.Issuer, 0, len(cfg.Tokens.Issuers))
-	var faults config.Faults
-	for i, c := range cfg.Tokens.Issuers {
-		keys, err := keySource(c, log, metrics)
-		if err != nil {
-			faults = append(faults, faultsAt(cfg, fmt.Sprintf("tokens.issuers[%d]", i), err)...)
-			continue
-		}
-		p.background = append(p.background, keys.Run)
-		metrics.JWKSAge(c.Issuer, func() time.Time { return keys.Status().FetchedAt })
-		issuers = append(issuers, authn.Issuer{
-			Keys:        keys,
-			Rules:       jose.Rules{Issuer: c.Issuer, Audiences: c.Audiences, Algorithms: c.Algorithms, Leeway: c.Leeway},
-			GroupsClaim: c.GroupsClaim, TrustEmail: c.TrustEmail,
-		})
-	}
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	return authn.NewBearer(issuers), nil
-}
-
-// buildRoutes compiles the routes.
-func buildRoutes(cfg *config.Config, policies map[string]*policy.Set, kinds map[string]authn.Authenticator) (*route.Table, error) {
-	var faults config.Faults
-	var sets headerSets
-	entries := make([]route.Entry, 0, len(cfg.Routes))
-	for i, c := range cfg.Routes {
-		rt, err := buildRoute(c, policies, kinds, &sets)
-		if err != nil {
-			faults = append(faults, faultsAt(cfg, fmt.Sprintf("routes[%d]", i), err)...)
-			continue
-		}
-		entries = append(entries, route.Entry{Route: rt, Hosts: c.Hosts, Paths: c.Paths, Methods: c.Methods})
-	}
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	table, err := route.NewTable(entries, cfg.Server.PublicHosts())
-	if err != nil {
-		return nil, faultsAt(cfg, "routes", err)
-	}
-	return table, nil
-}
-
-// headerSets gives routes with the same header rules the same compiled set. A
-// session remembers its header values for the set that asked last, so a user
-// who goes to and fro between such routes finds them ready.
-type headerSets []struct {
-	rules []config.Header
-	set   *headers.Set
-}
-
-func (s *headerSets) compile(rules []config.Header) (*headers.Set, error) {
-	for _, known := range *s {
-		if slices.Equal(known.rules, rules) {
-			return known.set, nil
-		}
-	}
-	set, err := headers.Compile(rules, headers.Options{})
-	if err != nil {
-		return nil, err
-	}
-	*s = append(*s, struct {
-		rules []config.Header
-		set   *headers.Set
-	}{rules, set})
-	return set, nil
-}
-
-func buildRoute(c config.Route, policies map[string]*policy.Set, kinds map[string]authn.Authenticator, sets *headerSets) (*route.Route, error) {
-	upstream, err := url.Parse(c.Upstream)
-	if err != nil {
-		return nil, fmt.Errorf("upstream: %w", err)
-	}
-	set, err := sets.compile(c.Headers)
-	if err != nil {
-		return nil, err
-	}
-	rt := &route.Route{
-		Name: c.Name, Public: c.Public, Headers: set, Upstream: upstream, Host: c.Host, Methods: c.Methods,
-		AllowEncodedSlash: c.AllowEncodedSlash, UpstreamAuthorization: c.UpstreamAuthorization,
-	}
-	if c.Public {
-		return rt, nil
-	}
-	var chain []authn.Authenticator
-	for _, kind := range c.Auth {
-		a, ok := kinds[kind]
-		if !ok {
-			return nil, fmt.Errorf("auth: no credential kind is called %q", kind)
-		}
-		chain = append(chain, a)
-	}
-	rt.Auth = authn.Order(chain)
-	if rt.Policy = policies[c.Policy]; rt.Policy == nil {
-		return nil, fmt.Errorf("policy: no policy is called %q", c.Policy)
-	}
-	return rt, nil
-}
-
-// challenger says how to get in, by what the route takes.
-func challenger(loginURL func(*http.Request) string, realm string) guard.Challenger {
-	return func(r *http.Request, v *guard.Verdict) guard.Prompt {
-		var c guard.Prompt
-		for _, a := range v.Route.Auth {
-			switch a.Kind() {
-			case authn.KindSession:
-				c.LoginURL = loginURL(r)
-				c.WWWAuthenticate = append(c.WWWAuthenticate, fmt.Sprintf("Cookie realm=%q", realm))
-				if httperr.IsNavigation(r) && signingInHelps(v) {
-					c.Location = c.LoginURL
-				}
-			case authn.KindBearer:
-				value := fmt.Sprintf("Bearer realm=%q", realm)
-				if v.Kind == authn.KindBearer { // RFC 6750, section 3.1: only where a token was sent
-					value += `, error="invalid_token"`
-				}
-				c.WWWAuthenticate = append(c.WWWAuthenticate, value)
-			case authn.KindNone:
-			}
-		}
-		return c
-	}
-}
-
-// signingInHelps is false where the Authorization header was refused: the
-// browser would come back from the sign-in with the same header, without end.
-func signingInHelps(v *guard.Verdict) bool {
-	return v.Kind != authn.KindBearer && v.Reason != authn.ReasonUnsupportedCredential && v.Reason != authn.ReasonDuplicateCredential
 }
 
 // providerChecks shows the state of each provider in /readyz. None is required:

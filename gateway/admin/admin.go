@@ -1,5 +1,5 @@
 // Package admin serves the operators' listener: whether the process lives,
-// whether it is ready, and its metrics. Nothing of it is on the public listener.
+// whether it is ready, its metrics, and the API of the command line. Nothing of it is on the public listener.
 package admin
 
 import (
@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/httperr"
 )
 
@@ -37,17 +38,30 @@ const (
 	grace = 3 * time.Second
 )
 
+// Options are what the admin listener serves.
+type Options struct {
+	Metrics prometheus.Gatherer
+	Edge    *httperr.Edge
+	Checks  []Check
+	API     []Endpoint
+	// Token returns the token that the API asks for. It is called for each
+	// request, so that a token file can be exchanged.
+	Token func() (config.Secret, error)
+}
+
 // New returns the admin listener's handler.
-func New(metrics prometheus.Gatherer, edge *httperr.Edge, checks []Check) http.Handler {
-	ready := &readiness{checks: checks, failing: make([]time.Time, len(checks)), worked: make([]bool, len(checks))}
+func New(o Options) http.Handler {
+	edge, metrics := o.Edge, o.Metrics
+	ready := &readiness{checks: o.Checks, failing: make([]time.Time, len(o.Checks)), worked: make([]bool, len(o.Checks))}
 	mux := http.NewServeMux()
+	mountAPI(mux, o)
 	mux.Handle("GET /livez", edge.Handle(func(w http.ResponseWriter, _ *http.Request) error {
 		return writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	}))
 	mux.Handle("GET /readyz", edge.Handle(ready.serve))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.Handle("/", edge.Handle(func(http.ResponseWriter, *http.Request) error {
-		return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "The admin listener serves /livez, /readyz and /metrics."}
+		return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "The admin listener serves /livez, /readyz, /metrics and /api/v1/."}
 	}))
 	return mux
 }

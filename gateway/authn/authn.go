@@ -19,9 +19,13 @@ type Kind string
 
 // The credential kinds.
 const (
-	KindNone    Kind = "none"
-	KindSession Kind = "session"
-	KindBearer  Kind = "bearer"
+	KindNone          Kind = "none"
+	KindSession       Kind = "session"
+	KindBearer        Kind = "bearer"
+	KindIntrospection Kind = "introspection"
+	KindAPIKey        Kind = "api_key"
+	KindBasic         Kind = "basic"
+	KindClientCert    Kind = "client_cert"
 )
 
 // Secret is a credential's value. It prints as "[redacted]".

@@ -24,10 +24,20 @@ var _ Authenticator = (*Bearer)(nil)
 
 // Issuer is whose tokens are accepted, by which keys, under which rules.
 type Issuer struct {
-	Keys        *jwks.Source
+	Keys        KeySource
 	Rules       jose.Rules // Issuer, Audiences and Algorithms are never empty
 	GroupsClaim string
 	TrustEmail  bool // take email as verified though the token does not say so
+}
+
+// KeySource knows the keys of one issuer. *jwks.Source is one.
+//
+// Key returns the key for a token's kid and alg, jwks.ErrUnknownKey where the
+// token must be refused, and any other error where that can't be said now.
+// Generation changes whenever a key may have gone.
+type KeySource interface {
+	Key(ctx context.Context, kid, alg string) (*jose.Key, error)
+	Generation() uint64
 }
 
 // NewBearer makes the authenticator. The order of issuers does not matter:

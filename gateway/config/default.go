@@ -11,6 +11,7 @@ func Default() *Config {
 			Listen:     "127.0.0.1:8080",
 			PublicURL:  "http://localhost:8080",
 			AuthPrefix: "/.auth",
+			TLS:        TLS{ClientSubject: "cn"},
 			Limits: Limits{
 				MaxHeaderBytes:    32 << 10,
 				ReadHeaderTimeout: 10 * time.Second,
@@ -31,6 +32,13 @@ func Default() *Config {
 			IdleTimeout:     30 * time.Minute,
 			AbsoluteTimeout: 12 * time.Hour,
 		},
-		Log: Log{Level: "info", Format: "json"},
+		Tokens: Tokens{
+			Cache:      TokenCache{MaxBytes: 32 << 20},
+			DPoP:       DPoP{MaxAge: time.Minute},
+			Revocation: TokenRevocation{MaxStaleness: 5 * time.Second},
+			Exchange:   TokenExchange{Lifetime: 5 * time.Minute},
+		},
+		Assertions: Assertions{Algorithm: "ES256", Lifetime: time.Minute},
+		Log:        Log{Level: "info", Format: "json"},
 	}
 }

@@ -105,8 +105,26 @@ func (t *TokenIssuer) entryDefaults(algorithmsGiven, leewayGiven bool) {
 	if !leewayGiven {
 		t.Leeway = time.Minute
 	}
-	if t.GroupsClaim == "" {
-		t.GroupsClaim = "groups"
+	if t.MaxStale == 0 {
+		t.MaxStale = 24 * time.Hour
+	}
+	t.ClaimMapping.entryDefaults()
+}
+
+func (m *ClaimMapping) entryDefaults() {
+	for _, one := range []struct {
+		claim    *string
+		fallback string
+	}{
+		{&m.SubjectClaim, "sub"},
+		{&m.EmailClaim, "email"},
+		{&m.NameClaim, "name"},
+		{&m.UsernameClaim, "preferred_username"},
+		{&m.GroupsClaim, "groups"},
+	} {
+		if *one.claim == "" {
+			*one.claim = one.fallback
+		}
 	}
 }
 

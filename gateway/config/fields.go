@@ -18,7 +18,11 @@ type field struct {
 func fieldsOf(kind reflect.Type) []field {
 	var fields []field
 	for f := range kind.Fields() {
-		if name, ok := f.Tag.Lookup("mapstructure"); ok {
+		name, ok := f.Tag.Lookup("mapstructure")
+		switch {
+		case name == ",squash":
+			fields = append(fields, fieldsOf(f.Type)...)
+		case ok:
 			fields = append(fields, field{name: name, kind: f.Type, size: f.Tag.Get("unit") == "bytes"})
 		}
 	}

@@ -74,6 +74,8 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	check.session()
 	check.login()
 	check.tokens()
+	check.introspection()
+	check.assertions()
 	check.policies()
 	check.routes()
 	check.log()

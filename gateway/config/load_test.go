@@ -152,12 +152,15 @@ func TestFileIsReadAsWritten(t *testing.T) {
 
 func TestEntriesOfListsHaveDefaults(t *testing.T) {
 	got := load(t, "testdata/good/tokens.yaml").Tokens.Issuers
+	mapping := config.ClaimMapping{
+		SubjectClaim: "sub", EmailClaim: "email", NameClaim: "name", UsernameClaim: "preferred_username", GroupsClaim: "groups",
+	}
 	want := []config.TokenIssuer{
-		{Issuer: "https://id.example.com", Audiences: []string{"api"}, Algorithms: []string{"RS256", "ES256", "EdDSA"}, Leeway: time.Minute, GroupsClaim: "groups"},
-		{Issuer: "not a URL", Audiences: []string{"api"}, Algorithms: []string{"EdDSA"}, JWKSURL: "https://keys.example.com/keys?app=1", GroupsClaim: "groups"},
-		{Issuer: "file", Audiences: []string{"api"}, Algorithms: []string{"RS256", "PS512"}, JWKSFile: "testdata/files/jwks.json", Leeway: time.Minute, GroupsClaim: "groups"},
-		{Issuer: "shared", Audiences: []string{"api", "web"}, Algorithms: []string{"HS256"}, SecretFile: "testdata/files/secret", Leeway: time.Minute, GroupsClaim: "groups"},
-		{Issuer: "http://127.0.0.1:5556", Audiences: []string{"api"}, Algorithms: []string{"RS256", "ES256", "EdDSA"}, Leeway: time.Minute, GroupsClaim: "groups"},
+		{Issuer: "https://id.example.com", Audiences: []string{"api"}, Algorithms: []string{"RS256", "ES256", "EdDSA"}, Leeway: time.Minute, MaxStale: 24 * time.Hour, ClaimMapping: mapping},
+		{Issuer: "not a URL", Audiences: []string{"api"}, Algorithms: []string{"EdDSA"}, JWKSURL: "https://keys.example.com/keys?app=1", MaxStale: 24 * time.Hour, ClaimMapping: mapping},
+		{Issuer: "file", Audiences: []string{"api"}, Algorithms: []string{"RS256", "PS512"}, JWKSFile: "testdata/files/jwks.json", Leeway: time.Minute, MaxStale: 24 * time.Hour, ClaimMapping: mapping},
+		{Issuer: "shared", Audiences: []string{"api", "web"}, Algorithms: []string{"HS256"}, SecretFile: "testdata/files/secret", Leeway: time.Minute, MaxStale: 24 * time.Hour, ClaimMapping: mapping},
+		{Issuer: "http://127.0.0.1:5556", Audiences: []string{"api"}, Algorithms: []string{"RS256", "ES256", "EdDSA"}, Leeway: time.Minute, MaxStale: 24 * time.Hour, ClaimMapping: mapping},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("issuers (-want +got):\n%s", diff)

@@ -12,11 +12,14 @@ import (
 // Lists of objects are used throughout and never maps keyed by hosts, headers
 // or claims, because such keys would be folded to lower case.
 type Config struct {
-	Server   Server   `mapstructure:"server"`
-	Admin    Admin    `mapstructure:"admin"`
-	Session  Session  `mapstructure:"session"`
-	Login    Login    `mapstructure:"login"`
-	Tokens   Tokens   `mapstructure:"tokens"`
+	Server  Server  `mapstructure:"server"`
+	Admin   Admin   `mapstructure:"admin"`
+	Session Session `mapstructure:"session"`
+	Login   Login   `mapstructure:"login"`
+	Tokens  Tokens  `mapstructure:"tokens"`
+
+	Assertions Assertions `mapstructure:"assertions"`
+
 	Policies []Policy `mapstructure:"policies"`
 	Routes   []Route  `mapstructure:"routes"`
 	Log      Log      `mapstructure:"log"`
@@ -46,6 +49,9 @@ type TLS struct {
 	CertFile     string `mapstructure:"cert_file"`
 	KeyFile      string `mapstructure:"key_file"`
 	ClientCAFile string `mapstructure:"client_ca_file"`
+	// ClientSubject says which part of a client certificate is the subject of
+	// who presents it: cn, dn, uri, dns or email.
+	ClientSubject string `mapstructure:"client_subject"`
 }
 
 // Limits bound what a client may cost. Zero means no limit. A size is written
@@ -171,28 +177,6 @@ type DevIdentity struct {
 	Groups  []string `mapstructure:"groups"`
 }
 
-// Tokens says whose bearer tokens are accepted.
-type Tokens struct {
-	Issuers []TokenIssuer `mapstructure:"issuers"`
-}
-
-// TokenIssuer is one issuer of JWT access tokens. Its keys come from JWKSURL,
-// JWKSFile or a shared secret; with none of them, from OIDC discovery.
-type TokenIssuer struct {
-	Issuer       string        `mapstructure:"issuer"`
-	Audiences    []string      `mapstructure:"audiences"`
-	Algorithms   []string      `mapstructure:"algorithms"`
-	JWKSURL      string        `mapstructure:"jwks_url"`
-	JWKSFile     string        `mapstructure:"jwks_file"`
-	Secret       Secret        `mapstructure:"secret"`
-	SecretFile   string        `mapstructure:"secret_file"`
-	CAFile       string        `mapstructure:"ca_file"`
-	Leeway       time.Duration `mapstructure:"leeway"`
-	GroupsClaim  string        `mapstructure:"groups_claim"`
-	InsecureHTTP bool          `mapstructure:"insecure_http"`
-	TrustEmail   bool          `mapstructure:"trust_email"`
-}
-
 // Policy is a named list of rules. A deny rule that matches wins over every
 // allow rule; where no allow rule matches, access is denied.
 type Policy struct {
@@ -210,10 +194,12 @@ type Rule struct {
 // Match describes people: every field that is given must fit, and a field fits
 // when any of its values does.
 type Match struct {
-	Groups   []string     `mapstructure:"groups"`
-	Emails   []string     `mapstructure:"emails"` // compared with verified addresses only
-	Subjects []string     `mapstructure:"subjects"`
-	Claims   []ClaimMatch `mapstructure:"claims"`
+	Groups       []string     `mapstructure:"groups"`
+	Emails       []string     `mapstructure:"emails"`        // compared with verified addresses only
+	EmailDomains []string     `mapstructure:"email_domains"` // likewise; example.com does not cover sub.example.com
+	Subjects     []string     `mapstructure:"subjects"`
+	Scopes       []string     `mapstructure:"scopes"` // of an access token (RFC 6749, section 3.3)
+	Claims       []ClaimMatch `mapstructure:"claims"`
 }
 
 // ClaimMatch fits when the claim at Name (dots go into objects) is, or is a
@@ -228,8 +214,12 @@ const PolicyAuthenticated = "authenticated"
 
 // The credential kinds that a route can list under auth.
 const (
-	AuthSession = "session"
-	AuthBearer  = "bearer"
+	AuthSession       = "session"
+	AuthBearer        = "bearer"
+	AuthIntrospection = "introspection"
+	AuthAPIKey        = "api_key"
+	AuthBasic         = "basic"
+	AuthClientCert    = "client_cert"
 )
 
 // Route sends some requests to one upstream, and says who may make them.
@@ -245,7 +235,15 @@ type Route struct {
 	Auth   []string `mapstructure:"auth"`
 	Policy string   `mapstructure:"policy"`
 
+	// TokenAudiences narrows the audiences of the issuers: a token must be for
+	// one of these as well. Empty = any that its issuer's entry accepts.
+	TokenAudiences []string `mapstructure:"token_audiences"`
+
 	Headers []Header `mapstructure:"headers"`
+	// Assertion sends Sallyport-Assertion, a token that the gateway signs, for
+	// Audience (empty = the name of the route).
+	Assertion bool   `mapstructure:"assertion"`
+	Audience  string `mapstructure:"audience"`
 
 	AllowEncodedSlash bool `mapstructure:"allow_encoded_slash"`
 	// UpstreamAuthorization leaves the Authorization header to the application:

@@ -1,0 +1,92 @@
+package gateway
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+
+	"github.com/sallyport/sallyport/gateway/authn"
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/headers"
+	"github.com/sallyport/sallyport/gateway/route"
+	"github.com/sallyport/sallyport/policy"
+)
+
+// buildRoutes compiles the routes.
+func buildRoutes(cfg *config.Config, policies map[string]*policy.Set, kinds map[string]authn.Authenticator) (*route.Table, error) {
+	var faults config.Faults
+	var sets headerSets
+	entries := make([]route.Entry, 0, len(cfg.Routes))
+	for i, c := range cfg.Routes {
+		rt, err := buildRoute(c, policies, kinds, &sets)
+		if err != nil {
+			faults = append(faults, faultsAt(cfg, fmt.Sprintf("routes[%d]", i), err)...)
+			continue
+		}
+		entries = append(entries, route.Entry{Route: rt, Hosts: c.Hosts, Paths: c.Paths, Methods: c.Methods})
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	table, err := route.NewTable(entries, cfg.Server.PublicHosts())
+	if err != nil {
+		return nil, faultsAt(cfg, "routes", err)
+	}
+	return table, nil
+}
+
+// headerSets gives routes with the same header rules the same compiled set. A
+// session remembers its header values for the set that asked last, so a user
+// who goes to and fro between such routes finds them ready.
+type headerSets []struct {
+	rules []config.Header
+	set   *headers.Set
+}
+
+func (s *headerSets) compile(rules []config.Header) (*headers.Set, error) {
+	for _, known := range *s {
+		if slices.Equal(known.rules, rules) {
+			return known.set, nil
+		}
+	}
+	set, err := headers.Compile(rules, headers.Options{})
+	if err != nil {
+		return nil, err
+	}
+	*s = append(*s, struct {
+		rules []config.Header
+		set   *headers.Set
+	}{rules, set})
+	return set, nil
+}
+
+func buildRoute(c config.Route, policies map[string]*policy.Set, kinds map[string]authn.Authenticator, sets *headerSets) (*route.Route, error) {
+	upstream, err := url.Parse(c.Upstream)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: %w", err)
+	}
+	set, err := sets.compile(c.Headers)
+	if err != nil {
+		return nil, err
+	}
+	rt := &route.Route{
+		Name: c.Name, Public: c.Public, Headers: set, Upstream: upstream, Host: c.Host, Methods: c.Methods,
+		AllowEncodedSlash: c.AllowEncodedSlash, UpstreamAuthorization: c.UpstreamAuthorization,
+	}
+	if c.Public {
+		return rt, nil
+	}
+	var chain []authn.Authenticator
+	for _, kind := range c.Auth {
+		a, ok := kinds[kind]
+		if !ok {
+			return nil, fmt.Errorf("auth: no credential kind is called %q", kind)
+		}
+		chain = append(chain, a)
+	}
+	rt.Auth = authn.Order(chain)
+	if rt.Policy = policies[c.Policy]; rt.Policy == nil {
+		return nil, fmt.Errorf("policy: no policy is called %q", c.Policy)
+	}
+	return rt, nil
+}

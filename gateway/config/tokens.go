@@ -1,0 +1,109 @@
+package config
+
+import "time"
+
+// Tokens says which tokens are accepted, and which the gateway makes itself.
+type Tokens struct {
+	Issuers       []TokenIssuer   `mapstructure:"issuers"`
+	Introspection []Introspection `mapstructure:"introspection"`
+	Cache         TokenCache      `mapstructure:"cache"`
+	DPoP          DPoP            `mapstructure:"dpop"`
+	Revocation    TokenRevocation `mapstructure:"revocation"`
+	Exchange      TokenExchange   `mapstructure:"exchange"`
+}
+
+// TokenIssuer is one issuer of JWT access tokens. Its keys come from JWKSURL,
+// JWKSFile or a shared secret; with none of them, from OIDC discovery.
+type TokenIssuer struct {
+	Issuer     string        `mapstructure:"issuer"`
+	Audiences  []string      `mapstructure:"audiences"`
+	Algorithms []string      `mapstructure:"algorithms"`
+	JWKSURL    string        `mapstructure:"jwks_url"`
+	JWKSFile   string        `mapstructure:"jwks_file"`
+	Secret     Secret        `mapstructure:"secret"`
+	SecretFile string        `mapstructure:"secret_file"`
+	CAFile     string        `mapstructure:"ca_file"`
+	Leeway     time.Duration `mapstructure:"leeway"`
+
+	// Types are the accepted values of the typ header; "" stands for none.
+	// Empty = "", JWT and at+jwt.
+	Types          []string      `mapstructure:"types"`
+	RequiredClaims []string      `mapstructure:"required_claims"` // besides iss, aud, exp and sub
+	MaxLifetime    time.Duration `mapstructure:"max_lifetime"`    // the longest exp - iat; 0 = any
+	MaxStale       time.Duration `mapstructure:"max_stale"`       // how long the last good keys serve through an outage of the issuer
+
+	ClaimMapping `mapstructure:",squash"`
+
+	InsecureHTTP bool `mapstructure:"insecure_http"`
+	TrustEmail   bool `mapstructure:"trust_email"`
+}
+
+// ClaimMapping says which claims an identity is made of; dots go into objects.
+type ClaimMapping struct {
+	SubjectClaim  string `mapstructure:"subject_claim"`
+	EmailClaim    string `mapstructure:"email_claim"`
+	NameClaim     string `mapstructure:"name_claim"`
+	UsernameClaim string `mapstructure:"username_claim"`
+	GroupsClaim   string `mapstructure:"groups_claim"`
+}
+
+// The ways in which the gateway proves itself to an authorization server.
+const (
+	ClientAuthBasic      = "client_secret_basic"
+	ClientAuthPost       = "client_secret_post"
+	ClientAuthPrivateKey = "private_key_jwt"
+)
+
+// Introspection is one server that is asked about opaque tokens (RFC 7662).
+type Introspection struct {
+	Name             string   `mapstructure:"name"`
+	Endpoint         string   `mapstructure:"endpoint"`
+	ClientID         string   `mapstructure:"client_id"`
+	ClientAuth       string   `mapstructure:"client_auth"` // client_secret_basic | client_secret_post | private_key_jwt
+	ClientSecret     Secret   `mapstructure:"client_secret"`
+	ClientSecretFile string   `mapstructure:"client_secret_file"`
+	ClientKeyFile    string   `mapstructure:"client_key_file"` // PEM, for private_key_jwt
+	Issuer           string   `mapstructure:"issuer"`          // of its users; an answer that names another one is refused
+	Audiences        []string `mapstructure:"audiences"`       // the token must be for one of them; empty = the server decides
+
+	ClaimMapping `mapstructure:",squash"`
+
+	CacheTTL     time.Duration `mapstructure:"cache_ttl"` // how long an answer counts, at most the token's life
+	Timeout      time.Duration `mapstructure:"timeout"`
+	CAFile       string        `mapstructure:"ca_file"`
+	InsecureHTTP bool          `mapstructure:"insecure_http"`
+	TrustEmail   bool          `mapstructure:"trust_email"`
+}
+
+// TokenCache bounds the memory for tokens that were proven already. A MaxBytes
+// of 0 turns it off.
+type TokenCache struct {
+	MaxBytes int64 `mapstructure:"max_bytes" unit:"bytes"`
+}
+
+// DPoP says how old a proof of possession may be (RFC 9449).
+type DPoP struct {
+	MaxAge time.Duration `mapstructure:"max_age"`
+}
+
+// TokenRevocation says how long a gateway that has lost sight of the store goes
+// on accepting tokens by the revocations it knows.
+type TokenRevocation struct {
+	MaxStaleness time.Duration `mapstructure:"max_staleness"`
+}
+
+// TokenExchange is the endpoint at which a session gets a token for API clients.
+type TokenExchange struct {
+	Enabled   bool          `mapstructure:"enabled"`
+	Lifetime  time.Duration `mapstructure:"lifetime"`
+	Audiences []string      `mapstructure:"audiences"` // what may be asked for; the first is the default
+}
+
+// Assertions are the tokens that the gateway signs for applications.
+type Assertions struct {
+	Algorithm string        `mapstructure:"algorithm"` // ES256 | EdDSA
+	Lifetime  time.Duration `mapstructure:"lifetime"`
+	// KeysFiles are PEM private keys: the first signs, all are published. Empty =
+	// made by the gateway and kept in its store.
+	KeysFiles []string `mapstructure:"keys_files"`
+}

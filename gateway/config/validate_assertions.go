@@ -1,0 +1,3 @@
+package config
+
+func (k *checker) assertions() {}
