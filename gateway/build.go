@@ -254,7 +254,9 @@ func policyMatch(m *config.Match) *policy.Match {
 	if m == nil {
 		return nil
 	}
-	out := &policy.Match{Groups: m.Groups, Emails: m.Emails, Subjects: m.Subjects}
+	out := &policy.Match{
+		Groups: m.Groups, Emails: m.Emails, EmailDomains: m.EmailDomains, Subjects: m.Subjects, Scopes: m.Scopes,
+	}
 	for _, c := range m.Claims {
 		out.Claims = append(out.Claims, policy.Claim{Name: c.Name, Values: c.Values})
 	}
