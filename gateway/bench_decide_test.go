@@ -81,11 +81,11 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	bearer := authn.NewBearer([]authn.Issuer{{
-		Keys:        jwks.Static(keys),
-		Rules:       jose.Rules{Issuer: "https://id.example.test", Audiences: []string{"api"}, Algorithms: []string{"RS256"}},
-		GroupsClaim: "groups",
-	}})
+	bearer := authn.NewBearer(authn.BearerOptions{CacheBytes: 1 << 20, Issuers: []authn.Issuer{{
+		Keys:    jwks.Static(keys),
+		Rules:   jose.Rules{Issuer: "https://id.example.test", Audiences: []string{"api"}, Algorithms: []string{"RS256"}},
+		Mapping: config.ClaimMapping{SubjectClaim: "sub", EmailClaim: "email", NameClaim: "name", UsernameClaim: "preferred_username", GroupsClaim: "groups"},
+	}}})
 
 	upstream, err := url.Parse("http://127.0.0.1:1")
 	if err != nil {

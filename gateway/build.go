@@ -63,22 +63,28 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, err
 	}
-	bearer, err := buildBearer(cfg, log, metrics, p)
+	issuers, err := buildIssuers(cfg, log, metrics, p)
 	if err != nil {
 		return nil, err
 	}
 	if p.tls, err = loadTLS(cfg); err != nil {
 		return nil, err
 	}
-	sessions, store, err := buildSessions(ctx, cfg, log, metrics, open, p)
+	kept, err := buildSessions(ctx, cfg, log, metrics, open, p)
 	if err != nil {
 		return nil, err
 	}
-	p.streams = session.NewStreams(sessions.Live)
+	sessions, store := kept.manager, kept.store
+	revocations := authn.NewRevocations(kept.feeds, cfg.Tokens.Revocation.MaxStaleness)
+	p.background = append(p.background, revocations.Run)
+	p.streams = session.NewStreams(sessions.Live, revocations.Revoked)
 
 	kinds := map[string]authn.Authenticator{
 		config.AuthSession: authn.NewSession(sessions),
-		config.AuthBearer:  bearer,
+		config.AuthBearer: authn.NewBearer(authn.BearerOptions{
+			Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: revocations,
+			Possession: authn.Possession{Scheme: cfg.Server.URL().Scheme, MaxAge: cfg.Tokens.DPoP.MaxAge, Replays: kept.records},
+		}),
 	}
 	table, err := buildRoutes(cfg, policies, kinds)
 	if err != nil {
@@ -150,49 +156,56 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	return p, nil
 }
 
+// kept is what lives in the store.
+type kept struct {
+	manager *session.Manager
+	store   session.Store
+	records session.Records
+	feeds   session.Feeds
+}
+
 // buildSessions opens the store and puts the Manager over it.
-func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool, p *parts) (*session.Manager, session.Store, error) {
+func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool, p *parts) (*kept, error) {
 	var ring *session.Keyring
 	var err error
 	if len(cfg.Session.KeysFiles) > 0 {
 		if ring, err = fileKeyring(cfg); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	var store session.Store
-	var records session.Records
+	var k kept
 	touchFailed := func(err error) { log.Warn("the last use of a session could not be kept", zap.Error(err)) }
 	switch cfg.Session.Store {
 	case config.StoreValkey:
 		var s *valkeystore.Store
 		if s, err = valkeyStore(cfg, log, metrics, open); err == nil {
-			store, records = s, s
+			k.store, k.records, k.feeds = s, s, s
 			touchFailed = nil // it tells of its outages itself
 		}
 	default:
 		var s *embedded.Store
 		if s, err = embeddedStore(cfg, log, metrics, open); err == nil {
-			store, records = &measuredStore{Store: s, metrics: metrics}, s
+			k.store, k.records, k.feeds = &measuredStore{Store: s, metrics: metrics}, s, s
 		}
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	p.closers = append(p.closers, store.Close)
+	p.closers = append(p.closers, k.store.Close)
 	if ring == nil {
-		if ring, err = storedKeyring(ctx, records); err != nil {
-			return nil, nil, err
+		if ring, err = storedKeyring(ctx, k.records); err != nil {
+			return nil, err
 		}
 	}
-	manager := session.NewManager(session.Options{
-		Store: store, Keyring: ring, Server: cfg.Server, Session: cfg.Session,
+	k.manager = session.NewManager(session.Options{
+		Store: k.store, Keyring: ring, Server: cfg.Server, Session: cfg.Session,
 		TouchFailed: touchFailed,
 	})
-	p.closers = append(p.closers, func() error { manager.Close(); return nil })
+	p.closers = append(p.closers, func() error { k.manager.Close(); return nil })
 	if cfg.Session.Store == config.StoreValkey {
-		metrics.ActiveSessions("used at this gateway within the last minute", manager.Active)
+		metrics.ActiveSessions("used at this gateway within the last minute", k.manager.Active)
 	}
-	return manager, store, nil
+	return &k, nil
 }
 
 func embeddedStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool) (*embedded.Store, error) {

@@ -82,6 +82,9 @@ func buildRoute(c config.Route, policies map[string]*policy.Set, kinds map[strin
 		if !ok {
 			return nil, fmt.Errorf("auth: no credential kind is called %q", kind)
 		}
+		if b, ok := a.(*authn.Bearer); ok {
+			a = b.For(c.TokenAudiences)
+		}
 		chain = append(chain, a)
 	}
 	rt.Auth = authn.Order(chain)

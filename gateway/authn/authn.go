@@ -45,6 +45,7 @@ type Credential struct {
 	Sessions session.Candidates // ids whose keyed check holds; for sessions
 	Bytes    int                // what the credential costs on the wire
 	Active   bool               // the request counts as the user's activity
+	Evidence *Evidence          // of the possession of a key; nil where there is none
 }
 
 // Authenticator is one way to prove who is asking.
