@@ -151,6 +151,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	checks = append(checks, providerChecks(cfg, signIn)...)
 	p.admin = admin.New(admin.Options{
 		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: checks,
+		API:   admin.TokenEndpoints(&tokenRevoker{list: revocations, issuers: cfg.Tokens.Issuers, audit: audit}),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
 	})
 	return p, nil

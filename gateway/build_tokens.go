@@ -26,12 +26,7 @@ func buildIssuers(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metric
 		p.background = append(p.background, keys.Run)
 		metrics.JWKSAge(c.Issuer, func() time.Time { return keys.Status().FetchedAt })
 		issuers = append(issuers, authn.Issuer{
-			Keys: keys,
-			Rules: jose.Rules{
-				Issuer: c.Issuer, Audiences: c.Audiences, Algorithms: c.Algorithms, Leeway: c.Leeway,
-				Types: c.Types, RequiredClaims: c.RequiredClaims, SubjectClaim: c.SubjectClaim,
-				MaxLifetime: c.MaxLifetime, SharedAudience: sharedAudience(cfg, c.Audiences),
-			},
+			Keys: keys, Rules: issuerRules(cfg, c),
 			Mapping: c.ClaimMapping, TrustEmail: c.TrustEmail,
 		})
 	}
@@ -39,6 +34,15 @@ func buildIssuers(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metric
 		return nil, faults
 	}
 	return issuers, nil
+}
+
+// issuerRules are the rules for the tokens of one issuer.
+func issuerRules(cfg *config.Config, c config.TokenIssuer) jose.Rules {
+	return jose.Rules{
+		Issuer: c.Issuer, Audiences: c.Audiences, Algorithms: c.Algorithms, Leeway: c.Leeway,
+		Types: c.Types, RequiredClaims: c.RequiredClaims, SubjectClaim: c.SubjectClaim,
+		MaxLifetime: c.MaxLifetime, SharedAudience: sharedAudience(cfg, c.Audiences),
+	}
 }
 
 // sharedAudience reports whether an audience is also the client id of a

@@ -118,12 +118,16 @@ func TestABoundTokenNeedsTheProofOfItsKey(t *testing.T) {
 		r    *http.Request
 		want string
 	}{
-		"with its proof":                      {withProof(t, token, h.proof(t, token, nil, nil)), ""},
-		"htu with the default port":           {withProof(t, token, claim("htu", "https://APP.example.test:443/api/items")), ""},
-		"htu with a query":                    {withProof(t, token, claim("htu", "https://app.example.test/api/items?y=2#z")), ""},
-		"htu with a letter percent-encoded":   {withProof(t, token, claim("htu", "https://app.example.test/%61pi/items")), ""},
-		"as a bearer token":                   {bearing(t, token), "bound_token"},
-		"as a bearer token, with a proof":     {func() *http.Request { r := bearing(t, token); r.Header.Set("DPoP", h.proof(t, token, nil, nil)); return r }(), "bound_token"},
+		"with its proof":                    {withProof(t, token, h.proof(t, token, nil, nil)), ""},
+		"htu with the default port":         {withProof(t, token, claim("htu", "https://APP.example.test:443/api/items")), ""},
+		"htu with a query":                  {withProof(t, token, claim("htu", "https://app.example.test/api/items?y=2#z")), ""},
+		"htu with a letter percent-encoded": {withProof(t, token, claim("htu", "https://app.example.test/%61pi/items")), ""},
+		"as a bearer token":                 {bearing(t, token), "bound_token"},
+		"as a bearer token, with a proof": {func() *http.Request {
+			r := bearing(t, token)
+			r.Header.Set("DPoP", h.proof(t, token, nil, nil))
+			return r
+		}(), "bound_token"},
 		"without a proof":                     {withProof(t, token), invalid},
 		"with two proofs":                     {withProof(t, token, h.proof(t, token, nil, nil), h.proof(t, token, nil, nil)), invalid},
 		"with a proof by another key":         {withProof(t, token, thief.proof(t, token, nil, nil)), invalid},
@@ -226,11 +230,15 @@ func TestACertificateBoundTokenNeedsItsCertificate(t *testing.T) {
 		r    *http.Request
 		want string
 	}{
-		"with its certificate":       {over(own), ""},
-		"with another":               {over(foreign), "bound_token"},
-		"without one":                {over(nil), "bound_token"},
-		"over a plain connection":    {plain, "bound_token"},
-		"with a header that says so": {func() *http.Request { r := bearing(t, token); r.Header.Set("Client-Cert", ":"+base64.StdEncoding.EncodeToString(own)+":"); return r }(), "bound_token"},
+		"with its certificate":    {over(own), ""},
+		"with another":            {over(foreign), "bound_token"},
+		"without one":             {over(nil), "bound_token"},
+		"over a plain connection": {plain, "bound_token"},
+		"with a header that says so": {func() *http.Request {
+			r := bearing(t, token)
+			r.Header.Set("Client-Cert", ":"+base64.StdEncoding.EncodeToString(own)+":")
+			return r
+		}(), "bound_token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := bound(o, &records{})
@@ -277,4 +285,3 @@ func TestTheProofDoesNotReachTheApplication(t *testing.T) {
 		t.Errorf("the application would read %v", h)
 	}
 }
-

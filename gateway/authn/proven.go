@@ -26,7 +26,9 @@ type provenToken struct {
 // route is not in it. Tokens that are never asked for again are pushed out when
 // the memory is full, whether or not they have expired. Only proven tokens come in, so that forged ones can push
 // nobody out. It is safe for concurrent use; nil remembers nothing.
-type provenTokens struct{ cache *otter.Cache[string, *provenToken] }
+type provenTokens struct {
+	cache *otter.Cache[string, *provenToken]
+}
 
 // A proven token takes about this much memory beside and for its text: the
 // decoded claims are some three times as large as their JSON.

@@ -229,6 +229,20 @@ func (r *Revocations) await(ctx context.Context) {
 	}
 }
 
+// List returns every revocation that is known, in no particular order.
+func (r *Revocations) List() []Revocation {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	list := make([]Revocation, 0, len(r.tokens)+len(r.before))
+	for key, expires := range r.tokens {
+		list = append(list, Revocation{Issuer: key.issuer, ID: key.name, ExpiresAt: expires})
+	}
+	for key, c := range r.before {
+		list = append(list, Revocation{Issuer: key.issuer, Subject: key.name, IssuedBefore: time.Unix(c.before, 0), ExpiresAt: c.expires})
+	}
+	return list
+}
+
 // takesBack reports whether the list, as far as it is known, takes back a token
 // with these facts.
 func (r *Revocations) takesBack(f *tokenFacts) bool {

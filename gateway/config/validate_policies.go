@@ -49,8 +49,11 @@ func (k *checker) match(at string, m Match) {
 		key    string
 		values []string
 	}{
-		{"groups", m.Groups}, {"emails", m.Emails}, {"email_domains", m.EmailDomains},
-		{"subjects", m.Subjects}, {"scopes", m.Scopes},
+		{"groups", m.Groups},
+		{"emails", m.Emails},
+		{"email_domains", m.EmailDomains},
+		{"subjects", m.Subjects},
+		{"scopes", m.Scopes},
 	}
 	empty := len(m.Claims) == 0 && !k.given(at+".claims")
 	for _, l := range lists {
