@@ -177,7 +177,7 @@ login:
     $PROVIDERS
 tokens:
   issuers:
-    - {issuer: "$ISSUER", audiences: ["$AUDIENCE"], algorithms: [ES256], jwks_file: $KEYS, groups_claim: groups}
+    - {issuer: "$ISSUER", audiences: ["$AUDIENCE", "api://b"], algorithms: [ES256], jwks_file: $KEYS, groups_claim: groups}
 policies:
   - {name: users, rules: [{name: users, allow: {groups: [users]}}]}
   - {name: admins, rules: [{name: admins, allow: {groups: [admin]}}]}
