@@ -162,7 +162,7 @@ func (in *inspector) prove(ctx context.Context, c config.TokenIssuer, token *jos
 		in.stop(CheckUnknown, "unavailable", detail)
 		return nil, false
 	}
-	in.ok(key.String())
+	in.ok(keyDetail(key, token.Header.Algorithm))
 	claims, err := token.Verify(key)
 	if err != nil {
 		in.refuse(err)
@@ -170,6 +170,13 @@ func (in *inspector) prove(ctx context.Context, c config.TokenIssuer, token *jos
 	}
 	in.ok("")
 	return claims, true
+}
+
+func keyDetail(key *jose.Key, alg string) string {
+	if key.ID == "" {
+		return "the issuer's only one for " + alg
+	}
+	return key.String()
 }
 
 // judgeClaims finds the step to which the verdict of all rules belongs.

@@ -35,6 +35,7 @@ func TestCommands(t *testing.T) {
 			"fetch":     fetch,
 			"terminate": terminate,
 			"exitcode":  exitCode,
+			"sign":      sign,
 		},
 	})
 }

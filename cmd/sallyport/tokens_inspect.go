@@ -67,7 +67,7 @@ Exit codes: 0 accepted, 1 refused or not to be told now, 2 usage.`,
 
 // readToken takes the token with or without the scheme that it was sent under.
 func readToken(in io.Reader, args []string) (string, error) {
-	text := ""
+	var text string
 	if len(args) > 0 && args[0] != "-" {
 		text = args[0]
 	} else {

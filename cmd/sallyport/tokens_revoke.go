@@ -20,7 +20,8 @@ type tokenRevocation struct {
 	ExpiresAt    time.Time `json:"expires_at,omitzero"`
 }
 
-func tokensRevokeCommand(admin *adminFlags) *cobra.Command {
+func tokensRevokeCommand() *cobra.Command {
+	var admin adminFlags
 	var v tokenRevocation
 	var before, until string
 	var asJSON bool
@@ -77,6 +78,7 @@ max_lifetime of the issuer, or for good where none is configured.`,
 			return nil
 		},
 	}
+	admin.add(cmd)
 	cmd.Flags().StringVar(&v.ID, "jti", "", "one token, by its jti")
 	cmd.Flags().StringVar(&v.Subject, "subject", "", "the tokens of a subject")
 	cmd.Flags().StringVar(&before, "issued-before", "", "what was issued before a time: RFC 3339, seconds since 1970, or now")
@@ -86,7 +88,8 @@ max_lifetime of the issuer, or for good where none is configured.`,
 	return cmd
 }
 
-func tokensRevocationsCommand(admin *adminFlags) *cobra.Command {
+func tokensRevocationsCommand() *cobra.Command {
+	var admin adminFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "revocations",
@@ -118,6 +121,7 @@ func tokensRevocationsCommand(admin *adminFlags) *cobra.Command {
 			return atRunTime(table.Flush())
 		},
 	}
+	admin.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write the list as JSON")
 	return cmd
 }

@@ -44,7 +44,7 @@ func newProvenTokens(maxBytes int64) *provenTokens {
 	return &provenTokens{otter.Must(&otter.Options[string, *provenToken]{
 		MaximumWeight: uint64(maxBytes),
 		Weigher: func(raw string, _ *provenToken) uint32 {
-			return uint32(provenBase + provenFactor*len(raw)) //nolint:gosec // tokens are limited to 16 KiB
+			return uint32(provenBase + provenFactor*len(raw))
 		},
 	})}
 }

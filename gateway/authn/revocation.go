@@ -17,7 +17,7 @@ import (
 )
 
 // ReasonTokenRevoked says that the token was taken back before its end.
-const ReasonTokenRevoked = "token_revoked" //nolint:gosec // a word, not a credential
+const ReasonTokenRevoked = "token_revoked"
 
 // Revocation takes tokens back before they expire. It names one token (ID),
 // the tokens of one subject, or all of an issuer; at least one of them is given.
