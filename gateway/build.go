@@ -70,17 +70,21 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if p.tls, err = loadTLS(cfg); err != nil {
 		return nil, err
 	}
-	sessions, store, err := buildSessions(ctx, cfg, log, metrics, open, p)
+	sessions, store, records, err := buildSessions(ctx, cfg, log, metrics, open, p)
 	if err != nil {
 		return nil, err
 	}
 	p.streams = session.NewStreams(sessions.Live)
+	signing, err := buildSigning(ctx, cfg, log, sessions.Keyring(), records, open, p)
+	if err != nil {
+		return nil, err
+	}
 
 	kinds := map[string]authn.Authenticator{
 		config.AuthSession: authn.NewSession(sessions),
 		config.AuthBearer:  bearer,
 	}
-	table, err := buildRoutes(cfg, policies, kinds)
+	table, err := buildRoutes(cfg, policies, kinds, signing)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +136,10 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			"/login":  signIn.Login,
 			"/logout": signIn.Logout,
 			"/me":     signIn.Me,
+
+			jwksPath:     signing.serveJWKS,
+			metadataPath: signing.serveMetadata,
+			tokenPath:    signIn.Token(signing.exchange()),
 		},
 		callback: signIn.Callback, knownHost: table.KnownHost, front: front.Serve,
 		edge: &frontEdge, ownEdge: edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
@@ -141,22 +149,25 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if s, ok := store.(*valkeystore.Store); ok {
 		storeCheck.FailingSince = s.FailingSince
 	}
-	checks := []admin.Check{storeCheck}
+	checks := []admin.Check{storeCheck, {
+		Name: "signing keys", Required: signing.needed,
+		Probe: func(context.Context) error { return signing.ring.Ready() },
+	}}
 	checks = append(checks, providerChecks(cfg, signIn)...)
 	p.admin = admin.New(admin.Options{
-		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: checks,
+		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: checks, API: signing.api(audit),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
 	})
 	return p, nil
 }
 
 // buildSessions opens the store and puts the Manager over it.
-func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool, p *parts) (*session.Manager, session.Store, error) {
+func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool, p *parts) (*session.Manager, session.Store, session.Records, error) {
 	var ring *session.Keyring
 	var err error
 	if len(cfg.Session.KeysFiles) > 0 {
 		if ring, err = fileKeyring(cfg); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	var store session.Store
@@ -176,12 +187,12 @@ func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, met
 		}
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	p.closers = append(p.closers, store.Close)
 	if ring == nil {
 		if ring, err = storedKeyring(ctx, records); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	manager := session.NewManager(session.Options{
@@ -192,7 +203,7 @@ func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, met
 	if cfg.Session.Store == config.StoreValkey {
 		metrics.ActiveSessions("used at this gateway within the last minute", manager.Active)
 	}
-	return manager, store, nil
+	return manager, store, records, nil
 }
 
 func embeddedStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool) (*embedded.Store, error) {
