@@ -21,6 +21,14 @@ func TestDecidingASessionAllocatesNothing(t *testing.T) {
 	}
 }
 
+func TestAnAssertionThatIsReusedAllocatesNothing(t *testing.T) {
+	j := newJudge(t)
+	r := j.assertedRequest(t)
+	if got := testing.AllocsPerRun(1000, func() { j.allow(t, r) }); got > 0 {
+		t.Errorf("a decision allocates %.1f times", got)
+	}
+}
+
 // TestServingASessionAllocatesLittleMoreThanABareProxy is the gateway's own
 // share, on top of what ReverseProxy and its transport allocate.
 func TestServingASessionAllocatesLittleMoreThanABareProxy(t *testing.T) {

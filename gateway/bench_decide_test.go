@@ -1,12 +1,18 @@
 package gateway_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway/assertion"
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/guard"
@@ -95,14 +101,41 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 		{Name: "app", Auth: authn.Order(authn.Chain{authn.NewSession(manager), bearer}), Policy: fiveRules(tb), Headers: defaultHeaders(tb), Upstream: upstream},
 		{Name: "assets", Public: true, Headers: defaultHeaders(tb), Upstream: upstream},
 	}
+	asserting := *routes[0]
+	asserting.Name, asserting.Assert = "asserting", newAssert(tb)
 	table, err := route.NewTable([]route.Entry{
 		{Route: routes[0], Paths: []string{"/"}},
 		{Route: routes[1], Paths: []string{"/assets/"}},
+		{Route: &asserting, Paths: []string{"/asserting/"}},
 	}, []string{"app.example.test"})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return &judge{guard: guard.New(table, manager.Cookies(), "https"), cookie: cookie.Name + "=" + cookie.Value, token: token}
+}
+
+// newAssert makes assertions with a key in memory.
+func newAssert(tb testing.TB) headers.Assert {
+	tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ring, err := assertion.NewFiles(assertion.FilesOptions{
+		Files: []string{"key"},
+		Read: func(string) ([]byte, error) {
+			return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+		},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m := assertion.New(assertion.Options{Ring: ring, Issuer: "https://app.example.test/.auth", Lifetime: time.Minute})
+	return func(id *identity.Identity, now time.Time) (string, error) { return m.Mint(id, "app", now) }
 }
 
 func fiveRules(tb testing.TB) *policy.Set {
@@ -153,6 +186,14 @@ func (j *judge) sessionRequest(tb testing.TB) *http.Request {
 	return browserRequest(tb, map[string]string{"Cookie": "theme=dark; _ga=GA1.1.1234567890.1234567890; " + j.cookie + "; csrftoken=abcdefghijklmnop"})
 }
 
+// assertedRequest is sessionRequest on a route whose application gets an assertion.
+func (j *judge) assertedRequest(tb testing.TB) *http.Request {
+	tb.Helper()
+	r := j.sessionRequest(tb)
+	r.URL.Path, r.RequestURI = "/asserting/42", "/asserting/42?page=2"
+	return r
+}
+
 func (j *judge) bearerRequest(tb testing.TB) *http.Request {
 	tb.Helper()
 	return browserRequest(tb, map[string]string{"Authorization": "Bearer " + j.token})
@@ -169,7 +210,9 @@ func (j *judge) allow(tb testing.TB, r *http.Request) {
 // five rules, verdict.
 func BenchmarkDecide(b *testing.B) {
 	j := newJudge(b)
-	for name, r := range map[string]*http.Request{"session/embedded": j.sessionRequest(b), "bearer/rs256": j.bearerRequest(b)} {
+	for name, r := range map[string]*http.Request{
+		"session/embedded": j.sessionRequest(b), "session/asserted": j.assertedRequest(b), "bearer/rs256": j.bearerRequest(b),
+	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
