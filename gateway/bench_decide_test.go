@@ -1,6 +1,11 @@
 package gateway_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -8,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway/assertion"
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/guard"
@@ -70,11 +76,15 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 	}
 	decide := func(cacheBytes int64) *guard.Guard {
 		bearer := authn.NewBearer(authn.BearerOptions{CacheBytes: cacheBytes, Issuers: issuers})
+		app := route.Route{
+			Name: "app", Auth: authn.Order(authn.Chain{authn.NewSession(manager), bearer}),
+			Policy: fiveRules(tb), Headers: defaultHeaders(tb), Upstream: upstream,
+		}
+		asserting := app
+		asserting.Name, asserting.Assert = "asserting", newAssert(tb)
 		table, err := route.NewTable([]route.Entry{
-			{Paths: []string{"/"}, Route: &route.Route{
-				Name: "app", Auth: authn.Order(authn.Chain{authn.NewSession(manager), bearer}),
-				Policy: fiveRules(tb), Headers: defaultHeaders(tb), Upstream: upstream,
-			}},
+			{Paths: []string{"/"}, Route: &app},
+			{Paths: []string{"/asserting/"}, Route: &asserting},
 			{Paths: []string{"/assets/"}, Route: &route.Route{Name: "assets", Public: true, Headers: defaultHeaders(tb), Upstream: upstream}},
 		}, []string{"app.example.test"})
 		if err != nil {
@@ -136,6 +146,30 @@ func benchKeys(tb testing.TB, alg string) (*jose.Signer, *jose.KeySet) {
 	return signer, keys
 }
 
+// newAssert makes assertions with a key in memory.
+func newAssert(tb testing.TB) headers.Assert {
+	tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ring, err := assertion.NewFiles(assertion.FilesOptions{
+		Files: []string{"key"},
+		Read: func(string) ([]byte, error) {
+			return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+		},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m := assertion.New(assertion.Options{Ring: ring, Issuer: "https://app.example.test/.auth", Lifetime: time.Minute})
+	return func(id *identity.Identity, now time.Time) (string, error) { return m.Mint(id, "app", now) }
+}
+
 func fiveRules(tb testing.TB) *policy.Set {
 	tb.Helper()
 	set, err := policy.NewEngine().Compile("five", []policy.Rule{
@@ -184,6 +218,14 @@ func (j *judge) sessionRequest(tb testing.TB) *http.Request {
 	return browserRequest(tb, map[string]string{"Cookie": "theme=dark; _ga=GA1.1.1234567890.1234567890; " + j.cookie + "; csrftoken=abcdefghijklmnop"})
 }
 
+// assertedRequest is sessionRequest on a route whose application gets an assertion.
+func (j *judge) assertedRequest(tb testing.TB) *http.Request {
+	tb.Helper()
+	r := j.sessionRequest(tb)
+	r.URL.Path, r.RequestURI = "/asserting/42", "/asserting/42?page=2"
+	return r
+}
+
 func (j *judge) bearerRequest(tb testing.TB, alg string) *http.Request {
 	tb.Helper()
 	return browserRequest(tb, map[string]string{"Authorization": "Bearer " + j.tokens[alg]})
@@ -209,6 +251,7 @@ func BenchmarkDecide(b *testing.B) {
 		})
 	}
 	run("session/embedded", j.guard, j.sessionRequest(b))
+	run("session/asserted", j.guard, j.assertedRequest(b))
 	for _, alg := range benchAlgorithms() {
 		r := j.bearerRequest(b, alg)
 		name := "bearer/" + strings.ToLower(alg)

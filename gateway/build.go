@@ -78,6 +78,13 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	revocations := authn.NewRevocations(kept.feeds, cfg.Tokens.Revocation.MaxStaleness)
 	p.background = append(p.background, revocations.Run)
 	p.streams = session.NewStreams(sessions.Live, revocations.Revoked)
+	signing, err := buildSigning(ctx, cfg, log, sessions.Keyring(), kept.records, open, p)
+	if err != nil {
+		return nil, err
+	}
+	if own, ok := signing.ownIssuer(); ok {
+		issuers = append(issuers, own)
+	}
 
 	kinds := map[string]authn.Authenticator{
 		config.AuthSession: authn.NewSession(sessions),
@@ -86,7 +93,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			Possession: authn.Possession{Scheme: cfg.Server.URL().Scheme, MaxAge: cfg.Tokens.DPoP.MaxAge, Replays: kept.records},
 		}),
 	}
-	table, err := buildRoutes(cfg, policies, kinds)
+	table, err := buildRoutes(cfg, policies, kinds, signing)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +145,10 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			"/login":  signIn.Login,
 			"/logout": signIn.Logout,
 			"/me":     signIn.Me,
+
+			jwksPath:     signing.serveJWKS,
+			metadataPath: signing.serveMetadata,
+			tokenPath:    signIn.Token(signing.exchange()),
 		},
 		callback: signIn.Callback, knownHost: table.KnownHost, front: front.Serve,
 		edge: &frontEdge, ownEdge: edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
@@ -147,11 +158,17 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if s, ok := store.(*valkeystore.Store); ok {
 		storeCheck.FailingSince = s.FailingSince
 	}
-	checks := []admin.Check{storeCheck}
+	checks := []admin.Check{storeCheck, {
+		Name: "signing keys", Required: signing.needed,
+		Probe: func(context.Context) error { return signing.ring.Ready() },
+	}}
 	checks = append(checks, providerChecks(cfg, signIn)...)
 	p.admin = admin.New(admin.Options{
 		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: checks,
-		API:   admin.TokenEndpoints(&tokenRevoker{list: revocations, issuers: cfg.Tokens.Issuers, audit: audit}),
+		API: slices.Concat(
+			admin.TokenEndpoints(&tokenRevoker{list: revocations, issuers: cfg.Tokens.Issuers, audit: audit}),
+			signing.api(audit),
+		),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
 	})
 	return p, nil

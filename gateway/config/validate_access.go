@@ -77,7 +77,7 @@ func (k *checker) authKind(route string, i int, kind string) {
 			k.fault(at, "session needs a way to sign in, and there is no login provider", fix)
 		}
 	case AuthBearer:
-		if len(k.Tokens.Issuers) == 0 && !k.lost.touches("tokens") {
+		if len(k.Tokens.Issuers) == 0 && !k.AcceptsOwnTokens() && !k.lost.touches("tokens") {
 			k.fault(at, "bearer needs an issuer whose tokens are accepted, and there is none", "add one to tokens.issuers")
 		}
 	case "introspection", "api_key", "basic", "client_cert":

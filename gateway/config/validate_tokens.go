@@ -47,8 +47,8 @@ func (k *checker) tokens() {
 	if k.Tokens.Cache.MaxBytes < 0 {
 		k.fault("tokens.cache.max_bytes", "is negative", "write a size such as 32MiB, or 0 to prove every token anew")
 	}
-	k.between("tokens.dpop.max_age", k.Tokens.DPoP.MaxAge, time.Second, 10*time.Minute)
-	k.between("tokens.revocation.max_staleness", k.Tokens.Revocation.MaxStaleness, time.Second, 30*24*time.Hour)
+	k.between("tokens.dpop.max_age", k.Tokens.DPoP.MaxAge, 10*time.Minute, "write how old a proof of possession may be, such as 60s")
+	k.between("tokens.revocation.max_staleness", k.Tokens.Revocation.MaxStaleness, 30*24*time.Hour, "write how long tokens are accepted while the store is out of sight, such as 5s")
 	for i, r := range k.Routes {
 		k.tokenAudiences(item("routes", i)+".token_audiences", r)
 	}
@@ -100,13 +100,6 @@ func (k *checker) tokenClaims(at string, t TokenIssuer) {
 	}
 	if k.given(at+".max_stale") && (t.MaxStale < time.Second || t.MaxStale > 30*24*time.Hour) {
 		k.fault(at+".max_stale", fmt.Sprintf("%s is not between 1s and 720h", t.MaxStale), "write how long the last good keys serve while the issuer is down, such as 24h")
-	}
-}
-
-// between reports a duration outside of its bounds.
-func (k *checker) between(at string, d, least, most time.Duration) {
-	if d < least || d > most {
-		k.fault(at, fmt.Sprintf("%s is not between %s and %s", d, least, most), "write a duration such as "+least.String())
 	}
 }
 
