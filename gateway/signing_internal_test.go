@@ -101,7 +101,7 @@ func TestOwnTokensWithoutARingAreAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	issuer, _ := empty.ownIssuer()
-	id, err := authn.NewBearer(authn.BearerOptions{Issuers: []authn.Issuer{issuer}).Authenticate(t.Context(), authn.Credential{Kind: authn.KindBearer, Value: authn.Secret(raw.AccessToken)}})
+	id, err := authn.NewBearer(authn.BearerOptions{Issuers: []authn.Issuer{issuer}}).Authenticate(t.Context(), authn.Credential{Kind: authn.KindBearer, Value: authn.Secret(raw.AccessToken)})
 	if _, refused := errors.AsType[*authn.Refusal](err); err == nil || refused || id != nil {
 		t.Errorf("%v, %+v", err, id)
 	}
