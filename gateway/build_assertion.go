@@ -200,7 +200,7 @@ func (s *signing) ownIssuer() (issuer authn.Issuer, ok bool) {
 		return authn.Issuer{}, false
 	}
 	return authn.Issuer{
-		Keys: ownKeys{s.ring},
+		Keys: ownKeys{s.ring}, IssuerClaim: "idp",
 		Rules: jose.Rules{
 			Issuer: s.minter.Issuer(), Audiences: ownAudiences(s.cfg),
 			Algorithms: []string{assertion.AlgorithmES256, assertion.AlgorithmEdDSA},

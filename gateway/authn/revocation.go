@@ -270,6 +270,9 @@ func (r *Revocations) Revoked(id *identity.Identity) bool {
 		return false
 	}
 	f := tokenFacts{issuer: id.Issuer, subject: id.Subject}
+	if iss, ok := id.Claim("iss").(string); ok {
+		f.issuer = iss
+	}
 	f.id, _ = id.Claim("jti").(string)
 	f.claimed, _ = id.Claim("sub").(string)
 	if iat, ok := id.Claim("iat").(float64); ok {
