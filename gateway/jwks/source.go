@@ -42,10 +42,11 @@ const (
 )
 
 const (
-	firstWait  = 2 * time.Second // how long a request waits for the first set
-	maxAbsent  = 1024            // key ids remembered as absent
-	maxBackoff = time.Minute
-	minBackoff = time.Second
+	firstWait    = 2 * time.Second // how long a request waits for the first set
+	maxAbsent    = 1024            // key ids remembered as absent
+	maxBackoff   = time.Minute
+	minBackoff   = time.Second
+	leastRefresh = 500 * time.Millisecond // between two fetches that only MaxStale wants so soon
 )
 
 // Options describe one issuer. Zero durations take the defaults.
@@ -66,7 +67,7 @@ type Options struct {
 
 	MinRefresh time.Duration // the set is not fetched more often than this, whatever Cache-Control says
 	MaxRefresh time.Duration // nor less often; it bounds how long a withdrawn key goes on working
-	MaxStale   time.Duration // how long the last good set is used while fetching fails
+	MaxStale   time.Duration // how long the last good set is used while fetching fails; it is asked for twice as often, at least
 	// UnknownKeyInterval is the least time between two fetches that tokens
 	// with unknown keys cause.
 	UnknownKeyInterval time.Duration
@@ -134,6 +135,10 @@ func New(o Options) *Source {
 		}
 	}
 	o.MaxRefresh = max(o.MaxRefresh, o.MinRefresh)
+	// A set that is asked for only once it is too old would be an outage without
+	// a cause.
+	soonEnough := max(o.MaxStale/2, leastRefresh)
+	o.MinRefresh, o.MaxRefresh = min(o.MinRefresh, soonEnough), min(o.MaxRefresh, soonEnough)
 	return &Source{
 		o:       o,
 		wake:    make(chan struct{}, 1),
