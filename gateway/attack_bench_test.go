@@ -176,7 +176,7 @@ login:
     $PROVIDERS
 tokens:
   issuers:
-    - {issuer: "$ISSUER", audiences: ["$AUDIENCE"], algorithms: [ES256], jwks_file: $KEYS, groups_claim: groups}
+    - {issuer: "$ISSUER", audiences: ["$AUDIENCE"], algorithms: [ES256], jwks_file: "$KEYS", groups_claim: groups}
     $ISSUERS
 policies:
   - {name: users, rules: [{name: users, allow: {groups: [users]}}]}

@@ -163,8 +163,8 @@ func Static(set *jose.KeySet) *Source {
 //
 // An unknown key causes a fetch, at most one per UnknownKeyInterval whoever
 // asks; callers wait for it as long as their context lives. When none may be
-// made now, the key is unknown. Before the first set has come, Key waits up to
-// two seconds for a fetch that is under way.
+// made now, the key is unknown, or unavailable while fetching fails. Before the
+// first set has come, Key waits up to two seconds for a fetch that is under way.
 //
 // Errors are ErrUnknownKey (refuse the token) and ErrUnavailable (an outage).
 func (s *Source) Key(ctx context.Context, kid, alg string) (*jose.Key, error) {
@@ -186,9 +186,9 @@ func (s *Source) Key(ctx context.Context, kid, alg string) (*jose.Key, error) {
 		return k, nil
 	}
 	// 3. Or the issuer has new keys.
-	r := s.ask(keyName{kid, alg})
-	if r == nil {
-		return nil, ErrUnknownKey
+	r, err := s.ask(keyName{kid, alg})
+	if err != nil {
+		return nil, err
 	}
 	if err := s.await(ctx, r, nil); err != nil {
 		return nil, err
@@ -240,23 +240,26 @@ func (s *Source) await(ctx context.Context, r *round, limit <-chan time.Time) er
 	}
 }
 
-// ask returns the fetch to wait for, or nil when none may be made for this
-// key now.
-func (s *Source) ask(name keyName) *round {
+// ask returns the fetch to wait for. Where none may be made for this key now,
+// the key is unknown, unless the issuer did not answer the last one.
+func (s *Source) ask(name keyName) (*round, error) {
 	if s.static {
-		return nil
+		return nil, ErrUnknownKey
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	if now.Before(s.absent[name]) {
-		return nil
+		return nil, ErrUnknownKey
 	}
 	if s.asked != nil {
-		return s.asked
+		return s.asked, nil
 	}
 	if !s.lastAsked.IsZero() && now.Sub(s.lastAsked) < s.o.UnknownKeyInterval {
-		return nil
+		if s.lastError != "" {
+			return nil, fmt.Errorf("%w: %s", ErrUnavailable, s.lastError)
+		}
+		return nil, ErrUnknownKey
 	}
 	s.lastAsked = now
 	s.asked = newRound()
@@ -264,7 +267,7 @@ func (s *Source) ask(name keyName) *round {
 	case s.wake <- struct{}{}:
 	default:
 	}
-	return s.asked
+	return s.asked, nil
 }
 
 // rememberAbsent keeps a client with an outdated token from causing a fetch

@@ -44,3 +44,29 @@ func TestATinyMaxStaleDoesNotFloodTheIssuer(t *testing.T) {
 		}
 	})
 }
+
+// While the issuer can't be asked, nobody knows whether it has new keys: a token
+// with one is not refused for that, also where the throttle forbids to try again.
+func TestUnknownKeysDuringAnOutageAreNotRefused(t *testing.T) {
+	i := newIssuer("a")
+	synctest.Test(t, func(t *testing.T) {
+		s := i.started(t, nil)
+		want(t, s, "gone", "unknown")
+		pass(jwks.DefaultUnknownKeyInterval)
+		i.set(func(i *issuer) { i.status = http.StatusInternalServerError })
+		for range 3 {
+			want(t, s, "new", "unavailable")
+		}
+		want(t, s, "gone", "unknown") // the issuer said so, not long ago
+		want(t, s, "a", "key")
+		n := i.count()
+		if n != 3 {
+			t.Errorf("%d fetches, want the first and one for each of the unknown keys", n)
+		}
+		// The issuer comes back, and nobody has to ask for that.
+		i.publish("a", "new")
+		pass(2 * time.Second)
+		want(t, s, "new", "key")
+		want(t, s, "other", "unknown")
+	})
+}
