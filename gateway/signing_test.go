@@ -35,7 +35,7 @@ type signer struct {
 	close  func()
 }
 
-func newSigner(t *testing.T, yaml string) *signer {
+func newSigningSite(t *testing.T, yaml string) *signer {
 	t.Helper()
 	if !strings.Contains(yaml, "session:") {
 		yaml += "\nsession: {embedded: {path: \"\"}}\n"
@@ -158,7 +158,7 @@ routes:
 `
 
 func TestEachApplicationGetsItsOwnAssertion(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes)
+	s := newSigningSite(t, devProvider+assertingRoutes)
 	cookie := s.signIn()
 	for path, audience := range map[string]string{"/": "app", "/billing": "https://billing.internal"} {
 		got := echoed(t, s.send(s.public, "GET", path, "", cookie), "Sallyport-Assertion")
@@ -183,7 +183,7 @@ func TestEachApplicationGetsItsOwnAssertion(t *testing.T) {
 }
 
 func TestAClientCannotBringAnAssertionOfItsOwn(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes)
+	s := newSigningSite(t, devProvider+assertingRoutes)
 	cookie := s.signIn()
 	for _, path := range []string{"/plain", "/open", "/"} {
 		for _, name := range []string{"Sallyport-Assertion", "sallyport_assertion", "SALLYPORT.ASSERTION", "Sallyport-Assertion-2"} {
@@ -200,7 +200,7 @@ func TestAClientCannotBringAnAssertionOfItsOwn(t *testing.T) {
 }
 
 func TestThePublishedKeysMayBeKeptAndReadByAnybody(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes)
+	s := newSigningSite(t, devProvider+assertingRoutes)
 	get := s.send(s.public, "GET", "/.auth/jwks.json", "")
 	etag := get.Header().Get("ETag")
 	for name, want := range map[string]string{
@@ -239,7 +239,7 @@ func TestThePublishedKeysMayBeKeptAndReadByAnybody(t *testing.T) {
 
 func TestTheMetadataLeadsToTheKeys(t *testing.T) {
 	for exchange, endpoint := range map[string]any{"": nil, "tokens: {exchange: {enabled: true, audiences: [api]}}": "http://localhost:8080/.auth/token"} {
-		s := newSigner(t, devProvider+assertingRoutes+exchange+"\nassertions: {algorithm: EdDSA}\n")
+		s := newSigningSite(t, devProvider+assertingRoutes+exchange+"\nassertions: {algorithm: EdDSA}\n")
 		var got map[string]any
 		w := s.send(s.public, "GET", "/.auth/.well-known/openid-configuration", "")
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
@@ -260,7 +260,7 @@ func TestTheMetadataLeadsToTheKeys(t *testing.T) {
 }
 
 func TestASessionIsExchangedForAToken(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes+"tokens: {exchange: {enabled: true, lifetime: 2m, audiences: [api, reports]}}\n")
+	s := newSigningSite(t, devProvider+assertingRoutes+"tokens: {exchange: {enabled: true, lifetime: 2m, audiences: [api, reports]}}\n")
 	cookie := s.signIn()
 	const same, form = "Sec-Fetch-Site: same-origin", "Content-Type: application/x-www-form-urlencoded"
 	for name, c := range map[string]struct {
@@ -308,13 +308,13 @@ func TestASessionIsExchangedForAToken(t *testing.T) {
 			}
 		})
 	}
-	if w := s.send(newSigner(t, devProvider+assertingRoutes).public, "POST", "/.auth/token", "", same); w.Code != 404 {
+	if w := s.send(newSigningSite(t, devProvider+assertingRoutes).public, "POST", "/.auth/token", "", same); w.Code != 404 {
 		t.Errorf("with the exchange off: %d %s", w.Code, w.Body)
 	}
 }
 
 func TestATokenNeverOutlivesItsSession(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes+"tokens: {exchange: {enabled: true, lifetime: 1h, audiences: [api]}}\n"+
+	s := newSigningSite(t, devProvider+assertingRoutes+"tokens: {exchange: {enabled: true, lifetime: 1h, audiences: [api]}}\n"+
 		"session: {embedded: {path: \"\"}, absolute_timeout: 90s, idle_timeout: 90s}\n")
 	begun := time.Now()
 	w := s.send(s.public, "POST", "/.auth/token", "", s.signIn(), "Sec-Fetch-Site: same-origin")
@@ -340,7 +340,7 @@ type keyList struct {
 }
 
 func TestOperatorsRotateTheKeys(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes)
+	s := newSigningSite(t, devProvider+assertingRoutes)
 	var before, planned, after keyList
 	if code := s.operate("GET", "/keys", "", &before); code != 200 || len(before.Keys) != 2 || before.SwitchesAt != nil {
 		t.Fatalf("%d %+v", code, before)
@@ -364,7 +364,7 @@ func TestOperatorsRotateTheKeys(t *testing.T) {
 func TestKeysInFilesAreRotatedByFiles(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "key.pem")
 	writeSigningKey(t, key)
-	s := newSigner(t, devProvider+assertingRoutes+"assertions: {keys_files: ["+key+"]}\n")
+	s := newSigningSite(t, devProvider+assertingRoutes+"assertions: {keys_files: ["+key+"]}\n")
 	var got keyList
 	if code := s.operate("POST", "/keys/rotate", `{"now":true}`, &got); code != 409 || got.Reason != "keys_in_files" {
 		t.Errorf("%d %+v", code, got)
@@ -379,7 +379,7 @@ func TestKeysInFilesAreRotatedByFiles(t *testing.T) {
 }
 
 func TestTokensAreMintedInDevelopmentOnly(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes)
+	s := newSigningSite(t, devProvider+assertingRoutes)
 	var got struct {
 		AccessToken string `json:"access_token"`
 		Reason      string
@@ -404,7 +404,7 @@ func TestTokensAreMintedInDevelopmentOnly(t *testing.T) {
 			t.Errorf("%s: %d %+v", name, code, got)
 		}
 	}
-	production := newSigner(t, "issuer: https://id.example.test\nclient_id: app\nupstream: builtin:echo\n")
+	production := newSigningSite(t, "issuer: https://id.example.test\nclient_id: app\nupstream: builtin:echo\n")
 	if code := production.operate("POST", "/tokens/mint", `{"subject":"bob"}`, &got); code != 403 || got.Reason != "not_development" {
 		t.Errorf("%d %+v", code, got)
 	}
@@ -427,7 +427,7 @@ func TestSigningKeysSealedWithARemovedKeyAreKeptAndTheOperatorIsTold(t *testing.
 	with := func(routes string, keys ...string) string {
 		return devProvider + routes + "session: {embedded: {path: " + db + "}, keys_files: [" + strings.Join(keys, ", ") + "]}\n"
 	}
-	first := newSigner(t, with(assertingRoutes, old))
+	first := newSigningSite(t, with(assertingRoutes, old))
 	published := first.send(first.public, "GET", "/.auth/jwks.json", "").Body.String()
 	first.close()
 
@@ -438,19 +438,19 @@ func TestSigningKeysSealedWithARemovedKeyAreKeptAndTheOperatorIsTold(t *testing.
 	}
 
 	// Both: they are opened, and sealed anew, so that the old one can go.
-	both := newSigner(t, with(assertingRoutes, fresh, old))
+	both := newSigningSite(t, with(assertingRoutes, fresh, old))
 	if got := both.send(both.public, "GET", "/.auth/jwks.json", "").Body.String(); got != published {
 		t.Errorf("the keys were exchanged: %s, before %s", got, published)
 	}
 	both.close()
-	alone := newSigner(t, with(assertingRoutes, fresh))
+	alone := newSigningSite(t, with(assertingRoutes, fresh))
 	if got := alone.send(alone.public, "GET", "/.auth/jwks.json", "").Body.String(); got != published {
 		t.Errorf("the keys were exchanged: %s, before %s", got, published)
 	}
 	alone.close()
 
 	// Where nothing needs them, the gateway serves, and says what is wrong.
-	third := newSigner(t, "issuer: https://id.example.test\nclient_id: app\nupstream: builtin:echo\n"+
+	third := newSigningSite(t, "issuer: https://id.example.test\nclient_id: app\nupstream: builtin:echo\n"+
 		"session: {embedded: {path: "+db+"}, keys_files: ["+old+"]}\n")
 	if w := third.send(third.public, "GET", "/.auth/jwks.json", ""); w.Code != 503 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("the keys: %d %s", w.Code, w.Body)

@@ -279,6 +279,9 @@ func (k *Key) setRSA(parsed jwk.RSAPublicKey) ([]string, error) {
 	if key.E < 3 || key.E > maxRSAExponent || key.E%2 == 0 {
 		return nil, errors.New("RSA exponent out of range")
 	}
+	if guessable(key.N) {
+		return nil, errors.New("RSA modulus of a broken generator (CVE-2017-15361)")
+	}
 	k.material = &key
 	return namesOf(familyRSA), nil
 }
