@@ -92,7 +92,8 @@ type storedRevocation struct {
 
 const revocationVersion = 1
 
-// Revoke takes tokens back, on every gateway. It returns when the store has it.
+// Revoke takes tokens back, on every gateway. It returns when the store has it;
+// from then on this gateway refuses them.
 func (r *Revocations) Revoke(ctx context.Context, v Revocation) error {
 	if v.ID == "" && v.IssuedBefore.IsZero() {
 		return errors.New("revocation: neither a token nor a time is named")
@@ -110,9 +111,13 @@ func (r *Revocations) Revoke(ctx context.Context, v Revocation) error {
 		return fmt.Errorf("revocation: %w", err)
 	}
 	sum := sha256.Sum256([]byte(name)) // issuers and subjects may be longer than names
-	return r.feeds.Publish(ctx, revocationFeed, session.FeedEntry{
-		Name: hex.EncodeToString(sum[:]), Value: value, ExpiresAt: v.ExpiresAt,
-	})
+	entry := session.FeedEntry{Name: hex.EncodeToString(sum[:]), Value: value, ExpiresAt: v.ExpiresAt}
+	if err := r.feeds.Publish(ctx, revocationFeed, entry); err != nil {
+		return err
+	}
+	// Here it holds from now on, and not only when the store has pushed it.
+	r.apply([]session.FeedEntry{entry})
+	return nil
 }
 
 // apply takes entries in. It only ever adds: what an older entry takes back
