@@ -45,7 +45,8 @@ type Revocations struct {
 	maxStaleness time.Duration
 
 	known      chan struct{} // closed when the feed was read for the first time
-	confirmed  atomic.Int64  // unix nanoseconds: nothing up to then is missing
+	began      time.Time
+	confirmed  atomic.Int64  // since began, which no change of the wall clock moves: nothing up to then is missing; 0 = not yet
 	generation atomic.Uint64 // grows with each change; 0 = none were ever made
 
 	mu     sync.RWMutex
@@ -65,7 +66,7 @@ type cut struct {
 // maxStaleness is how long it is believed without a word from the store.
 func NewRevocations(feeds session.Feeds, maxStaleness time.Duration) *Revocations {
 	return &Revocations{
-		feeds: feeds, maxStaleness: maxStaleness,
+		feeds: feeds, maxStaleness: maxStaleness, began: time.Now(),
 		known: make(chan struct{}), tokens: make(map[revoked]time.Time), before: make(map[revoked]cut),
 	}
 }
@@ -74,7 +75,7 @@ func NewRevocations(feeds session.Feeds, maxStaleness time.Duration) *Revocation
 func (r *Revocations) Run(ctx context.Context) {
 	var once sync.Once
 	r.feeds.Follow(ctx, revocationFeed, r.apply, func(at time.Time) {
-		r.confirmed.Store(at.UnixNano())
+		r.confirmed.Store(max(1, int64(at.Sub(r.began))))
 		once.Do(func() { close(r.known) })
 	})
 }
@@ -210,7 +211,7 @@ func (r *Revocations) judge(ctx context.Context, f *tokenFacts, now time.Time) e
 	}
 	// Without a confirmation for as long as this, a revocation may have been made
 	// that can't reach us.
-	if now.UnixNano()-r.confirmed.Load() > int64(r.maxStaleness) {
+	if confirmed := r.confirmed.Load(); confirmed == 0 || int64(now.Sub(r.began))-confirmed > int64(r.maxStaleness) {
 		return errRevocationsUnknown
 	}
 	generation := r.generation.Load()
