@@ -107,7 +107,7 @@ func (s *Store) Follow(ctx context.Context, feed string, apply func([]session.Fe
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(wait/2 + rand.N(wait/2)): // gateways must not come all at once
+		case <-time.After(wait/2 + rand.N(wait/2)): //nolint:gosec // so that gateways don't come all at once; no secret
 		}
 	}
 }
