@@ -167,6 +167,21 @@ func TestADemotedPrimaryConfirmsNothing(t *testing.T) {
 	waitConfirmed(t, f)
 }
 
+// TestAPrimaryWithoutItsReplicasConfirmsNothing where its operator wants that: they
+// may have another primary by now.
+func TestAPrimaryWithoutItsReplicasConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	server := env.StartValkey(t)
+	s := quick(t, server.URL())
+	f := sessiontest.Follow(t, s, revoked)
+	waitConfirmed(t, f)
+	server.Do("CONFIG", "SET", "min-replicas-to-write", "1")
+	wantUnconfirmed(t, f, time.Now())
+	wantRefused(t, s)
+	server.Do("CONFIG", "SET", "min-replicas-to-write", "0")
+	waitConfirmed(t, f)
+}
+
 // TestWhatAFailoverLostIsBroughtBack: the new primary lacks the last entries, and
 // has older ones in the place of some.
 func TestWhatAFailoverLostIsBroughtBack(t *testing.T) {
