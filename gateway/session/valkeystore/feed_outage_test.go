@@ -262,8 +262,8 @@ func lowSlotFeed(t *testing.T, s *valkeystore.Store, node *env.Valkey) (name str
 	return "", 0
 }
 
-// TestAFeedGoesOnWhereverAClusterHasIt: its slot moves, and then its primary
-// crashes.
+// TestAFeedGoesOnWhereverAClusterHasIt: its slot moves, its primary crashes, and
+// the next one loses it.
 func TestAFeedGoesOnWhereverAClusterHasIt(t *testing.T) {
 	t.Parallel()
 	cluster := env.StartCluster(t)
@@ -303,6 +303,11 @@ func TestAFeedGoesOnWhereverAClusterHasIt(t *testing.T) {
 	entries()
 	waitConfirmed(t, f)
 	t.Logf("confirmed %v after the crash", time.Since(killed))
+	// What is lost is brought back there too.
+	now := cluster.WaitNewPrimary(slot, to)
+	now.Do("DEL", a.FeedKey(name))
+	now.Do("CLIENT", "KILL", "TYPE", "normal")
+	eventually(t, "all is there again", func() bool { return now.Do("XLEN", a.FeedKey(name)) == strconv.Itoa(len(want)) })
 	late := sessiontest.Follow(t, a, name)
 	eventually(t, "a new follower has all", func() bool { return !late.Confirmed().IsZero() })
 	if diff := cmp.Diff(len(want), len(late.Live())); diff != "" {
