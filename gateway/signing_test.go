@@ -462,6 +462,17 @@ func TestSigningKeysSealedWithARemovedKeyAreKeptAndTheOperatorIsTold(t *testing.
 	third.close()
 }
 
+func TestSigningKeysOutliveTheFirstSealingKeyOfOnesOwn(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "sallyport.db")
+	before := newSigner(t, devProvider+assertingRoutes+"session: {embedded: {path: "+db+"}}\n")
+	published := before.send(before.public, "GET", "/.auth/jwks.json", "").Body.String()
+	before.close()
+	after := newSigner(t, devProvider+assertingRoutes+"session: {embedded: {path: "+db+"}, keys_files: ["+writeSealingKey(t, "own")+"]}\n")
+	if got := after.send(after.public, "GET", "/.auth/jwks.json", "").Body.String(); got != published {
+		t.Errorf("the keys were exchanged: %s, before %s", got, published)
+	}
+}
+
 func writeSigningKey(t *testing.T, path string) {
 	t.Helper()
 	// As `openssl genpkey -algorithm ed25519` writes it.

@@ -277,7 +277,7 @@ func TestAnotherAlgorithmInTheConfigurationRotates(t *testing.T) {
 		raw := mint(t, old, someone(1))
 		r := stored(t, store, "EdDSA")
 		keys, at, err := r.Keys()
-		if err != nil || at.Sub(time.Now()) < assertion.MaxAge {
+		if err != nil || time.Until(at) < assertion.MaxAge {
 			t.Fatalf("%v: %+v, switch at %v", err, keys, at)
 		}
 		if keys[0].Algorithm != "ES256" || keys[1].Algorithm != "EdDSA" {

@@ -77,7 +77,7 @@ func (s *Service) Token(issue Issue) httperr.HandlerFunc {
 
 // writeToken answers as RFC 6749, section 5.1, describes it.
 func writeToken(w http.ResponseWriter, token string, left time.Duration) error {
-	body, err := json.Marshal(struct {
+	body, err := json.Marshal(struct { //nolint:gosec // the token is what was asked for
 		AccessToken string `json:"access_token"`
 		TokenType   string `json:"token_type"`
 		ExpiresIn   int    `json:"expires_in"` // seconds

@@ -33,7 +33,7 @@ func NPM(tb testing.TB, dir string) string {
 	if err := os.MkdirAll(filepath.Dir(installed), 0o700); err != nil {
 		tb.Fatal(err)
 	}
-	fresh, err := os.MkdirTemp(filepath.Dir(installed), "installing-")
+	fresh, err := os.MkdirTemp(filepath.Dir(installed), "installing-") //nolint:usetesting // it is renamed, within one file system
 	if err != nil {
 		tb.Fatal(err)
 	}
