@@ -259,6 +259,44 @@ func TestTheMetadataLeadsToTheKeys(t *testing.T) {
 	}
 }
 
+// TestWithoutSigningKeysOnlyWhatNeedsThemIsUnavailable is a start while the store
+// is out of reach.
+func TestWithoutSigningKeysOnlyWhatNeedsThemIsUnavailable(t *testing.T) {
+	issuer, err := jose.NewSigner("ES256", "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := issuer.PublicJWKS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := filepath.Join(t.TempDir(), "jwks.json")
+	if err := os.WriteFile(keys, published, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	token, err := issuer.Sign("at+jwt", map[string]any{
+		"iss": "https://id.example.test", "aud": "api", "sub": "alice", "exp": time.Now().Add(time.Minute).Unix(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSigner(t, "session: {store: valkey, valkey: {urls: ['valkey://127.0.0.1:1']}, keys_files: ["+writeSealingKey(t, "key")+"]}\n"+
+		"tokens: {issuers: [{issuer: https://id.example.test, audiences: [api], jwks_file: "+keys+"}]}\n"+`
+routes:
+  - {name: app, upstream: "builtin:echo", policy: authenticated, auth: [bearer], assertion: true}
+  - {name: plain, paths: [/plain], upstream: "builtin:echo", policy: authenticated, auth: [bearer]}
+`)
+	for path, status := range map[string]int{"/": 503, "/plain": 200, "/.auth/jwks.json": 503, "/.auth/.well-known/openid-configuration": 503} {
+		w := s.send(s.public, "GET", path, "", "Authorization: Bearer "+token)
+		if w.Code != status || (status == 503) != (w.Header().Get("Retry-After") != "") {
+			t.Errorf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
+		}
+		if strings.Contains(w.Body.String(), "127.0.0.1:1") {
+			t.Errorf("%s shows what is wrong inside: %s", path, w.Body)
+		}
+	}
+}
+
 func TestASessionIsExchangedForAToken(t *testing.T) {
 	s := newSigner(t, devProvider+assertingRoutes+"tokens: {exchange: {enabled: true, lifetime: 2m, audiences: [api, reports]}}\n")
 	cookie := s.signIn()

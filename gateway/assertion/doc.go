@@ -42,6 +42,8 @@ const (
 	skew = time.Minute
 	// firstRetry is how often a gateway without a ring looks for one.
 	firstRetry = time.Second
+	// maxRetired bounds the published key set, which verifiers bound too.
+	maxRetired = 32
 	// pollTimeout bounds one look.
 	pollTimeout = 5 * time.Second
 )
@@ -58,6 +60,9 @@ var (
 	ErrUnopened = errors.New("assertion: the ring was sealed with another key")
 	// ErrFiles says that the keys are files, which are exchanged by exchanging the files.
 	ErrFiles = errors.New("assertion: the signing keys are files")
+	// ErrCrowded says that too many keys were retired lately, which must all stay
+	// published for a while.
+	ErrCrowded = errors.New("assertion: too many keys were retired lately")
 	// ErrExpired says that the identity ends before a token about it could begin.
 	ErrExpired = errors.New("assertion: the identity has expired")
 )

@@ -307,6 +307,29 @@ func TestAnotherAlgorithmInTheConfigurationRotates(t *testing.T) {
 	})
 }
 
+func TestRotatingInALoopDoesNotGrowTheKeySetWithoutBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := stored(t, &memory{}, "EdDSA")
+		raw, rotations := mint(t, r, someone(1)), 0
+		for ; rotations < 100; rotations++ {
+			if err := r.Rotate(t.Context(), true); err != nil {
+				if !errors.Is(err, assertion.ErrCrowded) {
+					t.Fatal(err)
+				}
+				break
+			}
+		}
+		if published, _ := kids(t, r); len(published) > 40 || rotations < 10 {
+			t.Errorf("%d keys after %d rotations", len(published), rotations)
+		}
+		verify(t, r, raw)
+		pass(3 * time.Minute)
+		if err := r.Rotate(t.Context(), true); err != nil {
+			t.Errorf("later: %v", err)
+		}
+	})
+}
+
 func TestTheEntityTagFollowsTheKeys(t *testing.T) {
 	r := stored(t, &memory{}, "EdDSA")
 	_, before, err := r.JWKS()
