@@ -98,7 +98,8 @@ func (k *checker) ambiguousSubjects(at string, r Route) {
 			issuers = append(issuers, issuer)
 		}
 	}
-	if slices.Contains(r.Auth, AuthSession) {
+	exchanged := k.Tokens.Exchange.Enabled && slices.Contains(r.Auth, AuthBearer) // users who signed in come with tokens, too
+	if exchanged || slices.Contains(r.Auth, AuthSession) {
 		for _, p := range k.Login.Providers {
 			switch p.Type {
 			case ProviderOIDC:

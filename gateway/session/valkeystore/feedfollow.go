@@ -27,9 +27,10 @@ type follower struct {
 }
 
 const (
-	// listen is how long a read waits for something new. It bounds how old a
-	// confirmation is.
-	listen = 500 * time.Millisecond
+	// listen is how long a read waits for something new. Just before the next
+	// confirmation comes the last one is twice as old, which has to be less than
+	// the least that anybody can ask for, a second.
+	listen = 250 * time.Millisecond
 	// atOnce is the shortest wait that Valkey knows: with 0 it waits for ever.
 	atOnce = time.Millisecond
 	// readCount is how many entries one read brings, which takes a megabyte at most.
