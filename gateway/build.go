@@ -12,7 +12,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/admin"
-	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/echo"
 	"github.com/sallyport/sallyport/gateway/guard"
@@ -76,11 +75,12 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	}
 	p.streams = session.NewStreams(sessions.Live)
 
-	kinds := map[string]authn.Authenticator{
-		config.AuthSession: authn.NewSession(sessions),
-		config.AuthBearer:  bearer,
+	feeds, _ := store.(session.Feeds)
+	creds, err := buildCredentials(cfg, log, sessions, bearer, feeds, p)
+	if err != nil {
+		return nil, err
 	}
-	table, err := buildRoutes(cfg, policies, kinds)
+	table, err := buildRoutes(cfg, policies, creds)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +98,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)
 	}
+	creds.accounts.signIn = signIn
 	p.background = append(p.background, signIn.Run)
 
 	edge := &httperr.Edge{
@@ -145,6 +146,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	checks = append(checks, providerChecks(cfg, signIn)...)
 	p.admin = admin.New(admin.Options{
 		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: checks,
+		API:   apiKeyEndpoints(cfg, creds, audit),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
 	})
 	return p, nil

@@ -34,8 +34,8 @@ const (
 	ReasonAmbiguousSession    = "ambiguous_session"
 )
 
-// errWrongPassword: no such user, or not his password.
-var errWrongPassword = errors.New("login: unknown user or wrong password")
+// ErrWrongPassword: no such user, or not his password. It does not tell which.
+var ErrWrongPassword = errors.New("login: unknown user or wrong password")
 
 // errBusy: too many passwords are being checked.
 var errBusy = errors.New("login: too many passwords are being checked")

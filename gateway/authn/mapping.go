@@ -1,0 +1,29 @@
+package authn
+
+import (
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/jose"
+)
+
+// mapClaims makes an identity of claims that were proven. Subject is empty where
+// the claim that names it is absent or no string: the caller must refuse that.
+// Method, Ref and Memo are the caller's to set, and whether an address counts
+// as verified though the claims do not say so.
+func mapClaims(m *config.ClaimMapping, c *jose.Claims) *identity.Identity {
+	verified, _ := c.Raw["email_verified"].(bool)
+	return &identity.Identity{
+		Issuer:            c.Issuer,
+		Subject:           c.String(m.SubjectClaim),
+		Email:             c.String(m.EmailClaim),
+		EmailVerified:     verified,
+		Name:              c.String(m.NameClaim),
+		PreferredUsername: c.String(m.UsernameClaim),
+		Groups:            c.Strings(m.GroupsClaim),
+		AMR:               c.Strings("amr"),
+		ACR:               c.String("acr"),
+		AuthTime:          c.AuthTime,
+		ExpiresAt:         c.Expires,
+		Claims:            identity.MapClaims(c.Raw),
+	}
+}
