@@ -102,6 +102,13 @@ func (k *APIKeys) fresh(now time.Time) error {
 	return nil
 }
 
+// Revoked reports whether the key behind an identity was taken back. It is for
+// streams, which have outlived the request with the key.
+func (k *APIKeys) Revoked(id *identity.Identity) bool {
+	found, ok := k.find(id.Ref)
+	return ok && found.Revoked
+}
+
 func (k *APIKeys) find(hash [32]byte) (*apiKey, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()

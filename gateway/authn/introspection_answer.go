@@ -39,7 +39,7 @@ func judgeAnswer(cfg *config.Introspection, body []byte, now time.Time) (*identi
 	if reason := judgeClaims(cfg, claims, now); reason != "" {
 		return nil, &Refusal{Reason: string(reason)}
 	}
-	id := mapClaims(&cfg.ClaimMapping, claims)
+	id := mapClaims(cfg.ClaimMapping, claims)
 	if id.Subject == "" {
 		return nil, &Refusal{Reason: string(jose.MissingClaim), Err: fmt.Errorf("no %s", cfg.SubjectClaim)}
 	}

@@ -23,11 +23,7 @@ type clientAuth interface {
 func newClientAuth(cfg config.Introspection) (clientAuth, error) {
 	switch cfg.ClientAuth {
 	case config.ClientAuthPrivateKey:
-		text, err := os.ReadFile(cfg.ClientKeyFile)
-		if err != nil {
-			return nil, err
-		}
-		signer, err := jose.NewPEMSigner("", text)
+		signer, err := clientKey(cfg.ClientKeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", cfg.ClientKeyFile, err)
 		}
@@ -40,6 +36,24 @@ func newClientAuth(cfg config.Introspection) (clientAuth, error) {
 		return &secretAuth{cfg: cfg, post: true}, nil
 	}
 	return &secretAuth{cfg: cfg}, nil
+}
+
+// clientKey reads the client's key. Its assertions name no kid: the server finds
+// the key by the client, and may call it as it likes.
+func clientKey(file string) (*jose.Signer, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	key, err := jose.ParsePrivateKey(text)
+	if err != nil {
+		return nil, err
+	}
+	named, err := jose.NewThumbprintSigner(key)
+	if err != nil {
+		return nil, err
+	}
+	return jose.NewKeySigner(named.Algorithm(), "", key)
 }
 
 // secretAuth is client_secret_basic, or client_secret_post.

@@ -6,11 +6,8 @@ import (
 	"github.com/sallyport/sallyport/gateway/jose"
 )
 
-// mapClaims makes an identity of claims that were proven. Subject is empty where
-// the claim that names it is absent or no string: the caller must refuse that.
-// Method, Ref and Memo are the caller's to set, and whether an address counts
-// as verified though the claims do not say so.
-func mapClaims(m *config.ClaimMapping, c *jose.Claims) *identity.Identity {
+// mapClaims makes an identity of proven claims.
+func mapClaims(m config.ClaimMapping, c *jose.Claims) *identity.Identity {
 	verified, _ := c.Raw["email_verified"].(bool)
 	return &identity.Identity{
 		Issuer:            c.Issuer,
