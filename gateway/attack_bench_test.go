@@ -63,6 +63,7 @@ type plan struct {
 	trusted    string // a YAML list
 	session    string // YAML members of session
 	limits     string // YAML members of server.limits
+	policies   string // more YAML list items
 	routes     string // more YAML list items
 	identities string // more YAML list items
 	providers  string // more YAML list items
@@ -74,6 +75,7 @@ func newSite(t *testing.T, p plan) *site {
 	p.publicURL = orDefault(p.publicURL, "http://localhost:8080")
 	s := &site{upstream: newRecorder(t), sessions: map[string]string{}}
 	p.upstream = orDefault(p.upstream, "http://"+s.upstream.addr)
+	p.routes = strings.ReplaceAll(p.routes, "$UP", p.upstream)
 
 	var err error
 	if s.signer, err = jose.NewSigner("ES256", "k1"); err != nil {
@@ -153,7 +155,7 @@ func orDefault(s, fallback string) string {
 func siteYAML(p *plan, keys string) string {
 	return strings.NewReplacer(
 		"$PUBLIC", p.publicURL, "$TRUSTED", p.trusted, "$LIMITS", p.limits, "$SESSION", p.session,
-		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$ROUTES", p.routes, "$UP", p.upstream,
+		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
 		"$ISSUER", tokenIssuer, "$AUDIENCE", tokenAudience, "$KEYS", keys,
 	).Replace(`
 server:
@@ -175,10 +177,11 @@ login:
     $PROVIDERS
 tokens:
   issuers:
-    - {issuer: "$ISSUER", audiences: ["$AUDIENCE"], algorithms: [ES256], jwks_file: $KEYS, groups_claim: groups}
+    - {issuer: "$ISSUER", audiences: ["$AUDIENCE", "api://b"], algorithms: [ES256], jwks_file: $KEYS, groups_claim: groups}
 policies:
   - {name: users, rules: [{name: users, allow: {groups: [users]}}]}
   - {name: admins, rules: [{name: admins, allow: {groups: [admin]}}]}
+  $POLICIES
 routes:
   - {name: app, paths: [/], upstream: "$UP", policy: authenticated}
   - {name: public, paths: [/public/, "~^/pub/[a-z]+"], upstream: "$UP", public: true}

@@ -16,7 +16,25 @@ import (
 func TestDecidingASessionAllocatesNothing(t *testing.T) {
 	j := newJudge(t)
 	r := j.sessionRequest(t)
-	if got := testing.AllocsPerRun(1000, func() { j.allow(t, r) }); got > 0 {
+	if got := testing.AllocsPerRun(1000, func() { allow(t, j.guard, r) }); got > 0 {
+		t.Errorf("a decision allocates %.1f times", got)
+	}
+}
+
+func TestDecidingAProvenTokenAllocatesNothing(t *testing.T) {
+	j := newJudge(t)
+	for _, alg := range benchAlgorithms() {
+		r := j.bearerRequest(t, alg)
+		if got := testing.AllocsPerRun(1000, func() { allow(t, j.guard, r) }); got > 0 {
+			t.Errorf("a decision by %s allocates %.1f times", alg, got)
+		}
+	}
+}
+
+func TestAnAssertionThatIsReusedAllocatesNothing(t *testing.T) {
+	j := newJudge(t)
+	r := j.assertedRequest(t)
+	if got := testing.AllocsPerRun(1000, func() { allow(t, j.guard, r) }); got > 0 {
 		t.Errorf("a decision allocates %.1f times", got)
 	}
 }

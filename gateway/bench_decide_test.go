@@ -1,12 +1,19 @@
 package gateway_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway/assertion"
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/guard"
@@ -24,8 +31,9 @@ import (
 // and a token that it accepts.
 type judge struct {
 	guard  *guard.Guard
+	cold   *guard.Guard // with every token proven anew
 	cookie string
-	token  string
+	tokens map[string]string // by algorithm
 }
 
 func newJudge(tb testing.TB) *judge {
@@ -61,48 +69,105 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 		tb.Fatal(err)
 	}
 
-	signer, err := jose.NewSigner("RS256", "k1")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	published, err := signer.PublicJWKS()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	keys, _, err := jose.ParseKeySet(published)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	now := time.Now()
-	token, err := signer.Sign("at+jwt", map[string]any{
-		"iss": "https://id.example.test", "aud": "api", "sub": "8c7f6d1e-alice", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
-		"groups": []string{"users", "engineering", "staff"}, "email": "alice@example.test", "email_verified": true, "scope": "read write", "jti": "x",
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	bearer := authn.NewBearer([]authn.Issuer{{
-		Keys:        jwks.Static(keys),
-		Rules:       jose.Rules{Issuer: "https://id.example.test", Audiences: []string{"api"}, Algorithms: []string{"RS256"}},
-		GroupsClaim: "groups",
-	}})
-
+	issuers, tokens := benchIssuers(tb)
 	upstream, err := url.Parse("http://127.0.0.1:1")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	routes := []*route.Route{
-		{Name: "app", Auth: authn.Order(authn.Chain{authn.NewSession(manager), bearer}), Policy: fiveRules(tb), Headers: defaultHeaders(tb), Upstream: upstream},
-		{Name: "assets", Public: true, Headers: defaultHeaders(tb), Upstream: upstream},
+	decide := func(cacheBytes int64) *guard.Guard {
+		bearer := authn.NewBearer(authn.BearerOptions{CacheBytes: cacheBytes, Issuers: issuers})
+		app := route.Route{
+			Name: "app", Auth: authn.Order(authn.Chain{authn.NewSession(manager), bearer}),
+			Policy: fiveRules(tb), Headers: defaultHeaders(tb), Upstream: upstream,
+		}
+		asserting := app
+		asserting.Name, asserting.Assert = "asserting", newAssert(tb)
+		table, err := route.NewTable([]route.Entry{
+			{Paths: []string{"/"}, Route: &app},
+			{Paths: []string{"/asserting/"}, Route: &asserting},
+			{Paths: []string{"/assets/"}, Route: &route.Route{Name: "assets", Public: true, Headers: defaultHeaders(tb), Upstream: upstream}},
+		}, []string{"app.example.test"})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return guard.New(table, manager.Cookies(), "https")
 	}
-	table, err := route.NewTable([]route.Entry{
-		{Route: routes[0], Paths: []string{"/"}},
-		{Route: routes[1], Paths: []string{"/assets/"}},
-	}, []string{"app.example.test"})
+	return &judge{guard: decide(1 << 20), cold: decide(0), cookie: cookie.Name + "=" + cookie.Value, tokens: tokens}
+}
+
+// benchAlgorithms are those that are measured.
+func benchAlgorithms() []string { return []string{"RS256", "PS256", "ES256", "EdDSA", "HS256"} }
+
+// benchIssuers makes an issuer for each algorithm, and a token of each.
+func benchIssuers(tb testing.TB) (issuers []authn.Issuer, tokens map[string]string) {
+	tb.Helper()
+	tokens = make(map[string]string)
+	now := time.Now()
+	for _, alg := range benchAlgorithms() {
+		signer, keys := benchKeys(tb, alg)
+		name := "https://id.example.test/" + alg
+		token, err := signer.Sign("at+jwt", map[string]any{
+			"iss": name, "aud": "api", "sub": "8c7f6d1e-alice", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+			"groups": []string{"users", "engineering", "staff"}, "email": "alice@example.test", "email_verified": true, "scope": "read write", "jti": "x",
+		})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tokens[alg] = token
+		issuers = append(issuers, authn.Issuer{
+			Keys:    jwks.Static(keys),
+			Rules:   jose.Rules{Issuer: name, Audiences: []string{"api"}, Algorithms: []string{alg}},
+			Mapping: config.ClaimMapping{SubjectClaim: "sub", EmailClaim: "email", NameClaim: "name", UsernameClaim: "preferred_username", GroupsClaim: "groups"},
+		})
+	}
+	return issuers, tokens
+}
+
+func benchKeys(tb testing.TB, alg string) (*jose.Signer, *jose.KeySet) {
+	tb.Helper()
+	var signer *jose.Signer
+	var keys *jose.KeySet
+	var err error
+	if alg == "HS256" {
+		secret := []byte("0123456789abcdef0123456789abcdef")
+		signer, err = jose.NewSecretSigner(alg, "k1", secret)
+		if err == nil {
+			keys, err = jose.SecretKeySet(secret)
+		}
+	} else if signer, err = jose.NewSigner(alg, "k1"); err == nil {
+		var published []byte
+		if published, err = signer.PublicJWKS(); err == nil {
+			keys, _, err = jose.ParseKeySet(published)
+		}
+	}
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &judge{guard: guard.New(table, manager.Cookies(), "https"), cookie: cookie.Name + "=" + cookie.Value, token: token}
+	return signer, keys
+}
+
+// newAssert makes assertions with a key in memory.
+func newAssert(tb testing.TB) headers.Assert {
+	tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ring, err := assertion.NewFiles(assertion.FilesOptions{
+		Files: []string{"key"},
+		Read: func(string) ([]byte, error) {
+			return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+		},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m := assertion.New(assertion.Options{Ring: ring, Issuer: "https://app.example.test/.auth", Lifetime: time.Minute})
+	return func(id *identity.Identity, now time.Time) (string, error) { return m.Mint(id, "app", now) }
 }
 
 func fiveRules(tb testing.TB) *policy.Set {
@@ -153,14 +218,22 @@ func (j *judge) sessionRequest(tb testing.TB) *http.Request {
 	return browserRequest(tb, map[string]string{"Cookie": "theme=dark; _ga=GA1.1.1234567890.1234567890; " + j.cookie + "; csrftoken=abcdefghijklmnop"})
 }
 
-func (j *judge) bearerRequest(tb testing.TB) *http.Request {
+// assertedRequest is sessionRequest on a route whose application gets an assertion.
+func (j *judge) assertedRequest(tb testing.TB) *http.Request {
 	tb.Helper()
-	return browserRequest(tb, map[string]string{"Authorization": "Bearer " + j.token})
+	r := j.sessionRequest(tb)
+	r.URL.Path, r.RequestURI = "/asserting/42", "/asserting/42?page=2"
+	return r
 }
 
-func (j *judge) allow(tb testing.TB, r *http.Request) {
+func (j *judge) bearerRequest(tb testing.TB, alg string) *http.Request {
+	tb.Helper()
+	return browserRequest(tb, map[string]string{"Authorization": "Bearer " + j.tokens[alg]})
+}
+
+func allow(tb testing.TB, g *guard.Guard, r *http.Request) {
 	// Without tb.Helper: it walks the stack, a tenth of what is measured.
-	if v, err := j.guard.Decide(r); err != nil || v.Outcome != guard.Allow {
+	if v, err := g.Decide(r); err != nil || v.Outcome != guard.Allow {
 		tb.Fatalf("%v: %s %v", err, v.Outcome, v.Reason)
 	}
 }
@@ -169,13 +242,21 @@ func (j *judge) allow(tb testing.TB, r *http.Request) {
 // five rules, verdict.
 func BenchmarkDecide(b *testing.B) {
 	j := newJudge(b)
-	for name, r := range map[string]*http.Request{"session/embedded": j.sessionRequest(b), "bearer/rs256": j.bearerRequest(b)} {
+	run := func(name string, g *guard.Guard, r *http.Request) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				j.allow(b, r)
+				allow(b, g, r)
 			}
 		})
+	}
+	run("session/embedded", j.guard, j.sessionRequest(b))
+	run("session/asserted", j.guard, j.assertedRequest(b))
+	for _, alg := range benchAlgorithms() {
+		r := j.bearerRequest(b, alg)
+		name := "bearer/" + strings.ToLower(alg)
+		run(name+"/cold", j.cold, r)
+		run(name+"/cached", j.guard, r)
 	}
 	benchOverValkey(b)
 }

@@ -32,10 +32,10 @@ func benchOverValkey(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			j := newJudgeOver(b, valkey(b, maxBytes))
 			r := j.sessionRequest(b)
-			j.allow(b, r)
+			allow(b, j.guard, r)
 			b.ReportAllocs()
 			for b.Loop() {
-				j.allow(b, r)
+				allow(b, j.guard, r)
 			}
 		})
 	}

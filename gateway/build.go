@@ -12,10 +12,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/admin"
+	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/echo"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/proxy"
@@ -62,25 +64,39 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, err
 	}
-	bearer, err := buildBearer(cfg, log, metrics, p)
+	issuers, err := buildIssuers(cfg, log, metrics, p)
 	if err != nil {
 		return nil, err
 	}
 	if p.tls, err = loadTLS(cfg); err != nil {
 		return nil, err
 	}
-	sessions, store, err := buildSessions(ctx, cfg, log, metrics, open, p)
+	kept, err := buildSessions(ctx, cfg, log, metrics, open, p)
 	if err != nil {
 		return nil, err
 	}
-	p.streams = session.NewStreams(sessions.Live)
+	sessions, store := kept.manager, kept.store
+	revocations := authn.NewRevocations(kept.feeds, cfg.Tokens.Revocation.MaxStaleness)
+	signing, err := buildSigning(ctx, cfg, log, sessions.Keyring(), kept.records, open, p)
+	if err != nil {
+		return nil, err
+	}
+	if own, ok := signing.ownIssuer(); ok {
+		issuers = append(issuers, own)
+	}
 
-	feeds, _ := store.(session.Feeds)
-	creds, err := buildCredentials(cfg, log, sessions, bearer, feeds, p)
+	creds, err := buildCredentials(cfg, log, sessions, authn.NewBearer(authn.BearerOptions{
+		Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: revocations,
+		Possession: authn.Possession{Scheme: cfg.Server.URL().Scheme, MaxAge: cfg.Tokens.DPoP.MaxAge, Replays: kept.records},
+	}), len(issuers) > 0, kept.feeds)
 	if err != nil {
 		return nil, err
 	}
-	table, err := buildRoutes(cfg, policies, creds)
+	p.background = append(p.background, revocations.Run, creds.keys.Run)
+	p.streams = session.NewStreams(sessions.Live, func(id *identity.Identity) bool {
+		return revocations.Revoked(id) || creds.keys.Revoked(id)
+	})
+	table, err := buildRoutes(cfg, policies, creds, signing)
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +149,10 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			"/login":  signIn.Login,
 			"/logout": signIn.Logout,
 			"/me":     signIn.Me,
+
+			jwksPath:     signing.serveJWKS,
+			metadataPath: signing.serveMetadata,
+			tokenPath:    signIn.Token(signing.exchange()),
 		},
 		callback: signIn.Callback, knownHost: table.KnownHost, front: front.Serve,
 		edge: &frontEdge, ownEdge: edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
@@ -142,59 +162,73 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if s, ok := store.(*valkeystore.Store); ok {
 		storeCheck.FailingSince = s.FailingSince
 	}
-	checks := []admin.Check{storeCheck}
+	checks := []admin.Check{storeCheck, {
+		Name: "signing keys", Required: signing.needed,
+		Probe: func(context.Context) error { return signing.ring.Ready() },
+	}}
 	checks = append(checks, providerChecks(cfg, signIn)...)
 	p.admin = admin.New(admin.Options{
 		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: checks,
-		API:   apiKeyEndpoints(cfg, creds, audit),
+		API: slices.Concat(
+			admin.TokenEndpoints(&tokenRevoker{list: revocations, issuers: cfg.Tokens.Issuers, audit: audit}),
+			signing.api(audit),
+			apiKeyEndpoints(cfg, creds, audit),
+		),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
 	})
 	return p, nil
 }
 
+// kept is what lives in the store.
+type kept struct {
+	manager *session.Manager
+	store   session.Store
+	records session.Records
+	feeds   session.Feeds
+}
+
 // buildSessions opens the store and puts the Manager over it.
-func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool, p *parts) (*session.Manager, session.Store, error) {
+func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool, p *parts) (*kept, error) {
 	var ring *session.Keyring
 	var err error
 	if len(cfg.Session.KeysFiles) > 0 {
 		if ring, err = fileKeyring(cfg); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	var store session.Store
-	var records session.Records
+	var k kept
 	touchFailed := func(err error) { log.Warn("the last use of a session could not be kept", zap.Error(err)) }
 	switch cfg.Session.Store {
 	case config.StoreValkey:
 		var s *valkeystore.Store
 		if s, err = valkeyStore(cfg, log, metrics, open); err == nil {
-			store, records = s, s
+			k.store, k.records, k.feeds = s, s, s
 			touchFailed = nil // it tells of its outages itself
 		}
 	default:
 		var s *embedded.Store
 		if s, err = embeddedStore(cfg, log, metrics, open); err == nil {
-			store, records = &measuredStore{Store: s, metrics: metrics}, s
+			k.store, k.records, k.feeds = &measuredStore{Store: s, metrics: metrics}, s, s
 		}
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	p.closers = append(p.closers, store.Close)
+	p.closers = append(p.closers, k.store.Close)
 	if ring == nil {
-		if ring, err = storedKeyring(ctx, records); err != nil {
-			return nil, nil, err
+		if ring, err = storedKeyring(ctx, k.records); err != nil {
+			return nil, err
 		}
 	}
-	manager := session.NewManager(session.Options{
-		Store: store, Keyring: ring, Server: cfg.Server, Session: cfg.Session,
+	k.manager = session.NewManager(session.Options{
+		Store: k.store, Keyring: ring, Server: cfg.Server, Session: cfg.Session,
 		TouchFailed: touchFailed,
 	})
-	p.closers = append(p.closers, func() error { manager.Close(); return nil })
+	p.closers = append(p.closers, func() error { k.manager.Close(); return nil })
 	if cfg.Session.Store == config.StoreValkey {
-		metrics.ActiveSessions("used at this gateway within the last minute", manager.Active)
+		metrics.ActiveSessions("used at this gateway within the last minute", k.manager.Active)
 	}
-	return manager, store, nil
+	return &k, nil
 }
 
 func embeddedStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool) (*embedded.Store, error) {
@@ -256,7 +290,9 @@ func policyMatch(m *config.Match) *policy.Match {
 	if m == nil {
 		return nil
 	}
-	out := &policy.Match{Groups: m.Groups, Emails: m.Emails, Subjects: m.Subjects}
+	out := &policy.Match{
+		Groups: m.Groups, Emails: m.Emails, EmailDomains: m.EmailDomains, Subjects: m.Subjects, Scopes: m.Scopes,
+	}
 	for _, c := range m.Claims {
 		out.Claims = append(out.Claims, policy.Claim{Name: c.Name, Values: c.Values})
 	}

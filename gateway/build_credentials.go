@@ -21,26 +21,23 @@ import (
 // is shared by all routes.
 type credentials struct {
 	session       *authn.Session
-	bearer        *authn.Bearer        // judges nothing without issuers
+	bearer        *authn.Bearer
+	issuers       bool                 // whose tokens bearer could accept
 	introspection *authn.Introspection // nil without servers
-	keys          *authn.APIKeys       // nil where the store keeps no feeds
-	passwords     *authn.Passwords     // of accounts
-	accounts      *accounts            // bound once the service of sign-ins is made
+	keys          *authn.APIKeys
+	passwords     *authn.Passwords // of accounts
+	accounts      *accounts        // bound once the service of sign-ins is made
 	certificates  *authn.ClientCert
-	issuers       int
 }
 
 // buildCredentials makes the judges. accounts are still to be bound.
-func buildCredentials(cfg *config.Config, log *zap.Logger, sessions *session.Manager, bearer *authn.Bearer, feeds session.Feeds, p *parts) (*credentials, error) {
-	c := &credentials{session: authn.NewSession(sessions), bearer: bearer, accounts: &accounts{}, issuers: len(cfg.Tokens.Issuers)}
+func buildCredentials(cfg *config.Config, log *zap.Logger, sessions *session.Manager, bearer *authn.Bearer, issuers bool, feeds session.Feeds) (*credentials, error) {
+	c := &credentials{session: authn.NewSession(sessions), bearer: bearer, issuers: issuers, accounts: &accounts{}}
 	var err error
 	if c.introspection, err = buildIntrospection(cfg, log); err != nil {
 		return nil, err
 	}
-	if feeds != nil {
-		c.keys = authn.NewAPIKeys(feeds, cfg.Tokens.Revocation.MaxStaleness, log.Named("apikeys"))
-		p.background = append(p.background, c.keys.Run)
-	}
+	c.keys = authn.NewAPIKeys(feeds, cfg.Tokens.Revocation.MaxStaleness, log.Named("apikeys"))
 	var known authn.Accounts
 	if slices.ContainsFunc(cfg.Login.Providers, func(p config.Provider) bool { return p.Type == config.ProviderUsers }) {
 		known = c.accounts
@@ -85,15 +82,13 @@ func (c *credentials) of(r *config.Route, kind string) authn.Authenticator {
 	case config.AuthSession:
 		return c.session
 	case config.AuthBearer:
-		return c.bearer
+		return c.bearer.For(r.TokenAudiences)
 	case config.AuthIntrospection:
 		if c.introspection != nil {
 			return c.introspection.For(r.TokenAudiences)
 		}
 	case config.AuthAPIKey:
-		if c.keys != nil {
-			return c.keys.For(r.Name)
-		}
+		return c.keys.For(r.Name)
 	case config.AuthBasic:
 		return authn.NewBasic(c.passwords, c.tokenKinds(r))
 	case config.AuthClientCert:
@@ -104,7 +99,7 @@ func (c *credentials) of(r *config.Route, kind string) authn.Authenticator {
 
 // tokenKinds are what judges a token that comes as a password.
 func (c *credentials) tokenKinds(r *config.Route) (kinds authn.TokenKinds) {
-	if c.issuers > 0 {
+	if c.issuers {
 		kinds.Bearer = c.of(r, config.AuthBearer)
 	}
 	kinds.Introspection = c.of(r, config.AuthIntrospection)
@@ -130,9 +125,6 @@ func (a *accounts) Verify(ctx context.Context, username, password string) (*iden
 
 // apiKeyEndpoints lets operators make and revoke keys.
 func apiKeyEndpoints(cfg *config.Config, c *credentials, audit *zap.Logger) []admin.Endpoint {
-	if c.keys == nil {
-		return nil
-	}
 	var routes []string
 	for _, r := range cfg.Routes {
 		if slices.Contains(r.Auth, config.AuthAPIKey) || slices.Contains(r.Auth, config.AuthBasic) {

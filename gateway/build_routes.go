@@ -13,7 +13,7 @@ import (
 )
 
 // buildRoutes compiles the routes.
-func buildRoutes(cfg *config.Config, policies map[string]*policy.Set, creds *credentials) (*route.Table, error) {
+func buildRoutes(cfg *config.Config, policies map[string]*policy.Set, creds *credentials, signing *signing) (*route.Table, error) {
 	var faults config.Faults
 	var sets headerSets
 	entries := make([]route.Entry, 0, len(cfg.Routes))
@@ -23,6 +23,7 @@ func buildRoutes(cfg *config.Config, policies map[string]*policy.Set, creds *cre
 			faults = append(faults, faultsAt(cfg, fmt.Sprintf("routes[%d]", i), err)...)
 			continue
 		}
+		rt.Assert = signing.assert(c)
 		entries = append(entries, route.Entry{Route: rt, Hosts: c.Hosts, Paths: c.Paths, Methods: c.Methods})
 	}
 	if len(faults) > 0 {

@@ -63,6 +63,10 @@ func TestFaultsThatOnlyBuildingFindsHaveTheirPlace(t *testing.T) {
 			"session:\n  store: valkey\n  keys_files: [" + file("k4", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=") + "]\n  valkey:\n    password_file: " + file("empty", "\n") + routes,
 			"file:5: session.valkey.password_file: ",
 		},
+		"a signing key that is a password": {
+			"assertions:\n  keys_files: [" + file("signing", "changeme") + "]" + routes,
+			"file:2: assertions.keys_files[0]: holds no PEM private key",
+		},
 		"two routes that no request can tell apart": {
 			"routes:\n  - {name: one, upstream: 'builtin:echo', public: true}\n  - {name: two, upstream: 'builtin:echo', public: true}\n",
 			"file:3: routes[1].paths",

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,8 +13,8 @@ import (
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
-// buildBearer makes the judge of JWTs, with a key source for each issuer.
-func buildBearer(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, p *parts) (*authn.Bearer, error) {
+// buildIssuers makes the rules for each issuer of JWTs, and its key source.
+func buildIssuers(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, p *parts) ([]authn.Issuer, error) {
 	issuers := make([]authn.Issuer, 0, len(cfg.Tokens.Issuers))
 	var faults config.Faults
 	for i, c := range cfg.Tokens.Issuers {
@@ -25,13 +26,29 @@ func buildBearer(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics
 		p.background = append(p.background, keys.Run)
 		metrics.JWKSAge(c.Issuer, func() time.Time { return keys.Status().FetchedAt })
 		issuers = append(issuers, authn.Issuer{
-			Keys:        keys,
-			Rules:       jose.Rules{Issuer: c.Issuer, Audiences: c.Audiences, Algorithms: c.Algorithms, Leeway: c.Leeway},
-			GroupsClaim: c.GroupsClaim, TrustEmail: c.TrustEmail,
+			Keys: keys, Rules: issuerRules(cfg, c),
+			Mapping: c.ClaimMapping, TrustEmail: c.TrustEmail,
 		})
 	}
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	return authn.NewBearer(issuers), nil
+	return issuers, nil
+}
+
+// issuerRules are the rules for the tokens of one issuer.
+func issuerRules(cfg *config.Config, c config.TokenIssuer) jose.Rules {
+	return jose.Rules{
+		Issuer: c.Issuer, Audiences: c.Audiences, Algorithms: c.Algorithms, Leeway: c.Leeway,
+		Types: c.Types, RequiredClaims: c.RequiredClaims, SubjectClaim: c.SubjectClaim,
+		MaxLifetime: c.MaxLifetime, SharedAudience: sharedAudience(cfg, c.Audiences),
+	}
+}
+
+// sharedAudience reports whether an audience is also the client id of a
+// provider, whose ID tokens would then be for that audience too.
+func sharedAudience(cfg *config.Config, audiences []string) bool {
+	return slices.ContainsFunc(cfg.Login.Providers, func(p config.Provider) bool {
+		return p.ClientID != "" && slices.Contains(audiences, p.ClientID)
+	})
 }

@@ -24,6 +24,8 @@ func allowed() map[string][]string {
 		"gateway/telemetry": {"gateway/config"},
 		"gateway/jwks":      {"gateway/jose", "gateway/config", "gateway/telemetry"},
 
+		"gateway/assertion": {"gateway/jose", "gateway/identity", "gateway/config"},
+
 		"gateway/session":             {"gateway/identity", "gateway/config"},
 		"gateway/session/embedded":    {"gateway/session", "gateway/config", "gateway/telemetry"},
 		"gateway/session/valkeystore": {"gateway/session", "gateway/config", "gateway/telemetry"},

@@ -21,12 +21,19 @@ type Rule struct {
 //
 // Emails are whole addresses, compared without regard to ASCII letter case, and
 // with a verified address only: an unverified one never matches, neither an
-// allow nor a deny rule. To shut out one person, deny the subject.
+// allow nor a deny rule. To shut out one person, deny the subject. EmailDomains
+// are compared likewise with all that follows the one '@': example.com covers
+// neither sub.example.com nor example.com.evil.test.
+//
+// Scopes are those of an access token (RFC 6749, section 3.3): the words of its
+// scope claim or, where there is none, of scp, which may be a list instead.
 type Match struct {
-	Groups   []string
-	Emails   []string
-	Subjects []string
-	Claims   []Claim
+	Groups       []string
+	Emails       []string
+	EmailDomains []string
+	Subjects     []string
+	Scopes       []string
+	Claims       []Claim
 }
 
 // Claim fits when the claim called Name is one of Values, or is a list that
@@ -120,14 +127,16 @@ func (c *compiler) fault(at, field, problem, fix string) {
 }
 
 func (c *compiler) match(at string, m *Match) matcher {
-	if m.Groups == nil && m.Emails == nil && m.Subjects == nil && m.Claims == nil {
-		c.fault(at, "", "describes nobody in particular", "write groups, emails, subjects or claims; for any signed-in user use the policy authenticated")
+	if m.Groups == nil && m.Emails == nil && m.EmailDomains == nil && m.Subjects == nil && m.Scopes == nil && m.Claims == nil {
+		c.fault(at, "", "describes nobody in particular", "write groups, emails, email_domains, subjects, scopes or claims; for any signed-in user use the policy authenticated")
 		return matcher{}
 	}
 	out := matcher{
 		groups:   c.words(at, ".groups", m.Groups),
 		subjects: c.words(at, ".subjects", m.Subjects),
 		emails:   c.emails(at, m.Emails),
+		domains:  c.domains(at, m.EmailDomains),
+		scopes:   c.scopes(at, m.Scopes),
 	}
 	if m.Claims != nil && len(m.Claims) == 0 {
 		c.fault(at, ".claims", "is an empty list", "list at least one, or leave the key out")
@@ -158,17 +167,42 @@ func (c *compiler) words(at, field string, list []string) words {
 }
 
 func (c *compiler) emails(at string, list []string) words {
-	folded := make([]string, len(list))
 	for i, s := range list {
-		folded[i] = strings.Map(foldASCII, s)
 		if !blank(s) && !plausibleAddress(s) {
 			c.fault(at, fmt.Sprintf(".emails[%d]", i), fmt.Sprintf("%q is not an e-mail address", s), "write one whole address, such as alice@example.com")
 		}
 	}
-	if list == nil {
-		folded = nil
+	return c.words(at, ".emails", foldedList(list))
+}
+
+func (c *compiler) domains(at string, list []string) words {
+	for i, s := range list {
+		if !blank(s) && !plausibleAddress("x@"+s) {
+			c.fault(at, fmt.Sprintf(".email_domains[%d]", i), fmt.Sprintf("%q is not a domain", s), "write what follows the @, such as example.com")
+		}
 	}
-	return c.words(at, ".emails", folded)
+	return c.words(at, ".email_domains", foldedList(list))
+}
+
+func (c *compiler) scopes(at string, list []string) words {
+	for i, s := range list {
+		if !blank(s) && strings.ContainsAny(s, " \t\r\n") {
+			c.fault(at, fmt.Sprintf(".scopes[%d]", i), fmt.Sprintf("%q is more than one scope", s), "write one scope an entry")
+		}
+	}
+	return c.words(at, ".scopes", list)
+}
+
+// foldedList keeps nil nil: no condition.
+func foldedList(list []string) []string {
+	if list == nil {
+		return nil
+	}
+	folded := make([]string, len(list))
+	for i, s := range list {
+		folded[i] = strings.Map(foldASCII, s)
+	}
+	return folded
 }
 
 // plausibleAddress asks for one '@' with something on both sides and for

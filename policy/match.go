@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"slices"
@@ -16,7 +17,9 @@ const maxAddress = 320
 type matcher struct {
 	groups   words
 	emails   words
+	domains  words
 	subjects words
+	scopes   words
 	claims   []claimMatcher
 }
 
@@ -38,6 +41,12 @@ func (m *matcher) fits(id *Identity) bool {
 	if m.emails.given() && !m.emails.hasAddress(id.Email, id.EmailVerified) {
 		return false
 	}
+	if m.domains.given() && !m.domains.hasDomain(id.Email, id.EmailVerified) {
+		return false
+	}
+	if m.scopes.given() && !m.scopes.hasScope(id.Claims) {
+		return false
+	}
 	for i := range m.claims {
 		if !m.claims[i].fits(id) {
 			return false
@@ -48,7 +57,8 @@ func (m *matcher) fits(id *Identity) bool {
 
 // empty guards the zero matcher, which would otherwise fit everybody.
 func (m *matcher) empty() bool {
-	return !m.subjects.given() && !m.groups.given() && !m.emails.given() && len(m.claims) == 0
+	return !m.subjects.given() && !m.groups.given() && !m.emails.given() && !m.domains.given() &&
+		!m.scopes.given() && len(m.claims) == 0
 }
 
 func (c *claimMatcher) fits(id *Identity) bool {
@@ -159,10 +169,29 @@ func (w *words) hasBytes(b []byte) bool {
 }
 
 func (w *words) hasAddress(address string, verified bool) bool {
-	if !verified || len(address) > maxAddress {
+	var buf [maxAddress]byte
+	folded := foldAddress(&buf, address, verified)
+	return w.hasBytes(folded)
+}
+
+// hasDomain looks at what follows the '@'. An address with several has several
+// readings, and belongs to no domain.
+func (w *words) hasDomain(address string, verified bool) bool {
+	var buf [maxAddress]byte
+	folded := foldAddress(&buf, address, verified)
+	at := bytes.IndexByte(folded, '@')
+	if at < 1 || bytes.IndexByte(folded[at+1:], '@') >= 0 {
 		return false
 	}
-	var buf [maxAddress]byte
+	return w.hasBytes(folded[at+1:])
+}
+
+// foldAddress writes address in lower case (ASCII), or nothing where it is not
+// verified or too long to be one.
+func foldAddress(buf *[maxAddress]byte, address string, verified bool) []byte {
+	if !verified || len(address) > maxAddress {
+		return nil
+	}
 	for i := range len(address) {
 		c := address[i]
 		if 'A' <= c && c <= 'Z' {
@@ -170,7 +199,38 @@ func (w *words) hasAddress(address string, verified bool) bool {
 		}
 		buf[i] = c
 	}
-	return w.hasBytes(buf[:len(address)])
+	return buf[:len(address)]
+}
+
+// hasScope looks for one of the words among the scopes of a token. A list is
+// understood under scp alone: scope is a string of words between spaces, and
+// nothing else separates them (RFC 6749, section 3.3).
+func (w *words) hasScope(claims Claims) bool {
+	if claims == nil {
+		return false
+	}
+	v := claims.Claim("scope")
+	if v == nil {
+		v = claims.Claim("scp")
+		switch list := v.(type) {
+		case []any:
+			return slices.ContainsFunc(list, func(one any) bool {
+				s, ok := one.(string)
+				return ok && w.has(s)
+			})
+		case []string:
+			return w.hasAny(list)
+		}
+	}
+	text, ok := v.(string)
+	for ok && text != "" {
+		var one string
+		one, text, _ = strings.Cut(text, " ")
+		if w.has(one) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasValue compares one scalar claim in its text form. Anything that is not a

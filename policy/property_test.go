@@ -22,7 +22,7 @@ func drawWords(t *rapid.T, atLeast int) []string {
 
 func drawMatch(t *rapid.T) *policy.Match {
 	m := &policy.Match{}
-	for m.Groups == nil && m.Emails == nil && m.Subjects == nil && m.Claims == nil {
+	for m.Groups == nil && m.Emails == nil && m.EmailDomains == nil && m.Subjects == nil && m.Scopes == nil && m.Claims == nil {
 		if rapid.Bool().Draw(t, "groups") {
 			m.Groups = drawWords(t, 1)
 		}
@@ -31,6 +31,12 @@ func drawMatch(t *rapid.T) *policy.Match {
 		}
 		if rapid.Bool().Draw(t, "emails") {
 			m.Emails = []string{drawWord(t) + "@x.test"}
+		}
+		if rapid.Bool().Draw(t, "domains") {
+			m.EmailDomains = []string{"x.test"}
+		}
+		if rapid.Bool().Draw(t, "scopes") {
+			m.Scopes = drawWords(t, 1)
 		}
 		if rapid.Bool().Draw(t, "claims") {
 			m.Claims = []policy.Claim{{Name: drawWord(t), Values: drawWords(t, 1)}}

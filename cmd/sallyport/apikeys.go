@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -73,17 +72,17 @@ shown again.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := admin.client()
 			if err != nil {
-				return atRunTime(err)
+				return err
 			}
 			var made apiKey
 			if err := client.call(cmd.Context(), http.MethodPost, "/apikeys", &wish, &made); err != nil {
 				return err
 			}
 			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), made)
+				return writeJSON(cmd, made)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), made.Key)
-			fmt.Fprintf(cmd.ErrOrStderr(), "Key %s of %s (%s) %s. Keep it now: it can't be shown again.\n", made.ID, made.Subject, made.Name, untilWhen(&made))
+			fmt.Fprintf(cmd.ErrOrStderr(), "Key %s of %s (%s) %s. Keep it now: it can't be shown again.\n", made.ID, printable(made.Subject), printable(made.Name), untilWhen(&made))
 			return nil
 		},
 	}
@@ -99,9 +98,7 @@ shown again.`,
 	f.BoolVar(&wish.NeverExpires, "never-expires", false, "make a key that lives until it is revoked")
 	f.BoolVar(&asJSON, "json", false, "write the key and what belongs to it as JSON")
 	for _, name := range []string{"name", "subject"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // the flag was defined above
-		}
+		_ = cmd.MarkFlagRequired(name) // an error would mean that it was not defined
 	}
 	cmd.MarkFlagsMutuallyExclusive("expires", "never-expires")
 	return cmd
@@ -119,7 +116,7 @@ func listKeysCommand(admin *adminFlags) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := admin.client()
 			if err != nil {
-				return atRunTime(err)
+				return err
 			}
 			var answer struct {
 				Keys []apiKey `json:"keys"`
@@ -128,9 +125,9 @@ func listKeysCommand(admin *adminFlags) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), answer)
+				return writeJSON(cmd, answer)
 			}
-			return atRunTime(writeKeys(cmd.OutOrStdout(), answer.Keys))
+			return atRunTime(writeAPIKeys(cmd.OutOrStdout(), answer.Keys))
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write them as JSON")
@@ -146,7 +143,7 @@ func revokeKeyCommand(admin *adminFlags) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := admin.client()
 			if err != nil {
-				return atRunTime(err)
+				return err
 			}
 			if err := client.call(cmd.Context(), http.MethodDelete, "/apikeys/"+url.PathEscape(args[0]), nil, nil); err != nil {
 				return err
@@ -157,7 +154,7 @@ func revokeKeyCommand(admin *adminFlags) *cobra.Command {
 	}
 }
 
-func writeKeys(out io.Writer, keys []apiKey) error {
+func writeAPIKeys(out io.Writer, keys []apiKey) error {
 	if len(keys) == 0 {
 		fmt.Fprintln(out, "There are no API keys.")
 		return nil
@@ -166,7 +163,7 @@ func writeKeys(out io.Writer, keys []apiKey) error {
 	fmt.Fprintln(w, "ID\tNAME\tSUBJECT\tGROUPS\tSCOPES\tROUTES\tCREATED\tSTATE")
 	for i := range keys {
 		k := &keys[i]
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, k.Subject,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, printable(k.Name), printable(k.Subject),
 			orDash(k.Groups), orDash(k.Scopes), orDash(k.Routes), k.Created.Format(time.DateOnly), untilWhen(k))
 	}
 	return w.Flush()
@@ -176,7 +173,7 @@ func orDash(list []string) string {
 	if len(list) == 0 {
 		return "-"
 	}
-	return strings.Join(list, ",")
+	return printable(strings.Join(list, ","))
 }
 
 func untilWhen(k *apiKey) string {
@@ -187,10 +184,4 @@ func untilWhen(k *apiKey) string {
 		return "never expires"
 	}
 	return "until " + k.Expires.UTC().Format("2006-01-02 15:04")
-}
-
-func writeJSON(out io.Writer, v any) error {
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	return atRunTime(enc.Encode(v))
 }

@@ -35,6 +35,8 @@ func TestCommands(t *testing.T) {
 			"fetch":     fetch,
 			"terminate": terminate,
 			"exitcode":  exitCode,
+			"sign":      sign,
+			"capture":   capture,
 		},
 	})
 }

@@ -6,12 +6,15 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sallyport/sallyport/gateway/jose"
 )
 
 // waitFor URL polls until something answers there.
@@ -96,4 +99,46 @@ func terminate(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: terminate, with one command in the background")
 	}
 	ts.Check(background[0].Process.Signal(syscall.SIGTERM))
+}
+
+// sign FILE SECRET [NAME=VALUE...] writes a JWT that is signed with a secret,
+// with these claims over good ones; a number becomes a date that many seconds
+// from now. The token is also in $TOKEN.
+func sign(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: sign FILE SECRET [NAME=VALUE...]")
+	}
+	signer, err := jose.NewSecretSigner("HS256", "", []byte(args[1]))
+	ts.Check(err)
+	now := time.Now()
+	claims := map[string]any{
+		"iss": "shared", "aud": "api", "sub": "alice", "jti": "t1",
+		"iat": now.Add(-10 * time.Second).Unix(), "exp": now.Add(time.Hour).Unix(),
+	}
+	for _, arg := range args[2:] {
+		name, value, _ := strings.Cut(arg, "=")
+		claims[name] = value
+		if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
+			claims[name] = now.Unix() + seconds
+		}
+	}
+	token, err := signer.Sign("at+jwt", claims)
+	ts.Check(err)
+	ts.Setenv("TOKEN", token)
+	ts.Check(writeFile(ts.MkAbs(args[0]), token+"\n"))
+}
+
+// capture NAME FILE PATTERN sets $NAME to the first match of a regular
+// expression in a file; "stdout" is what the last command wrote.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: capture NAME FILE PATTERN")
+	}
+	pattern, err := regexp.Compile(args[2])
+	ts.Check(err)
+	found := pattern.FindString(ts.ReadFile(args[1]))
+	if found == "" {
+		ts.Fatalf("nothing in %s matches %s", args[1], args[2])
+	}
+	ts.Setenv(args[0], found)
 }

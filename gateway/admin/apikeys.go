@@ -209,7 +209,7 @@ func (e *apiKeyEndpoints) record(r *http.Request, event string, k *APIKey, err e
 	}
 	line := telemetry.Audit{
 		Event: event, Outcome: "ok", ClientAddr: client,
-		Issuer: k.Issuer, Subject: k.Subject, Credential: k.ID,
+		Issuer: k.Issuer, Subject: k.Subject, Token: k.ID,
 	}
 	if err != nil {
 		line.Outcome, line.Reason = "failed", "store_unavailable"

@@ -49,8 +49,9 @@ type Credential struct {
 	// Certificate is what the client proved to hold the key of, when the
 	// connection was made; for client certificates.
 	Certificate *x509.Certificate
-	Bytes       int  // what the credential costs on the wire
-	Active      bool // the request counts as the user's activity
+	Bytes       int       // what the credential costs on the wire
+	Active      bool      // the request counts as the user's activity
+	Evidence    *Evidence // of the possession of a key; nil where there is none
 }
 
 // Authenticator is one way to prove who is asking.

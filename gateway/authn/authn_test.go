@@ -44,7 +44,7 @@ func request(headers ...string) *http.Request {
 
 func TestChainTakesOneCredentialAndNeverTriesAnother(t *testing.T) {
 	sessions := fake{authn.KindSession, "X-Session"}
-	bearer := authn.NewBearer(nil)
+	bearer := authn.NewBearer(authn.BearerOptions{})
 	both := authn.Order(authn.Chain{sessions, bearer})
 	alone := authn.Order(authn.Chain{sessions})
 
@@ -92,7 +92,7 @@ func TestStripRemovesOnlyWhatBelongsToTheGateway(t *testing.T) {
 		"Bearer a.b.c": true, "bearer x": true, "Basic dTpw": false, "Bearerx a": false, "Bearer": false,
 	} {
 		h := http.Header{"Authorization": {value}}
-		authn.NewBearer(nil).Strip(h)
+		authn.NewBearer(authn.BearerOptions{}).Strip(h)
 		if _, kept := h["Authorization"]; kept == removed {
 			t.Errorf("%q: removed is %v", value, !kept)
 		}
@@ -123,9 +123,9 @@ func TestKeySourceThatHasNothingIsAnOutage(t *testing.T) {
 	}
 	// Run is never called, so no key set ever comes.
 	source := jwks.New(jwks.Options{Issuer: "https://id.example.test", JWKSURL: "https://127.0.0.1:1/jwks", Client: client})
-	b := authn.NewBearer([]authn.Issuer{{Keys: source, Rules: jose.Rules{
+	b := authn.NewBearer(authn.BearerOptions{Issuers: []authn.Issuer{{Keys: source, Rules: jose.Rules{
 		Issuer: "https://id.example.test", Audiences: []string{"api"}, Algorithms: []string{"ES256"},
-	}}})
+	}}}})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	id, err := b.Authenticate(ctx, authn.Credential{Kind: authn.KindBearer, Value: authn.Secret(raw)})

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/jose"
 	"github.com/sallyport/sallyport/gateway/jwks"
@@ -18,16 +20,36 @@ import (
 // list of issuers. The token names its issuer; the issuer's configuration names
 // the keys and algorithms that may prove it; nothing else in the token is
 // believed before its signature holds (RFC 8725).
-type Bearer struct{ issuers []Issuer }
+//
+// What was proven is remembered, so that a token costs its signature once. Its
+// expiry, its issuer's keys, revocations, the possession of a key that it is
+// bound to, and its audience for the route are judged on every request.
+type Bearer struct {
+	o         BearerOptions
+	proven    *provenTokens
+	audiences []string // that a route accepts; nil = any that the issuer's rules do
+}
 
 var _ Authenticator = (*Bearer)(nil)
 
+// BearerOptions are what a Bearer needs.
+type BearerOptions struct {
+	// Issuers are in no particular order: their names are unique.
+	Issuers []Issuer
+	// CacheBytes bounds the memory for proven tokens; 0 proves each time.
+	CacheBytes int64
+	// Revocations are the tokens that were taken back; nil = none ever are.
+	Revocations *Revocations
+	// Possession judges proofs for tokens that are bound to a key.
+	Possession Possession
+}
+
 // Issuer is whose tokens are accepted, by which keys, under which rules.
 type Issuer struct {
-	Keys        KeySource
-	Rules       jose.Rules // Issuer, Audiences and Algorithms are never empty
-	GroupsClaim string
-	TrustEmail  bool // take email as verified though the token does not say so
+	Keys       KeySource
+	Rules      jose.Rules // Issuer, Audiences and Algorithms are never empty
+	Mapping    config.ClaimMapping
+	TrustEmail bool // take email as verified though the token does not say so
 }
 
 // KeySource knows the keys of one issuer. *jwks.Source is one.
@@ -40,9 +62,21 @@ type KeySource interface {
 	Generation() uint64
 }
 
-// NewBearer makes the authenticator. The order of issuers does not matter:
-// their names are unique.
-func NewBearer(issuers []Issuer) *Bearer { return &Bearer{issuers: issuers} }
+// NewBearer makes the authenticator.
+func NewBearer(o BearerOptions) *Bearer {
+	return &Bearer{o: o, proven: newProvenTokens(o.CacheBytes)}
+}
+
+// For returns an authenticator for a route that accepts tokens for one of these
+// audiences alone. It shares what is proven with b. Without audiences it is b.
+func (b *Bearer) For(audiences []string) *Bearer {
+	if len(audiences) == 0 {
+		return b
+	}
+	narrow := *b
+	narrow.audiences = slices.Clone(audiences)
+	return &narrow
+}
 
 // Kind implements Authenticator.
 func (*Bearer) Kind() Kind { return KindBearer }
@@ -50,25 +84,91 @@ func (*Bearer) Kind() Kind { return KindBearer }
 // Extract implements Authenticator. Only the Authorization header counts, never
 // the query or a form (RFC 9700, section 4.3.2), and only a token of three
 // parts: any other is not a JWT and some other kind's to judge.
-func (*Bearer) Extract(r *http.Request) (Credential, error) {
-	value, ok := bearerToken(r.Header)
+func (b *Bearer) Extract(r *http.Request) (Credential, error) {
+	value, scheme, ok := accessToken(r.Header)
 	if !ok || strings.Count(value, ".") != 2 {
 		return Credential{}, ErrNoCredential
 	}
-	return Credential{Kind: KindBearer, Value: Secret(value), Bytes: len("Authorization: Bearer ") + len(value)}, nil
+	return Credential{
+		Kind: KindBearer, Value: Secret(value), Bytes: len("Authorization: ") + len(scheme) + 1 + len(value),
+		Evidence: evidence(r, scheme),
+	}, nil
 }
 
-func bearerToken(h http.Header) (string, bool) {
+// The schemes under which an access token is sent.
+const (
+	schemeBearer = "Bearer" // RFC 6750
+	schemeDPoP   = "DPoP"   // RFC 9449, section 7.1
+)
+
+// accessToken returns the token of the Authorization header and its scheme.
+func accessToken(h http.Header) (token, scheme string, ok bool) {
 	values := h["Authorization"]
 	if len(values) != 1 {
-		return "", false
+		return "", "", false
 	}
-	return cutScheme(values[0], "Bearer")
+	for _, scheme = range [...]string{schemeBearer, schemeDPoP} {
+		if token, ok = cutScheme(values[0], scheme); ok {
+			return token, scheme, true
+		}
+	}
+	return "", "", false
+}
+
+// bearerToken returns the token of an Authorization header with that scheme.
+func bearerToken(h http.Header) (string, bool) {
+	token, scheme, ok := accessToken(h)
+	return token, ok && scheme == schemeBearer
 }
 
 // Authenticate implements Authenticator.
 func (b *Bearer) Authenticate(ctx context.Context, c Credential) (*identity.Identity, error) {
-	token, err := jose.Parse(string(c.Value))
+	now := time.Now()
+	// 1. It was proven before and nothing has changed since, or is proven now.
+	p, ok := b.proven.get(string(c.Value), now)
+	if !ok {
+		var err error
+		if p, err = b.prove(ctx, string(c.Value), now); err != nil {
+			return nil, err
+		}
+		b.proven.put(string(c.Value), p)
+	}
+	// 2. Nobody has taken it back.
+	if err := b.o.Revocations.judge(ctx, p.facts, now); err != nil {
+		return nil, err
+	}
+	// 3. Who sends it has the key that it is bound to.
+	if err := b.o.Possession.judge(ctx, p.confirmation, c.Value, c.Evidence, now); err != nil {
+		return nil, err
+	}
+	// 4. It is for this route.
+	if b.audiences != nil && !slices.ContainsFunc(p.audience, func(aud string) bool { return slices.Contains(b.audiences, aud) }) {
+		return nil, &Refusal{Reason: string(jose.WrongAudience), Err: errors.New("for another route")}
+	}
+	return p.id, nil
+}
+
+// Strip implements Authenticator.
+func (*Bearer) Strip(h http.Header) {
+	if _, _, ok := accessToken(h); ok {
+		delete(h, "Authorization")
+		delete(h, dpopHeader)
+	}
+}
+
+func (b *Bearer) issuer(name string) *Issuer {
+	for i := range b.o.Issuers {
+		if b.o.Issuers[i].Rules.Issuer == name {
+			return &b.o.Issuers[i]
+		}
+	}
+	return nil
+}
+
+// prove judges everything that stays as it is for as long as the token lives
+// and the keys do not change.
+func (b *Bearer) prove(ctx context.Context, raw string, now time.Time) (*provenToken, error) {
+	token, err := jose.Parse(raw)
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -80,31 +180,31 @@ func (b *Bearer) Authenticate(ctx context.Context, c Credential) (*identity.Iden
 	if issuer == nil {
 		return nil, &Refusal{Reason: ReasonUnknownIssuer}
 	}
-	claims, err := issuer.prove(ctx, token)
+	// Read first: should the keys change meanwhile, the token is proven again.
+	generation := issuer.Keys.Generation()
+	claims, err := issuer.prove(ctx, token, now)
 	if err != nil {
 		return nil, err
 	}
-	return issuer.identity(claims, sha256.Sum256([]byte(c.Value))), nil
-}
-
-// Strip implements Authenticator.
-func (*Bearer) Strip(h http.Header) {
-	if _, ok := bearerToken(h); ok {
-		delete(h, "Authorization")
+	confirmation, err := claims.Confirmation()
+	if err != nil {
+		return nil, refusal(err)
 	}
-}
-
-func (b *Bearer) issuer(name string) *Issuer {
-	for i := range b.issuers {
-		if b.issuers[i].Rules.Issuer == name {
-			return &b.issuers[i]
-		}
-	}
-	return nil
+	id := mapClaims(issuer.Mapping, claims)
+	id.Issuer, id.EmailVerified = claims.Issuer, id.EmailVerified || issuer.TrustEmail
+	id.Method = string(KindBearer)
+	id.Ref = sha256.Sum256([]byte(raw))
+	id.Memo = new(identity.Memo)
+	return &provenToken{
+		id: id, confirmation: confirmation, audience: claims.Audience,
+		facts: factsOf(claims, id.Subject),
+		until: claims.Expires.Add(max(issuer.Rules.Leeway, 0)),
+		keys:  issuer.Keys, generation: generation,
+	}, nil
 }
 
 // prove checks, in this order, the algorithm, the signature and the claims.
-func (i *Issuer) prove(ctx context.Context, token *jose.Token) (*jose.Claims, error) {
+func (i *Issuer) prove(ctx context.Context, token *jose.Token, now time.Time) (*jose.Claims, error) {
 	if err := i.Rules.JudgeAlgorithm(token); err != nil {
 		return nil, refusal(err)
 	}
@@ -119,31 +219,10 @@ func (i *Issuer) prove(ctx context.Context, token *jose.Token) (*jose.Claims, er
 	if err != nil {
 		return nil, refusal(err)
 	}
-	if err := i.Rules.JudgeAccess(token, claims, time.Now()); err != nil {
+	if err := i.Rules.JudgeAccess(token, claims, now); err != nil {
 		return nil, refusal(err)
 	}
 	return claims, nil
-}
-
-// identity maps verified claims to an identity.
-func (i *Issuer) identity(c *jose.Claims, ref identity.Ref) *identity.Identity {
-	verified, _ := c.Raw["email_verified"].(bool)
-	return &identity.Identity{
-		Issuer:            c.Issuer,
-		Subject:           c.Subject,
-		Email:             c.String("email"),
-		EmailVerified:     verified || i.TrustEmail,
-		Name:              c.String("name"),
-		PreferredUsername: c.String("preferred_username"),
-		Groups:            c.Strings(i.GroupsClaim),
-		AMR:               c.Strings("amr"),
-		ACR:               c.String("acr"),
-		Method:            string(KindBearer),
-		AuthTime:          c.AuthTime,
-		ExpiresAt:         c.Expires,
-		Claims:            identity.MapClaims(c.Raw),
-		Ref:               ref,
-	}
 }
 
 // refusal turns what jose found wrong into a Refusal. jose has no other errors

@@ -95,7 +95,7 @@ func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 		"tokens.cache.max_bytes":                {plain, "0"},
 		"tokens.dpop.max_age":                   {plain, "30s"},
 		"tokens.revocation.max_staleness":       {plain, "1s"},
-		"tokens.exchange.enabled":               {plain, "true"},
+		"tokens.exchange.enabled":               {"tokens: {exchange: {audiences: [api]}}\n" + plain, "true"},
 		"tokens.exchange.lifetime":              {plain, "1m"},
 		"tokens.exchange.audiences":             {plain, "[api]"},
 		"assertions.algorithm":                  {plain, "EdDSA"},

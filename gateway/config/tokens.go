@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Tokens says which tokens are accepted, and which the gateway makes itself.
 type Tokens struct {
@@ -106,4 +109,15 @@ type Assertions struct {
 	// KeysFiles are PEM private keys: the first signs, all are published. Empty =
 	// made by the gateway and kept in its store.
 	KeysFiles []string `mapstructure:"keys_files"`
+}
+
+// AcceptsOwnTokens reports whether the gateway accepts access tokens that it has
+// signed itself: those of the exchange, and in development those that operators
+// mint.
+func (c *Config) AcceptsOwnTokens() bool { return c.Tokens.Exchange.Enabled || c.Development() }
+
+// Development reports whether anybody can sign in as anybody: there is a dev
+// provider. That works on loopback only.
+func (c *Config) Development() bool {
+	return slices.ContainsFunc(c.Login.Providers, func(p Provider) bool { return p.Type == ProviderDev })
 }

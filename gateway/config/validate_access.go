@@ -80,7 +80,7 @@ func (k *checker) authKind(route string, i int, kind string) {
 			k.fault(at, "session needs a way to sign in, and there is no login provider", fix)
 		}
 	case AuthBearer:
-		if len(k.Tokens.Issuers) == 0 && !k.lost.touches("tokens") {
+		if len(k.Tokens.Issuers) == 0 && !k.AcceptsOwnTokens() && !k.lost.touches("tokens") {
 			k.fault(at, "bearer needs an issuer whose tokens are accepted, and there is none", "add one to tokens.issuers")
 		}
 	case AuthIntrospection:
@@ -109,7 +109,7 @@ func headerKinds() []string {
 // hasPasswords tells whether Basic could let anybody in. API keys always can be
 // made, but a route that takes nothing else would say api_key.
 func (k *checker) hasPasswords() bool {
-	return len(k.Tokens.Issuers) > 0 || len(k.Tokens.Introspection) > 0 ||
+	return len(k.Tokens.Issuers) > 0 || len(k.Tokens.Introspection) > 0 || k.AcceptsOwnTokens() ||
 		slices.ContainsFunc(k.Login.Providers, func(p Provider) bool { return p.Type == ProviderUsers })
 }
 

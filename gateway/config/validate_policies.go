@@ -48,13 +48,19 @@ func (k *checker) match(at string, m Match) {
 	lists := []struct {
 		key    string
 		values []string
-	}{{"groups", m.Groups}, {"emails", m.Emails}, {"subjects", m.Subjects}}
+	}{
+		{"groups", m.Groups},
+		{"emails", m.Emails},
+		{"email_domains", m.EmailDomains},
+		{"subjects", m.Subjects},
+		{"scopes", m.Scopes},
+	}
 	empty := len(m.Claims) == 0 && !k.given(at+".claims")
 	for _, l := range lists {
 		empty = empty && len(l.values) == 0 && !k.given(at+"."+l.key)
 	}
 	if empty {
-		k.missing(at, "is empty, and an empty match never means everyone", "name at least one of groups, emails, subjects and claims; for every proven user use the policy authenticated")
+		k.missing(at, "is empty, and an empty match never means everyone", "name at least one of groups, emails, email_domains, subjects, scopes and claims; for every proven user use the policy authenticated")
 		return
 	}
 	for _, l := range lists {

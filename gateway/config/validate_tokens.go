@@ -40,8 +40,72 @@ func (k *checker) tokens() {
 		if t.Leeway < 0 || t.Leeway > 5*time.Minute {
 			k.fault(at+".leeway", fmt.Sprintf("%s is not between 0s and 5m", t.Leeway), "write how far the clocks may differ, such as 60s")
 		}
+		k.tokenClaims(at, t)
 		k.file(at+".ca_file", t.CAFile)
 		k.tokenKeys(at, t)
+	}
+	if k.Tokens.Cache.MaxBytes < 0 {
+		k.fault("tokens.cache.max_bytes", "is negative", "write a size such as 32MiB, or 0 to prove every token anew")
+	}
+	k.between("tokens.dpop.max_age", k.Tokens.DPoP.MaxAge, 10*time.Minute, "write how old a proof of possession may be, such as 60s")
+	k.between("tokens.revocation.max_staleness", k.Tokens.Revocation.MaxStaleness, 30*24*time.Hour, "write how long tokens are accepted while the store is out of sight, such as 5s")
+	for i, r := range k.Routes {
+		k.tokenAudiences(item("routes", i)+".token_audiences", r)
+	}
+}
+
+// tokenAudiences refuses audiences that no token of any issuer could have, and
+// those of a route that takes no token with one.
+func (k *checker) tokenAudiences(at string, r Route) {
+	if len(r.TokenAudiences) == 0 {
+		if k.given(at) {
+			k.missing(at, "is empty, so that no token could be accepted", "name an audience, or remove it for any of the issuers'")
+		}
+		return
+	}
+	opaque := slices.Contains(r.Auth, AuthIntrospection)
+	if !opaque && !slices.Contains(r.Auth, AuthBearer) && !slices.Contains(r.Auth, AuthBasic) {
+		k.fault(at, "does not apply: the route takes no token that has an audience", "add bearer or introspection to auth, or remove it")
+		return
+	}
+	var known []string
+	for _, t := range k.Tokens.Issuers {
+		known = append(known, t.Audiences...)
+	}
+	if k.Tokens.Exchange.Enabled {
+		known = append(known, k.Tokens.Exchange.Audiences...)
+	}
+	for _, s := range k.Tokens.Introspection {
+		if known = append(known, s.Audiences...); opaque && len(s.Audiences) == 0 {
+			return // whatever that server says
+		}
+	}
+	for i, aud := range r.TokenAudiences {
+		if !slices.Contains(known, aud) && !k.lost.touches("tokens") {
+			k.fault(item(at, i), fmt.Sprintf("no issuer accepts the audience %q", shorten(aud)), "add it to audiences of the issuer as well")
+		}
+	}
+}
+
+func (k *checker) tokenClaims(at string, t TokenIssuer) {
+	for i, typ := range t.Types {
+		if kind := strings.TrimPrefix(strings.ToLower(typ), "application/"); kind != "" && kind != "jwt" && !strings.HasSuffix(kind, "+jwt") {
+			k.fault(item(at+".types", i), fmt.Sprintf("%q is no type of a JWT", shorten(typ)), `write at+jwt for access tokens as RFC 9068 has them, JWT, or "" for tokens without a typ`)
+		}
+	}
+	if k.given(at+".types") && len(t.Types) == 0 {
+		k.missing(at+".types", "is empty, so that no token could be accepted", "write [at+jwt], or remove it for the default")
+	}
+	for i, name := range t.RequiredClaims {
+		if strings.TrimSpace(name) == "" {
+			k.fault(item(at+".required_claims", i), "is empty", "write the name of a claim, such as client_id")
+		}
+	}
+	if t.MaxLifetime < 0 {
+		k.fault(at+".max_lifetime", "is negative", "write the longest life of a token, such as 24h, or 0 for any")
+	}
+	if k.given(at+".max_stale") && (t.MaxStale < time.Second || t.MaxStale > 30*24*time.Hour) {
+		k.fault(at+".max_stale", fmt.Sprintf("%s is not between 1s and 720h", t.MaxStale), "write how long the last good keys serve while the issuer is down, such as 24h")
 	}
 }
 

@@ -162,6 +162,13 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 
 	// 5. Answer. The headers are made here, so that nothing can fail later.
 	v.values, err = rt.Headers.Prepare(id)
+	if err == nil && rt.Assert != nil {
+		var token string
+		if token, err = rt.Assert(id, time.Now()); err != nil {
+			return v, v.refuse(err)
+		}
+		v.values, err = v.values.WithAssertion(token)
+	}
 	if err != nil {
 		v.Reason, v.Err = headerReason(err), err
 		return v, nil

@@ -14,6 +14,8 @@ package headers
 import (
 	"fmt"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"github.com/sallyport/sallyport/gateway/identity"
 )
@@ -40,9 +42,20 @@ type Set struct {
 	pairs    pairSet             // beginnings worth a closer look: those of own and of the well-known names
 }
 
-// Prepared are the identity headers of one user on one route. It is immutable
-// and safe for concurrent use; a nil Prepared sets nothing.
-type Prepared struct{ pairs []pair }
+// AssertionHeader carries the token that the gateway signs for an application.
+// No other header may have a name that begins like the gateway's.
+const AssertionHeader = "Sallyport-Assertion"
+
+// Assert makes that token about a user. A nil Assert makes none.
+type Assert func(id *identity.Identity, now time.Time) (string, error)
+
+// Prepared are the identity headers of one user on one route. Its headers never
+// change and it is safe for concurrent use; a nil Prepared sets nothing.
+type Prepared struct {
+	pairs          []pair
+	size, maxBytes int
+	asserted       atomic.Pointer[Prepared] // what the last WithAssertion made
+}
 
 type pair struct{ name, value string }
 
@@ -91,8 +104,7 @@ func (s *Set) Prepare(id *identity.Identity) (*Prepared, error) {
 			return p, nil
 		}
 	}
-	p := &Prepared{pairs: make([]pair, 0, len(s.fields))}
-	size := 0
+	p := &Prepared{pairs: make([]pair, 0, len(s.fields)), maxBytes: s.maxBytes}
 	for i := range s.fields {
 		f := &s.fields[i]
 		value, ok := f.value(id)
@@ -102,14 +114,35 @@ func (s *Set) Prepare(id *identity.Identity) (*Prepared, error) {
 			}
 			continue
 		}
-		size += len(f.name) + len(value) + len(": \r\n")
+		p.size += lineSize(f.name, value)
 		p.pairs = append(p.pairs, pair{f.name, value})
 	}
-	if size > s.maxBytes {
-		return nil, &TooLargeError{Size: size, Limit: s.maxBytes}
+	if p.size > s.maxBytes {
+		return nil, &TooLargeError{Size: p.size, Limit: s.maxBytes}
 	}
 	id.Memo.Store(s, p)
 	return p, nil
+}
+
+func lineSize(name, value string) int { return len(name) + len(value) + len(": \r\n") }
+
+// WithAssertion returns these headers and AssertionHeader with token, or a
+// *TooLargeError. The result is kept, so that asking again with the same token
+// allocates nothing.
+func (p *Prepared) WithAssertion(token string) (*Prepared, error) {
+	if p == nil {
+		p = &Prepared{maxBytes: DefaultMaxBytes}
+	}
+	if q := p.asserted.Load(); q != nil && q.pairs[len(q.pairs)-1].value == token {
+		return q, nil
+	}
+	q := &Prepared{size: p.size + lineSize(AssertionHeader, token), maxBytes: p.maxBytes}
+	if q.size > q.maxBytes {
+		return nil, &TooLargeError{Size: q.size, Limit: q.maxBytes}
+	}
+	q.pairs = append(append(make([]pair, 0, len(p.pairs)+1), p.pairs...), pair{AssertionHeader, token})
+	p.asserted.Store(q)
+	return q, nil
 }
 
 // Apply sets the headers in h, where Strip has been before. It only copies, and

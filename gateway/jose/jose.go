@@ -52,6 +52,7 @@ const (
 	BoundToken          Reason = "bound_token"         // bound to a key whose possession was not shown (cnf)
 	WrongNonce          Reason = "wrong_nonce"         // an ID token of another sign-in
 	WrongAccessToken    Reason = "wrong_access_token"  // an ID token that came with another access token
+	InvalidProof        Reason = "invalid_dpop_proof"  // not a DPoP proof for this request and token
 	MalformedKeys       Reason = "malformed_keys"
 	WeakKey             Reason = "weak_key"
 )
@@ -62,7 +63,7 @@ func Reasons() []Reason {
 		MalformedToken, TokenTooLarge, AlgorithmNotAllowed, UnsupportedHeader,
 		UnknownKey, BadSignature, MalformedClaims, MissingClaim, WrongIssuer,
 		WrongAudience, TokenExpired, TokenNotYetValid, TokenLifetime,
-		WrongTokenType, BoundToken, WrongNonce, WrongAccessToken,
+		WrongTokenType, BoundToken, WrongNonce, WrongAccessToken, InvalidProof,
 		MalformedKeys, WeakKey,
 	}
 }

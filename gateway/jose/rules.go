@@ -21,9 +21,21 @@ type Rules struct {
 	Leeway time.Duration
 	// MaxLifetime bounds exp - iat (exp - now without iat). Zero is no bound.
 	MaxLifetime time.Duration
-	// RequireSubject says that sub is required. Every judgement of this
-	// package requires it, also when it is false.
-	RequireSubject bool
+	// The others are about access tokens alone.
+
+	// Types are the accepted values of the typ header, without regard to case;
+	// "" stands for its absence. Empty accepts what most issuers send: none, JWT
+	// and at+jwt. Only at+jwt says by itself that it is an access token (RFC 9068).
+	Types []string
+	// RequiredClaims must be there and not be null, besides iss, aud, exp and sub.
+	RequiredClaims []string
+	// SubjectClaim is the claim that names the subject and so is required; empty
+	// is sub.
+	SubjectClaim string
+	// SharedAudience says that one of Audiences is also the client id of
+	// somebody who signs people in, so that ID tokens have the same aud. Then a
+	// token must show that it is an access token.
+	SharedAudience bool
 }
 
 // JudgeAlgorithm decides whether the rules accept the token's algorithm at
@@ -38,19 +50,23 @@ func (r *Rules) JudgeAlgorithm(t *Token) error {
 
 // JudgeAccess decides whether a proven token is an access token for us (RFC
 // 9068 section 4, RFC 8725). exp and sub are required. Tokens made for another
-// purpose, and tokens bound to a key, are refused: that the bearer holds the key
-// is not shown here. Errors are *Invalid.
+// purpose are refused. Whether a token that is bound to a key is presented by
+// the one who has it is not judged here: see Claims.Confirmation. Errors are
+// *Invalid.
 func (r *Rules) JudgeAccess(t *Token, c *Claims, now time.Time) error {
 	// 1. The algorithm is one that was configured.
 	if err := r.JudgeAlgorithm(t); err != nil {
 		return err
 	}
 	// 2. The token is of the right kind.
-	if err := checkType(t, "", "JWT", "at+jwt", "application/at+jwt"); err != nil {
+	if err := checkType(t, r.types()...); err != nil {
 		return err
 	}
 	if err := accessKind(c); err != nil {
 		return err
+	}
+	if r.SharedAudience && !showsAccess(t, c) {
+		return &Invalid{WrongTokenType, errors.New("it may be an ID token: its audience is a client id, and nothing in it is of an access token")}
 	}
 	// 3. It comes from the issuer, and it is for us.
 	if err := r.checkIssuer(c); err != nil {
@@ -63,11 +79,48 @@ func (r *Rules) JudgeAccess(t *Token, c *Claims, now time.Time) error {
 	if err := r.checkTimes(c, now); err != nil {
 		return err
 	}
-	// 5. It is about somebody.
-	if c.Subject == "" {
-		return &Invalid{MissingClaim, errors.New("sub")}
+	// 5. It is about somebody, and says what it must.
+	subject := r.SubjectClaim
+	if subject == "" {
+		subject = "sub"
+	}
+	if c.String(subject) == "" {
+		return &Invalid{MissingClaim, errors.New(subject)}
+	}
+	for _, name := range r.RequiredClaims {
+		if v, ok := c.Lookup(name); !ok || v == nil {
+			return &Invalid{MissingClaim, errors.New(name)}
+		}
 	}
 	return nil
+}
+
+// types returns the accepted values of typ. RFC 9068 section 4 wants at+jwt to
+// be known with and without its "application/".
+func (r *Rules) types() []string {
+	if len(r.Types) == 0 {
+		return []string{"", "JWT", "at+jwt", "application/at+jwt"}
+	}
+	types := slices.Clone(r.Types)
+	for _, typ := range r.Types {
+		if typ != "" && !strings.Contains(typ, "/") {
+			types = append(types, "application/"+typ)
+		}
+	}
+	return types
+}
+
+// showsAccess looks for what access tokens have and ID tokens have not.
+func showsAccess(t *Token, c *Claims) bool {
+	if checkType(t, "at+jwt", "application/at+jwt") == nil {
+		return true
+	}
+	for _, mark := range []string{"scope", "scp", "client_id", "cnf"} {
+		if _, ok := c.Raw[mark]; ok {
+			return true
+		}
+	}
+	return refuseUse(c, "access", "bearer", "dpop") != nil
 }
 
 // JudgeID decides whether a proven token is the ID token of this very sign-in
@@ -195,13 +248,7 @@ func accessKind(c *Claims) error {
 			return &Invalid{WrongTokenType, fmt.Errorf("an access token has no %s", mark)}
 		}
 	}
-	if err := refuseUse(c, "id", "id_token", "refresh", "refresh_token", "offline", "logout"); err != nil {
-		return err
-	}
-	if _, ok := c.Raw["cnf"]; ok {
-		return &Invalid{BoundToken, errors.New("cnf")}
-	}
-	return nil
+	return refuseUse(c, "id", "id_token", "refresh", "refresh_token", "offline", "logout")
 }
 
 func idKind(c *Claims) error {

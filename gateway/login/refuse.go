@@ -32,6 +32,9 @@ const (
 	ReasonNoSession           = "no_session"
 	ReasonSessionIdle         = "session_idle"
 	ReasonAmbiguousSession    = "ambiguous_session"
+	ReasonAudience            = "unknown_audience"
+	ReasonNoRoute             = "no_route"
+	ReasonUnavailable         = "unavailable"
 )
 
 // ErrWrongPassword: no such user, or not his password. It does not tell which.

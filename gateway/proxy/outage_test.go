@@ -76,7 +76,7 @@ func front(t *testing.T, manager *session.Manager, app string) *httptest.Server 
 	if err != nil {
 		t.Fatal(err)
 	}
-	streams := session.NewStreams(manager.Live)
+	streams := session.NewStreams(manager.Live, nil)
 	p, err := proxy.New(proxy.Options{
 		Guard: guard.New(table, manager.Cookies(), "http"), Routes: table.Routes(), Scheme: "http", Streams: streams,
 		Challenge: func(*http.Request, *guard.Verdict) guard.Prompt { return guard.Prompt{} },

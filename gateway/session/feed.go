@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -13,6 +14,28 @@ type FeedEntry struct {
 	ExpiresAt time.Time // zero: never
 }
 
+// What an entry may take. Every gateway holds every entry.
+const (
+	MaxFeedName  = 512
+	MaxFeedValue = 4 << 10
+)
+
+var errFeedEntry = errors.New("session: a feed without a name, or an entry whose name is too long or whose value is empty or too long")
+
+// Check tells what a store refuses to publish, whatever its state: an entry that
+// is too large, or that has no value.
+func (e FeedEntry) Check(feed string) error {
+	if feed == "" || len(feed) > MaxFeedName || len(e.Name) > MaxFeedName || len(e.Value) == 0 || len(e.Value) > MaxFeedValue {
+		return errFeedEntry
+	}
+	return nil
+}
+
+// Expired reports whether the entry has ceased to count.
+func (e FeedEntry) Expired(now time.Time) bool {
+	return !e.ExpiresAt.IsZero() && !now.Before(e.ExpiresAt)
+}
+
 // Feeds keep, in both stores, what every gateway must know as a whole and at
 // once, such as revoked tokens: lists of small entries that are only ever added
 // to or replaced, never taken back. Whoever follows a feed has all of it in
@@ -20,7 +43,8 @@ type FeedEntry struct {
 // that owns them.
 type Feeds interface {
 	// Publish adds an entry. It returns when the store has it; who follows the
-	// feed hears of it within milliseconds.
+	// feed hears of it within milliseconds. After an error the store may have it
+	// or not. One that has expired is not kept, which is no error.
 	Publish(ctx context.Context, feed string, e FeedEntry) error
 
 	// Follow calls apply with the entries of a feed until ctx ends: first with

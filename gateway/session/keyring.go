@@ -21,17 +21,18 @@ type Purpose uint8
 
 // The purposes. Their order is part of no format and may change.
 const (
-	PurposeCookie Purpose = iota // the keyed check in the session cookie
-	PurposeState                 // the sealed state of a sign-in
-	PurposeNonce                 // nonce and PKCE verifier of a sign-in
-	PurposeForm                  // form tokens of the gateway's own pages
-	PurposeTokens                // provider tokens at rest
+	PurposeCookie  Purpose = iota // the keyed check in the session cookie
+	PurposeState                  // the sealed state of a sign-in
+	PurposeNonce                  // nonce and PKCE verifier of a sign-in
+	PurposeForm                   // form tokens of the gateway's own pages
+	PurposeTokens                 // provider tokens at rest
+	PurposeSigning                // the gateway's signing keys at rest
 	purposes
 )
 
 func (p Purpose) label() string {
 	return [purposes]string{
-		"session cookie check", "sign-in state", "sign-in nonce", "form token", "provider tokens",
+		"session cookie check", "sign-in state", "sign-in nonce", "form token", "provider tokens", "signing keys",
 	}[p]
 }
 
@@ -149,6 +150,9 @@ func (r *Keyring) Seal(p Purpose, plaintext, bound []byte) []byte {
 	out[0] = k.id
 	return k.aead[p].Seal(out, nil, plaintext, bound) //nolint:gosec // this AEAD makes a random nonce by itself and takes none
 }
+
+// Stale reports whether what was sealed would be sealed with another key today.
+func (r *Keyring) Stale(sealed []byte) bool { return len(sealed) == 0 || sealed[0] != r.keys[0].id }
 
 // Open reverses Seal, or returns ErrUnsealed.
 func (r *Keyring) Open(p Purpose, sealed, bound []byte) ([]byte, error) {

@@ -52,7 +52,8 @@ const (
 // A store that can't answer ends nothing: only ExpiresAt of the identity does
 // then. It is safe for concurrent use.
 type Streams struct {
-	live func(context.Context, Key) error
+	live  func(context.Context, Key) error
+	taken func(*identity.Identity) bool
 
 	added chan struct{} // there is a stream where there was none
 	empty chan struct{} // at the end: every stream was removed
@@ -72,7 +73,8 @@ type Streams struct {
 type stream struct {
 	end     func(End)
 	expires time.Time
-	session *watch // nil where no session is behind it
+	session *watch             // nil where no session is behind it
+	id      *identity.Identity // nil with a session, and for nobody
 	removed bool
 }
 
@@ -85,10 +87,16 @@ type watch struct {
 
 // NewStreams makes an empty registry. live is Manager.Live: ErrNotFound and
 // ErrIdle mean that a session is definitely over, any other error nothing.
-// Nothing is ended before Run is called.
-func NewStreams(live func(context.Context, Key) error) *Streams {
+// takenBack says of somebody without a session whether what he came in with was
+// taken back meanwhile; it must be quick, and may be nil. Nothing is ended before
+// Run is called.
+func NewStreams(live func(context.Context, Key) error, takenBack func(*identity.Identity) bool) *Streams {
+	if takenBack == nil {
+		takenBack = func(*identity.Identity) bool { return false }
+	}
 	return &Streams{
 		live:     live,
+		taken:    takenBack,
 		added:    make(chan struct{}, 1),
 		empty:    make(chan struct{}, 1),
 		open:     make(map[*stream]struct{}),
@@ -98,7 +106,8 @@ func NewStreams(live func(context.Context, Key) error) *Streams {
 
 // Add registers an open stream. id is who it was opened for, nil for nobody:
 // then only the shutdown ends it. ofSession says that id.Ref is the key of a
-// session, which is watched; any other identity ends at its ExpiresAt.
+// session, which is watched; any other identity ends at its ExpiresAt, or when it
+// is taken back.
 //
 // end is called at most once, on a goroutine of its own, possibly before Add
 // has returned. It must see to it that the stream is over soon. remove must be
@@ -124,6 +133,8 @@ func (s *Streams) Add(id *identity.Identity, ofSession bool, end func(why End)) 
 		}
 		w.streams[st] = struct{}{}
 		st.session = w
+	} else {
+		st.id = id
 	}
 	s.open[st] = struct{}{}
 	if len(s.open) == 1 {
@@ -211,7 +222,7 @@ func (s *Streams) check(ctx context.Context, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for st := range s.open {
-		if !st.expires.IsZero() && !now.Before(st.expires) {
+		if !st.expires.IsZero() && !now.Before(st.expires) || st.id != nil && s.taken(st.id) {
 			s.finish(st, EndSession)
 		}
 	}

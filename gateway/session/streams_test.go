@@ -75,7 +75,7 @@ type watching struct {
 func newWatching(t *testing.T) *watching {
 	t.Helper()
 	l := &liveness{errs: map[session.Key]error{}, takes: map[session.Key]time.Duration{}, asked: map[session.Key]int{}, asking: map[session.Key]int{}}
-	w := &watching{Streams: session.NewStreams(l.ask), store: l}
+	w := &watching{Streams: session.NewStreams(l.ask, nil), store: l}
 	ctx, stop := context.WithCancel(context.Background())
 	over := make(chan struct{})
 	go func() { w.Run(ctx); close(over) }()

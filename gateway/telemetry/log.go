@@ -106,7 +106,7 @@ func (e *Event) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 // Audit is the record of a decision that matters: who signed in or out, who was
 // denied, what an operator did. One line each, never sampled.
 type Audit struct {
-	Event   string // login, logout, deny, revoke, apikey_create, ...
+	Event   string // login, logout, deny, revoke_tokens and so on
 	Outcome string // ok, failed
 	Reason  string
 
@@ -116,7 +116,7 @@ type Audit struct {
 	Issuer     string
 	Subject    string
 	Session    string
-	Credential string // what an operator made or took back, by its id
+	Token      string // its jti, or the id of an API key
 	Route      string
 	Rule       string
 }
@@ -134,7 +134,7 @@ func (a *Audit) Log(log *zap.Logger) {
 		{"issuer", a.Issuer},
 		{"subject", a.Subject},
 		{"session", a.Session},
-		{"credential", a.Credential},
+		{"token", a.Token},
 		{"route", a.Route},
 		{"rule", a.Rule},
 	} {

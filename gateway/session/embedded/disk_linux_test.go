@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -175,6 +176,28 @@ func TestRevocationHoldsAtOnceThoughTheDiskFails(t *testing.T) {
 	if _, err := s.LoadRecord(t.Context(), "apikey", "x"); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("a removed record came back: %v", err)
 	}
+}
+
+// What is published is mostly a revocation, and holds like one.
+func TestAnEntryIsHeardAtOnceThoughTheDiskFails(t *testing.T) {
+	s, d := openOn(t, Options{})
+	f := sessiontest.Follow(t, s, "revoked")
+	d.fail()
+	wantOutage(t, "publish", s.Publish(t.Context(), "revoked", session.FeedEntry{Name: "a", Value: []byte("1")}))
+	f.WaitConfirmed(t)
+	if heard := f.Heard(); len(heard) != 1 {
+		t.Errorf("heard %q", heard)
+	}
+	d.heal()
+	sessiontest.Publish(t, s, "revoked", "b", "2", 0)
+	f.End()
+	s = reopen(t, s, d)
+	again := sessiontest.Follow(t, s, "revoked")
+	again.WaitConfirmed(t)
+	if diff := cmp.Diff([]string{"1", "2"}, again.Heard()); diff != "" {
+		t.Error(diff)
+	}
+	again.End()
 }
 
 func TestAKeyTakenAgainOutlivesTheOldDeletion(t *testing.T) {

@@ -101,18 +101,24 @@ func openFile(path string, o bolt.Options, log *zap.Logger, load func(*bolt.Tx) 
 	return f, nil
 }
 
-// prepare makes the buckets of a new file, and refuses another format.
+// prepare makes the buckets that are missing in a new or an older file, and
+// refuses another format.
 func (f *file) prepare() error {
-	isNew := false
+	isNew, complete := false, false
 	err := f.db.View(func(tx *bolt.Tx) error {
 		var err error
-		isNew, err = examine(tx)
+		if isNew, err = examine(tx); err == nil && !isNew {
+			complete = hadFeeds(tx)
+		}
 		return err
 	})
-	if err != nil || !isNew {
+	switch {
+	case err != nil || complete:
 		return err
+	case isNew:
+		return f.db.Update(create)
 	}
-	return f.db.Update(create)
+	return f.db.Update(addFeeds)
 }
 
 // explain says what to do about a file that does not open.
@@ -358,7 +364,7 @@ func (f *file) close() error {
 		return *broken
 	}
 	if f.owing.Load() {
-		return errors.Join(fmt.Errorf("session store %s: deleted sessions are still in the file", f.path), f.db.Close())
+		return errors.Join(fmt.Errorf("session store %s: what was revoked last is not in the file", f.path), f.db.Close())
 	}
 	return f.db.Close()
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/sallyport/sallyport/gateway/session"
 )
 
-// The file: bucket meta with the format, and four of data. Numbers are big
+// The file: bucket meta with the format, and five of data. Numbers are big
 // endian, times unix nanoseconds.
 //
 //	sessions  key          -> checksum, expires, idle, created, seen, subject hash, provider session hash, record
 //	tokens    key          -> sealed tokens
 //	seen      key          -> last use, where later than in sessions
 //	records   kind 0 name  -> checksum, version, expires (0: never), value
+//	feeds     feed 0 name  -> checksum, place in the feed, expires (0: never), value
 //
 // The header of a session is what the indexes need, so that opening decodes no
 // record. bbolt checks its own pages only in part: without a checksum of ours a
@@ -31,6 +32,7 @@ const (
 	checksumSize = 4
 	sessionSize  = checksumSize + 6*8
 	recordSize   = checksumSize + 2*8
+	feedSize     = checksumSize + 2*8
 )
 
 var (
@@ -44,6 +46,7 @@ func inSessions(tx *bolt.Tx) *bolt.Bucket { return tx.Bucket([]byte("sessions"))
 func inTokens(tx *bolt.Tx) *bolt.Bucket   { return tx.Bucket([]byte("tokens")) }
 func inSeen(tx *bolt.Tx) *bolt.Bucket     { return tx.Bucket([]byte("seen")) }
 func inRecords(tx *bolt.Tx) *bolt.Bucket  { return tx.Bucket([]byte("records")) }
+func inFeeds(tx *bolt.Tx) *bolt.Bucket    { return tx.Bucket([]byte("feeds")) }
 
 // examine tells whether the file is new, and refuses another format.
 func examine(tx *bolt.Tx) (isNew bool, err error) {
@@ -60,7 +63,21 @@ func examine(tx *bolt.Tx) (isNew bool, err error) {
 	if inSessions(tx) == nil || inTokens(tx) == nil || inSeen(tx) == nil || inRecords(tx) == nil {
 		return false, errDamaged
 	}
+	if hadFeeds(tx) && inFeeds(tx) == nil {
+		return false, errDamaged
+	}
 	return false, nil
+}
+
+// hadFeeds tells a file that lost its feeds from one of a release that had none,
+// which gets an empty one and stays readable for that release.
+func hadFeeds(tx *bolt.Tx) bool { return inMeta(tx).Get([]byte("feeds")) != nil }
+
+func addFeeds(tx *bolt.Tx) error {
+	if _, err := tx.CreateBucketIfNotExists([]byte("feeds")); err != nil {
+		return err
+	}
+	return inMeta(tx).Put([]byte("feeds"), []byte("1"))
 }
 
 func create(tx *bolt.Tx) error {
@@ -69,7 +86,7 @@ func create(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	return inMeta(tx).Put([]byte("format"), []byte(format))
+	return errors.Join(addFeeds(tx), inMeta(tx).Put([]byte("format"), []byte(format)))
 }
 
 // stored is a session as the file holds it.

@@ -30,8 +30,8 @@ type Options struct {
 	bolt bolt.Options
 }
 
-// Store is a session.Store and session.Records for one gateway. It is safe for
-// concurrent use.
+// Store is a session.Store, session.Records and session.Feeds for one gateway. It
+// is safe for concurrent use.
 type Store struct {
 	file   *file // nil: in memory only
 	shards [shardCount]shard
@@ -42,7 +42,9 @@ type Store struct {
 
 	ending        *wheel[*entry]
 	endingRecords *wheel[recordID]
+	endingFeeds   *wheel[ending]
 	names         maphash.Seed // spreads records over the shards
+	feeds         feeds
 
 	closed atomic.Bool
 	stop   chan struct{}
@@ -52,6 +54,7 @@ type Store struct {
 var (
 	_ session.Store   = (*Store)(nil)
 	_ session.Records = (*Store)(nil)
+	_ session.Feeds   = (*Store)(nil)
 )
 
 // shardCount is one shard for each first byte of a key, which makes the order
@@ -83,6 +86,7 @@ func Open(o Options) (*Store, error) {
 		providers:     newIndex(func(e *entry) *link { return &e.provider }),
 		ending:        newWheel[*entry](),
 		endingRecords: newWheel[recordID](),
+		endingFeeds:   newWheel[ending](),
 		names:         maphash.MakeSeed(),
 		stop:          make(chan struct{}),
 	}
@@ -109,9 +113,13 @@ func (s *Store) load(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return eachRecord(tx, func(id recordID, r session.Record) {
+	err = eachRecord(tx, func(id recordID, r session.Record) {
 		s.setRecord(s.recordShard(id), id, r)
 	})
+	if err != nil {
+		return err
+	}
+	return s.loadFeeds(tx)
 }
 
 // Len returns how many sessions there are, including those that have ended in

@@ -27,6 +27,7 @@ func (s *Store) sweep() {
 		case now := <-ticker.C:
 			s.sweepSessions(now)
 			s.sweepRecords(now)
+			s.sweepFeeds(now)
 			if s.file != nil && s.file.owing.Load() {
 				s.file.enqueue(&op{write: func(*bolt.Tx) error { return nil }})
 			}

@@ -22,6 +22,7 @@ import (
 type Store interface {
 	session.Store
 	session.Records
+	session.Feeds
 }
 
 // Run runs the suite. open returns an empty store for each subtest and closes
@@ -29,7 +30,7 @@ type Store interface {
 // another's keys.
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	t.Helper()
-	for _, group := range [][]behaviour{lifeCycle(), revocation(), listing(), activity(), endings(), concurrency(), records(), models()} {
+	for _, group := range [][]behaviour{lifeCycle(), revocation(), listing(), activity(), endings(), concurrency(), records(), feeds(), models()} {
 		for _, b := range group {
 			t.Run(b.name, func(t *testing.T) { b.test(t, open(t)) })
 		}

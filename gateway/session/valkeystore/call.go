@@ -165,7 +165,7 @@ func legible(err error) error {
 // answers reads as if nothing were.
 func (s *Store) judgeWrite(operation string, class Class, err error) {
 	switch operation {
-	case "create", "update", "delete", "touch", "index", "bury", "save_record":
+	case "create", "update", "delete", "touch", "index", "bury", "save_record", "publish":
 	default:
 		return
 	}

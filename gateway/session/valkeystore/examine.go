@@ -3,6 +3,7 @@ package valkeystore
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
@@ -31,7 +32,7 @@ func (s *Store) examine(ctx context.Context, client valkey.Client) error {
 		return nil
 	}
 	for _, part := range []func(context.Context) error{
-		func(context.Context) error { return err }, e.tracking, e.primary, e.sessions, e.indexes, e.records, e.ends,
+		func(context.Context) error { return err }, e.tracking, e.primary, e.sessions, e.indexes, e.records, e.feeds, e.ends,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -139,6 +140,17 @@ func (e *examination) records(ctx context.Context) error {
 	return errors.Join(
 		e.run(ctx, "GET and SET", scripts.save, []string{key.name}, string(make([]byte, 8)), string(make([]byte, recordHead)), "60000"),
 		e.do(ctx, "DEL", e.client.B().Del().Key(key.name).Build()),
+	)
+}
+
+func (e *examination) feeds(ctx context.Context) error {
+	b, key := e.client.B(), e.store.layout.feed("examination "+base64.RawURLEncoding.EncodeToString(e.handle[:]))
+	return errors.Join(
+		e.do(ctx, "XADD", b.Xadd().Key(key.name).Id("*").FieldValue().FieldValue("v", "examined").Build()),
+		e.do(ctx, "PEXPIRE", b.Pexpire().Key(key.name).Milliseconds(time.Minute.Milliseconds()).Build()),
+		e.do(ctx, "XREAD", b.Xread().Count(1).Streams().Key(key.name).Id("0-0").Build()),
+		e.do(ctx, "XDEL", b.Xdel().Key(key.name).Id("0-0").Build()),
+		e.do(ctx, "DEL", b.Del().Key(key.name).Build()),
 	)
 }
 

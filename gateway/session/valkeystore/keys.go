@@ -21,10 +21,11 @@ import (
 //	sp:{TAG}u      zset    subjects: hash of the user, handle -> end in hours
 //	sp:{TAG}p      zset    provider sessions, likewise
 //	sp:{TAG}rREST  string  a record: version, end, value
+//	sp:{TAG}fNAME  stream  a feed: name (n), value (v) and end (e, ms) of each entry
 //
 // TAG and REST of a session spell its handle, the first 12 bytes of its Key, so
 // that a member of an index leads to the name; the other bytes of the Key are in
-// the value.
+// the value. The tag of a record and of a feed comes from a hash of its name.
 type layout struct{ prefix string }
 
 // handleSize is how much of a session.Key is in names and indexes. Among 96 bits
@@ -172,4 +173,17 @@ func (l layout) record(kind, name string) recordKey {
 	h := handle(sum[:handleSize])
 	rest := base64.RawURLEncoding.EncodeToString(sum[1:])
 	return recordKey{handle: h, name: l.bucketKey(h.bucket(), 'r') + rest}
+}
+
+// feedKey is where a feed is.
+type feedKey struct {
+	handle handle
+	name   string
+}
+
+// feed finds a feed. Its name is a constant, and stays legible.
+func (l layout) feed(name string) feedKey {
+	sum := sha256.Sum256([]byte(name))
+	h := handle(sum[:handleSize])
+	return feedKey{handle: h, name: l.bucketKey(h.bucket(), 'f') + name}
 }

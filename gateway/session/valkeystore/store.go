@@ -49,8 +49,8 @@ func (e *OptionError) Error() string { return e.Path + ": " + e.Err.Error() }
 // Unwrap returns the cause.
 func (e *OptionError) Unwrap() error { return e.Err }
 
-// Store is a session.Store and session.Records in Valkey. It is safe for
-// concurrent use.
+// Store is a session.Store, session.Records and session.Feeds in Valkey. It is
+// safe for concurrent use.
 type Store struct {
 	cfg       config.Valkey
 	cache     config.Cache
@@ -81,6 +81,7 @@ type Store struct {
 	unwritable  atomic.Bool // the last write was refused
 	replicated  atomic.Bool // there are replicas to wait for
 	revocations revocations
+	settled     time.Duration // after which what was read from a feed is on every replica
 	cancel      context.CancelFunc
 	done        <-chan struct{} // closed by cancel
 	background  sync.WaitGroup
@@ -91,6 +92,7 @@ type Store struct {
 var (
 	_ session.Store   = (*Store)(nil)
 	_ session.Records = (*Store)(nil)
+	_ session.Feeds   = (*Store)(nil)
 )
 
 // maxCalls bounds the calls that are under way at once. Who comes later waits
@@ -116,7 +118,7 @@ func Open(o Options) (*Store, error) {
 		cfg: o.Valkey, cache: o.Cache, addresses: addresses, log: o.Log, observe: o.Observe, revoked: o.Revoked,
 		layout: layout{prefix: o.Valkey.KeyPrefix},
 		slots:  make(chan struct{}, maxCalls), waiters: make(chan struct{}, maxWaiters),
-		fault: errConnecting, since: time.Now(),
+		fault: errConnecting, since: time.Now(), settled: keepRevocations,
 
 		attempted: make(chan struct{}),
 	}

@@ -1,0 +1,229 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/assertion"
+	"github.com/sallyport/sallyport/gateway/authn"
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/headers"
+	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/jose"
+	"github.com/sallyport/sallyport/gateway/jwks"
+	"github.com/sallyport/sallyport/gateway/login"
+	"github.com/sallyport/sallyport/gateway/session"
+)
+
+// signingName is the name of the record with the signing keys, beside keyName.
+const signingName = "assertion"
+
+// mintLifetime bounds tokens that operators mint in development.
+const mintLifetime = time.Hour
+
+// signing is all that the gateway signs: assertions for applications, and access
+// tokens for programs.
+type signing struct {
+	cfg    *config.Config
+	ring   *assertion.Ring
+	minter *assertion.Minter
+	needed bool // some route or endpoint can't do without it
+}
+
+// buildSigning makes the ring of signing keys, from files or the store, and
+// reads it. An outage of the store is no error: what needs a signature is
+// unavailable until the ring is there. Without open, the store is not asked.
+func buildSigning(ctx context.Context, cfg *config.Config, log *zap.Logger, sealing *session.Keyring, records session.Records, open bool, p *parts) (*signing, error) {
+	s := &signing{cfg: cfg, needed: signs(cfg)}
+	log = log.Named("signing")
+	if files := cfg.Assertions.KeysFiles; len(files) > 0 {
+		ring, err := assertion.NewFiles(assertion.FilesOptions{Files: files, Read: readKeyFile, Log: log})
+		if bad, ok := errors.AsType[*assertion.FileError](err); ok {
+			return nil, config.Faults{cfg.Fault(
+				fmt.Sprintf("assertions.keys_files[%d]", bad.Index), bad.Error(), "write a private key in PEM, as `sallyport keys generate` prints it",
+			)}
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.ring = ring
+	} else {
+		s.ring = assertion.NewStored(assertion.StoredOptions{
+			Store:     &sealedRing{records: records, sealing: sealing},
+			Algorithm: cfg.Assertions.Algorithm, Longest: longestSigned(cfg), Log: log,
+		})
+		if open {
+			if err := s.ring.Refresh(ctx); s.needed && errors.Is(err, assertion.ErrUnopened) {
+				return nil, config.Faults{cfg.Fault("session.keys_files", "no key of it opens the signing keys that the store keeps", unopenedFix)}
+			}
+		}
+	}
+	if open {
+		p.background = append(p.background, s.ring.Run)
+	}
+	s.minter = assertion.New(assertion.Options{Ring: s.ring, Issuer: ownIssuerName(cfg), Lifetime: cfg.Assertions.Lifetime})
+	return s, nil
+}
+
+// ownIssuerName is the iss of everything that the gateway signs.
+func ownIssuerName(cfg *config.Config) string { return cfg.Server.PublicURL + cfg.Server.AuthPrefix }
+
+// signs reports whether anything that is configured needs a signature.
+func signs(cfg *config.Config) bool {
+	return cfg.AcceptsOwnTokens() || slices.ContainsFunc(cfg.Routes, func(r config.Route) bool { return r.Assertion })
+}
+
+// longestSigned is the longest life of anything that the gateway signs.
+func longestSigned(cfg *config.Config) time.Duration {
+	longest := cfg.Assertions.Lifetime
+	if cfg.Tokens.Exchange.Enabled {
+		longest = max(longest, cfg.Tokens.Exchange.Lifetime)
+	}
+	if cfg.Development() {
+		longest = max(longest, mintLifetime)
+	}
+	return longest
+}
+
+func readKeyFile(file string) ([]byte, error) {
+	text, err := config.ReadSecret("", file)
+	return []byte(text.Reveal()), err
+}
+
+const unopenedFix = "put the key that was removed back as the last of session.keys_files, or name assertions.keys_files"
+
+// sealedRing keeps the ring of signing keys as a sealed record of the store. One
+// goroutine uses it at a time.
+type sealedRing struct {
+	records  session.Records
+	sealing  *session.Keyring
+	resealed bool
+}
+
+var _ assertion.Store = (*sealedRing)(nil)
+
+// Load implements assertion.Store. At the first look it seals the ring anew if
+// another sealing key is the first by now, so that the old one can be removed.
+// Only then: gateways whose keys_files differ for a while would do it in turns.
+func (s *sealedRing) Load(ctx context.Context) (plain []byte, version uint64, err error) {
+	record, err := s.records.LoadRecord(ctx, keyKind, signingName)
+	if errors.Is(err, session.ErrNotFound) {
+		return nil, 0, assertion.ErrAbsent
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	plain, err = s.sealing.Open(session.PurposeSigning, record.Value, []byte(signingName))
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: %s", assertion.ErrUnopened, unopenedFix)
+	}
+	if !s.resealed && s.sealing.Stale(record.Value) {
+		switch err := s.Save(ctx, plain, record.Version); {
+		case errors.Is(err, assertion.ErrConflict): // another gateway was quicker
+			return s.Load(ctx)
+		case err != nil:
+			return nil, 0, err
+		}
+		record.Version++
+	}
+	s.resealed = true
+	return plain, record.Version, nil
+}
+
+// Save implements assertion.Store.
+func (s *sealedRing) Save(ctx context.Context, plain []byte, version uint64) error {
+	sealed := s.sealing.Seal(session.PurposeSigning, plain, []byte(signingName))
+	_, err := s.records.SaveRecord(ctx, keyKind, signingName, version, sealed, time.Time{})
+	if errors.Is(err, session.ErrConflict) {
+		return assertion.ErrConflict
+	}
+	return err
+}
+
+// assert returns what makes the assertions of a route; nil where it has none.
+func (s *signing) assert(c config.Route) headers.Assert {
+	if !c.Assertion {
+		return nil
+	}
+	audience := c.Audience
+	if audience == "" {
+		audience = c.Name
+	}
+	return func(id *identity.Identity, now time.Time) (string, error) {
+		token, err := s.minter.Mint(id, audience, now)
+		if errors.Is(err, assertion.ErrExpired) {
+			return "", &authn.Refusal{Reason: string(jose.TokenExpired), Err: err}
+		}
+		return token, err
+	}
+}
+
+// exchange makes tokens of sessions; nil where that is off.
+func (s *signing) exchange() login.Issue {
+	x := s.cfg.Tokens.Exchange
+	if !x.Enabled {
+		return nil
+	}
+	return func(id *identity.Identity, audience string) (string, time.Time, error) {
+		if audience == "" {
+			audience = x.Audiences[0]
+		}
+		if !slices.Contains(x.Audiences, audience) {
+			return "", time.Time{}, login.ErrAudience
+		}
+		token, expires, err := s.minter.MintAccess(id, audience, x.Lifetime, nil, time.Now())
+		if errors.Is(err, assertion.ErrExpired) {
+			err = login.ErrEnding
+		}
+		return token, expires, err
+	}
+}
+
+// ownAudiences are the audiences of the access tokens that the gateway signs and
+// accepts. In development there may be none configured.
+func ownAudiences(cfg *config.Config) []string {
+	if len(cfg.Tokens.Exchange.Audiences) > 0 {
+		return cfg.Tokens.Exchange.Audiences
+	}
+	return []string{cfg.Server.PublicURL}
+}
+
+// ownIssuer makes the gateway an issuer whose access tokens it accepts; ok is
+// false where none are made. Assertions are never accepted: their typ is another.
+func (s *signing) ownIssuer() (issuer authn.Issuer, ok bool) {
+	if !s.cfg.AcceptsOwnTokens() {
+		return authn.Issuer{}, false
+	}
+	return authn.Issuer{
+		Keys: ownKeys{s.ring},
+		Rules: jose.Rules{
+			Issuer: s.minter.Issuer(), Audiences: ownAudiences(s.cfg),
+			Algorithms: []string{assertion.AlgorithmES256, assertion.AlgorithmEdDSA},
+		},
+		Mapping: config.ClaimMapping{
+			SubjectClaim: "sub", EmailClaim: "email", NameClaim: "name", UsernameClaim: "preferred_username", GroupsClaim: "groups",
+		},
+	}, true
+}
+
+// ownKeys finds the gateway's own keys.
+type ownKeys struct{ ring *assertion.Ring }
+
+var _ authn.KeySource = ownKeys{}
+
+// Key implements authn.KeySource.
+func (o ownKeys) Key(_ context.Context, kid, alg string) (*jose.Key, error) {
+	key, ok, err := o.ring.Find(kid, alg)
+	if err == nil && !ok {
+		err = jwks.ErrUnknownKey
+	}
+	return key, err
+}
+
+// Generation implements authn.KeySource.
+func (o ownKeys) Generation() uint64 { return o.ring.Generation() }

@@ -1,0 +1,119 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/admin"
+	"github.com/sallyport/sallyport/gateway/assertion"
+	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/telemetry"
+)
+
+// Acts of operators in audit lines.
+const (
+	actRotateKeys = "rotate_keys"
+	actMintToken  = "mint_token"
+)
+
+// api returns the operators' endpoints of the signing keys and of minting.
+func (s *signing) api(audit *zap.Logger) []admin.Endpoint {
+	note := func(r *http.Request, act, subject string, err error) {
+		line := telemetry.Audit{Event: "admin", Outcome: "ok", Reason: act, Subject: subject, ClientAddr: r.RemoteAddr}
+		if err != nil {
+			line.Outcome = "failed"
+		}
+		line.Log(audit)
+	}
+	endpoints := admin.Keys(admin.KeysOptions{
+		List: s.list,
+		Rotate: func(r *http.Request, now bool) error {
+			err := s.ring.Rotate(r.Context(), now)
+			note(r, actRotateKeys, "", err)
+			return ringError(err)
+		},
+	})
+	if !s.cfg.Development() {
+		return append(endpoints, admin.Mint(nil)...)
+	}
+	return append(endpoints, admin.Mint(func(r *http.Request, m *admin.MintRequest, lifetime time.Duration) (admin.Minted, error) {
+		minted, err := s.mint(m, lifetime)
+		note(r, actMintToken, m.Subject, err)
+		return minted, err
+	})...)
+}
+
+func (s *signing) list() (admin.SigningKeys, error) {
+	keys, at, err := s.ring.Keys()
+	if err != nil {
+		return admin.SigningKeys{}, ringError(err)
+	}
+	list := admin.SigningKeys{Keys: make([]admin.SigningKey, len(keys)), SwitchesAt: wireTime(at)}
+	for i, k := range keys {
+		list.Keys[i] = admin.SigningKey{
+			ID: k.ID, Algorithm: k.Algorithm, State: string(k.State), PublishedAt: wireTime(k.Published), Until: wireTime(k.Until),
+		}
+	}
+	return list, nil
+}
+
+// wireTime is whole seconds of UTC; the zero time is null.
+func wireTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
+
+// ringError tells an operator what is in the way. Nil stays nil.
+func ringError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, assertion.ErrFiles):
+		return &httperr.Error{
+			Code: http.StatusConflict, Reason: "keys_in_files",
+			Public: "The signing keys are the files of assertions.keys_files: put a new key last on every gateway, five minutes later first.",
+		}
+	case errors.Is(err, assertion.ErrUnopened):
+		return &httperr.Error{
+			Code: http.StatusServiceUnavailable, Reason: "unavailable", Err: err,
+			Public: "The signing keys in the store were sealed with a key that this gateway does not have: " + unopenedFix + ".",
+		}
+	}
+	return noKeys(err)
+}
+
+// mint makes a token about anybody, for development.
+func (s *signing) mint(m *admin.MintRequest, lifetime time.Duration) (admin.Minted, error) {
+	for name := range m.Claims {
+		if assertion.Reserved(name) {
+			return admin.Minted{}, &httperr.Error{
+				Code: http.StatusBadRequest, Reason: "malformed_request", Public: fmt.Sprintf("The claim %.64q is not free to choose.", name),
+			}
+		}
+	}
+	audience := m.Audience
+	if audience == "" {
+		audience = ownAudiences(s.cfg)[0]
+	}
+	now := time.Now()
+	id := &identity.Identity{
+		Issuer: s.minter.Issuer(), Subject: m.Subject, Email: m.Email, EmailVerified: m.Email != "",
+		Name: m.Name, PreferredUsername: m.PreferredUsername, Groups: m.Groups, AuthTime: now,
+	}
+	token, expires, err := s.minter.MintAccess(id, audience, lifetime, m.Claims, now)
+	if err != nil {
+		return admin.Minted{}, ringError(err)
+	}
+	return admin.Minted{
+		AccessToken: token, TokenType: "Bearer", ExpiresIn: int(expires.Unix() - now.Unix()), ExpiresAt: expires.UTC(),
+		Issuer: s.minter.Issuer(), Audience: audience,
+	}, nil
+}
