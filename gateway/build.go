@@ -85,10 +85,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		issuers = append(issuers, own)
 	}
 
-	creds, err := buildCredentials(cfg, log, sessions, authn.NewBearer(authn.BearerOptions{
-		Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: revocations,
-		Possession: authn.Possession{Scheme: cfg.Server.URL().Scheme, MaxAge: cfg.Tokens.DPoP.MaxAge, Replays: kept.records},
-	}), len(issuers) > 0, kept.feeds)
+	creds, err := buildCredentials(cfg, log, kept, issuers, revocations)
 	if err != nil {
 		return nil, err
 	}

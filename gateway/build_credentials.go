@@ -14,7 +14,6 @@ import (
 	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/jwks"
 	"github.com/sallyport/sallyport/gateway/login"
-	"github.com/sallyport/sallyport/gateway/session"
 )
 
 // credentials are the judges of every credential kind. What they keep in memory
@@ -31,13 +30,20 @@ type credentials struct {
 }
 
 // buildCredentials makes the judges. accounts are still to be bound.
-func buildCredentials(cfg *config.Config, log *zap.Logger, sessions *session.Manager, bearer *authn.Bearer, issuers bool, feeds session.Feeds) (*credentials, error) {
-	c := &credentials{session: authn.NewSession(sessions), bearer: bearer, issuers: issuers, accounts: &accounts{}}
+func buildCredentials(cfg *config.Config, log *zap.Logger, k *kept, issuers []authn.Issuer, revocations *authn.Revocations) (*credentials, error) {
+	possession := authn.Possession{Scheme: cfg.Server.URL().Scheme, MaxAge: cfg.Tokens.DPoP.MaxAge, Replays: k.records}
+	c := &credentials{
+		session: authn.NewSession(k.manager),
+		bearer: authn.NewBearer(authn.BearerOptions{
+			Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: revocations, Possession: possession,
+		}),
+		issuers: len(issuers) > 0, accounts: &accounts{},
+	}
 	var err error
-	if c.introspection, err = buildIntrospection(cfg, log); err != nil {
+	if c.introspection, err = buildIntrospection(cfg, log, revocations, possession); err != nil {
 		return nil, err
 	}
-	c.keys = authn.NewAPIKeys(feeds, cfg.Tokens.Revocation.MaxStaleness, log.Named("apikeys"))
+	c.keys = authn.NewAPIKeys(k.feeds, cfg.Tokens.Revocation.MaxStaleness, log.Named("apikeys"))
 	var known authn.Accounts
 	if slices.ContainsFunc(cfg.Login.Providers, func(p config.Provider) bool { return p.Type == config.ProviderUsers }) {
 		known = c.accounts
@@ -51,7 +57,7 @@ func buildCredentials(cfg *config.Config, log *zap.Logger, sessions *session.Man
 	return c, nil
 }
 
-func buildIntrospection(cfg *config.Config, log *zap.Logger) (*authn.Introspection, error) {
+func buildIntrospection(cfg *config.Config, log *zap.Logger, revocations *authn.Revocations, possession authn.Possession) (*authn.Introspection, error) {
 	var servers []*authn.IntrospectionServer
 	var faults config.Faults
 	for i, entry := range cfg.Tokens.Introspection {
@@ -72,7 +78,7 @@ func buildIntrospection(cfg *config.Config, log *zap.Logger) (*authn.Introspecti
 	if len(servers) == 0 {
 		return nil, nil //nolint:nilnil // no server is no authenticator, not an error
 	}
-	return authn.NewIntrospection(servers...), nil
+	return authn.NewIntrospection(authn.IntrospectionOptions{Servers: servers, Revocations: revocations, Possession: possession}), nil
 }
 
 // of returns the authenticator of a kind on a route, or nil where no kind has

@@ -9,6 +9,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"io"
+	"log"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -288,6 +290,7 @@ func TestListenerRefusesCertificatesOfOthers(t *testing.T) {
 			w.Header().Set("X-Who", id.Subject)
 		}
 	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are meant to fail
 	server.TLS = &tls.Config{ClientCAs: ca.pool(), ClientAuth: tls.VerifyClientCertIfGiven, MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	defer server.Close()

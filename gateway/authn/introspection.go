@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/jose"
@@ -24,25 +25,33 @@ const maxOpaque = jose.MaxTokenBytes
 // issued them knows what they mean (RFC 7662). Several servers are asked in
 // their order until one of them knows the token.
 type Introspection struct {
-	servers   []*IntrospectionServer
-	audiences []string
+	o         IntrospectionOptions
+	audiences []string // that a route accepts; nil = any that the server's entry does
 }
 
 var _ Authenticator = (*Introspection)(nil)
 
-// NewIntrospection makes the authenticator over at least one server.
-func NewIntrospection(servers ...*IntrospectionServer) *Introspection {
-	return &Introspection{servers: servers}
+// IntrospectionOptions are what an Introspection needs.
+type IntrospectionOptions struct {
+	Servers []*IntrospectionServer // at least one
+	// Revocations are the tokens that were taken back here, whatever their server
+	// says; nil = none ever are.
+	Revocations *Revocations
+	// Possession judges proofs for tokens that are bound to a key.
+	Possession Possession
 }
 
-// For returns the authenticator of a route whose tokens must be for one of the
-// audiences besides what each server's entry asks; with none, i itself. What is
-// known of tokens is shared.
+// NewIntrospection makes the authenticator.
+func NewIntrospection(o IntrospectionOptions) *Introspection { return &Introspection{o: o} }
+
+// For returns an authenticator for a route that accepts tokens for one of these
+// audiences alone. It shares what is known of tokens with i. Without audiences it
+// is i.
 func (i *Introspection) For(audiences []string) *Introspection {
 	if len(audiences) == 0 {
 		return i
 	}
-	return &Introspection{servers: i.servers, audiences: audiences}
+	return &Introspection{o: i.o, audiences: slices.Clone(audiences)}
 }
 
 // Kind implements Authenticator.
@@ -51,29 +60,55 @@ func (*Introspection) Kind() Kind { return KindIntrospection }
 // Extract implements Authenticator. A token of three parts is a JWT, for Bearer
 // to judge, and an API key is the gateway's own: neither is ever sent away.
 func (*Introspection) Extract(r *http.Request) (Credential, error) {
-	value, ok := opaqueToken(r.Header)
+	value, scheme, ok := opaqueToken(r.Header)
 	if !ok {
 		return Credential{}, ErrNoCredential
 	}
-	return Credential{Kind: KindIntrospection, Value: Secret(value), Bytes: len("Authorization: Bearer ") + len(value)}, nil
+	return Credential{
+		Kind: KindIntrospection, Value: Secret(value), Bytes: len("Authorization: ") + len(scheme) + 1 + len(value),
+		Evidence: evidence(r, scheme),
+	}, nil
 }
 
-func opaqueToken(h http.Header) (string, bool) {
-	value, ok := bearerToken(h)
-	return value, ok && strings.Count(value, ".") != 2 && !isAPIKey(value)
+func opaqueToken(h http.Header) (token, scheme string, ok bool) {
+	token, scheme, ok = accessToken(h)
+	return token, scheme, ok && strings.Count(token, ".") != 2 && !isAPIKey(token)
 }
 
 // Strip implements Authenticator.
 func (*Introspection) Strip(h http.Header) {
-	if _, ok := opaqueToken(h); ok {
+	if _, _, ok := opaqueToken(h); ok {
 		delete(h, "Authorization")
+		delete(h, dpopHeader)
 	}
 }
 
-// Authenticate implements Authenticator. A server that can't answer leaves the
-// matter open, unless another one knows the token.
+// Authenticate implements Authenticator.
 func (i *Introspection) Authenticate(ctx context.Context, c Credential) (*identity.Identity, error) {
-	token := string(c.Value)
+	// 1. Some server knows it.
+	a, err := i.ask(ctx, string(c.Value))
+	if err != nil {
+		return nil, err
+	}
+	// 2. Nobody has taken it back here.
+	now := time.Now()
+	if err := i.o.Revocations.judge(ctx, a.facts, now); err != nil {
+		return nil, err
+	}
+	// 3. Who sends it has the key that it is bound to.
+	if err := i.o.Possession.judge(ctx, a.confirmation, c.Value, c.Evidence, now); err != nil {
+		return nil, err
+	}
+	// 4. It is for this route.
+	if i.audiences != nil && !meets(a.audience, i.audiences) {
+		return nil, &Refusal{Reason: string(jose.WrongAudience), Err: errors.New("for another route")}
+	}
+	return a.id, nil
+}
+
+// ask goes through the servers. One that can't answer leaves the matter open,
+// unless another one knows the token.
+func (i *Introspection) ask(ctx context.Context, token string) (*answer, error) {
 	if !isB64Token(token) {
 		return nil, &Refusal{Reason: string(jose.MalformedToken)}
 	}
@@ -82,15 +117,15 @@ func (i *Introspection) Authenticate(ctx context.Context, c Credential) (*identi
 	}
 	digest := sha256.Sum256([]byte(token))
 	var trouble error
-	for _, s := range i.servers {
-		id, err := s.ask(ctx, token, digest)
+	for _, s := range i.o.Servers {
+		a, err := s.ask(ctx, token, digest)
 		if err == nil {
-			return i.judgeRoute(id)
+			return a, nil
 		}
 		refusal, refused := errors.AsType[*Refusal](err)
 		switch {
 		case !refused && trouble == nil:
-			trouble = fmt.Errorf("introspection at %s: %w", s.name, err)
+			trouble = fmt.Errorf("introspection at %s: %w", s.cfg.Name, err)
 		case refused && refusal.Reason != ReasonTokenInactive:
 			return nil, refusal // this server knows the token, so nobody else does
 		}
@@ -101,31 +136,9 @@ func (i *Introspection) Authenticate(ctx context.Context, c Credential) (*identi
 	return nil, &Refusal{Reason: ReasonTokenInactive}
 }
 
-func (i *Introspection) judgeRoute(id *identity.Identity) (*identity.Identity, error) {
-	if len(i.audiences) == 0 {
-		return id, nil
-	}
-	claims, _ := id.Claims.(identity.MapClaims)
-	if !meets(claims["aud"], i.audiences) {
-		return nil, &Refusal{Reason: string(jose.WrongAudience)}
-	}
-	return id, nil
-}
-
-// meets tells whether an aud, a string or a list of strings, names one of the
-// audiences. It does not allocate.
-func meets(aud any, audiences []string) bool {
-	switch aud := aud.(type) {
-	case string:
-		return slices.Contains(audiences, aud)
-	case []any:
-		for _, one := range aud {
-			if s, ok := one.(string); ok && slices.Contains(audiences, s) {
-				return true
-			}
-		}
-	}
-	return false
+// meets tells whether one of the audiences of a token is one of those asked for.
+func meets(has, want []string) bool {
+	return slices.ContainsFunc(has, func(aud string) bool { return slices.Contains(want, aud) })
 }
 
 // isB64Token reports whether a token is of the form that RFC 6750, section 2.1

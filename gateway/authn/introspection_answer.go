@@ -3,7 +3,6 @@ package authn
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,11 +14,20 @@ import (
 // answerLeeway is how far the server's clock may be off.
 const answerLeeway = time.Minute
 
+// answer is what a server says of a token that is good there. It is not changed
+// once it is made, but for what facts remember.
+type answer struct {
+	id           *identity.Identity
+	confirmation jose.Confirmation
+	audience     []string
+	facts        *tokenFacts
+}
+
 // judgeAnswer reads an introspection answer (RFC 7662, section 2.2) and says who
 // the token is for. A *Refusal is the server's no, or says what makes the token
 // useless here; any other error that the answer can't be understood, which is
-// neither yes nor no. On error the identity is nil.
-func judgeAnswer(cfg *config.Introspection, body []byte, now time.Time) (*identity.Identity, error) {
+// neither yes nor no. On error the answer is nil.
+func judgeAnswer(cfg *config.Introspection, body []byte, now time.Time) (*answer, error) {
 	object, err := jose.DecodeObject(body)
 	if err != nil {
 		return nil, fmt.Errorf("the answer is no JSON object that has one meaning: %w", cause(err))
@@ -39,6 +47,10 @@ func judgeAnswer(cfg *config.Introspection, body []byte, now time.Time) (*identi
 	if reason := judgeClaims(cfg, claims, now); reason != "" {
 		return nil, &Refusal{Reason: string(reason)}
 	}
+	confirmation, err := claims.Confirmation()
+	if err != nil {
+		return nil, refusal(err)
+	}
 	id := mapClaims(cfg.ClaimMapping, claims)
 	if id.Subject == "" {
 		return nil, &Refusal{Reason: string(jose.MissingClaim), Err: fmt.Errorf("no %s", cfg.SubjectClaim)}
@@ -48,7 +60,9 @@ func judgeAnswer(cfg *config.Introspection, body []byte, now time.Time) (*identi
 	}
 	id.EmailVerified = id.EmailVerified || cfg.TrustEmail
 	id.Method = string(KindIntrospection)
-	return id, nil
+	facts := factsOf(claims, id.Subject)
+	facts.issuer = id.Issuer
+	return &answer{id: id, confirmation: confirmation, audience: claims.Audience, facts: facts}, nil
 }
 
 // judgeClaims returns why a token that its server calls active is none for this
@@ -57,15 +71,13 @@ func judgeClaims(cfg *config.Introspection, c *jose.Claims, now time.Time) jose.
 	switch {
 	case !isAccessToken(c.Raw):
 		return jose.WrongTokenType
-	case c.Raw["cnf"] != nil:
-		return jose.BoundToken
 	case !c.Expires.IsZero() && !now.Before(c.Expires.Add(answerLeeway)):
 		return jose.TokenExpired
 	case now.Add(answerLeeway).Before(c.NotBefore), now.Add(answerLeeway).Before(c.IssuedAt):
 		return jose.TokenNotYetValid
 	case cfg.Issuer != "" && c.Issuer != "" && c.Issuer != cfg.Issuer:
 		return jose.WrongIssuer
-	case len(cfg.Audiences) > 0 && !slices.ContainsFunc(c.Audience, func(a string) bool { return slices.Contains(cfg.Audiences, a) }):
+	case len(cfg.Audiences) > 0 && !meets(c.Audience, cfg.Audiences):
 		return jose.WrongAudience
 	}
 	return ""
@@ -76,7 +88,7 @@ func judgeClaims(cfg *config.Introspection, c *jose.Claims, now time.Time) jose.
 func isAccessToken(object map[string]any) bool {
 	if v, given := object["token_type"]; given {
 		kind, ok := v.(string)
-		if !ok || !strings.EqualFold(kind, "Bearer") {
+		if !ok || !strings.EqualFold(kind, schemeBearer) && !strings.EqualFold(kind, schemeDPoP) {
 			return false
 		}
 	}

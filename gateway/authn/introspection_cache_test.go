@@ -41,7 +41,7 @@ func TestAnswerCountsForAShortTimeAndNeverLongerThanTheToken(t *testing.T) {
 					body = fmt.Sprintf(`{"active":true,"sub":"alice","exp":%d}`, time.Now().Add(c.lives).Unix())
 				}
 				e := &endpoint{answer: says(body)}
-				i := authn.NewIntrospection(introspectionServer(t, entry(func(c2 *config.Introspection) { c2.CacheTTL = c.ttl }), e))
+				i := introspection(introspectionServer(t, entry(func(c2 *config.Introspection) { c2.CacheTTL = c.ttl }), e))
 				tick := time.NewTicker(c.every)
 				defer tick.Stop()
 				for n := range c.times {
@@ -67,7 +67,7 @@ func TestRevokedAtItsServerATokenIsRefusedAfterTheCacheTime(t *testing.T) {
 		e := &endpoint{answer: func(*http.Request, url.Values) (int, string) {
 			return http.StatusOK, fmt.Sprintf(`{"active":%t,"sub":"alice"}`, active)
 		}}
-		i := authn.NewIntrospection(introspectionServer(t, entry(nil), e))
+		i := introspection(introspectionServer(t, entry(nil), e))
 		ask := func() string {
 			id, err := i.Authenticate(t.Context(), opaque("opaque"))
 			return verdict(t, id, err)
@@ -94,7 +94,7 @@ func TestRevokedAtItsServerATokenIsRefusedAfterTheCacheTime(t *testing.T) {
 
 func TestRepeatedForgeryIsAskedAboutOnce(t *testing.T) {
 	e := &endpoint{answer: says(`{"active":false}`)}
-	i := authn.NewIntrospection(introspectionServer(t, entry(nil), e))
+	i := introspection(introspectionServer(t, entry(nil), e))
 	for range 1000 {
 		id, err := i.Authenticate(t.Context(), opaque("forged"))
 		if got := verdict(t, id, err); got != authn.ReasonTokenInactive {
@@ -110,7 +110,7 @@ func TestFloodOfForgedTokensPushesNoGoodOneOut(t *testing.T) {
 	e := &endpoint{answer: func(_ *http.Request, form url.Values) (int, string) {
 		return http.StatusOK, fmt.Sprintf(`{"active":%t,"sub":"alice"}`, form.Get("token") == "good")
 	}}
-	i := authn.NewIntrospection(introspectionServer(t, entry(nil), e))
+	i := introspection(introspectionServer(t, entry(nil), e))
 	if _, err := i.Authenticate(t.Context(), opaque("good")); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestFloodOfForgedTokensPushesNoGoodOneOut(t *testing.T) {
 func TestOneQuestionForManyRequestsWithTheSameToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{answer: says(`{"active":true,"sub":"alice"}`), wait: func(context.Context) error { <-time.After(time.Second); return nil }}
-		i := authn.NewIntrospection(introspectionServer(t, entry(nil), e))
+		i := introspection(introspectionServer(t, entry(nil), e))
 
 		// The first client goes away at once, and another a little later.
 		first, leave := context.WithCancel(t.Context())
@@ -180,7 +180,7 @@ func TestFloodOfDifferentTokensIsBoundedAtTheEndpoint(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}}
-		i := authn.NewIntrospection(introspectionServer(t, entry(nil), e))
+		i := introspection(introspectionServer(t, entry(nil), e))
 		var all sync.WaitGroup
 		for n := range 10_000 {
 			all.Go(func() {
@@ -226,7 +226,7 @@ func TestSeveralServersAreAskedInTheirOrder(t *testing.T) {
 				ends = append(ends, e)
 				servers = append(servers, introspectionServer(t, entry(func(c *config.Introspection) { c.Name = fmt.Sprintf("s%d", n) }), e))
 			}
-			id, err := authn.NewIntrospection(servers...).Authenticate(t.Context(), opaque("opaque"))
+			id, err := introspection(servers...).Authenticate(t.Context(), opaque("opaque"))
 			if got := verdict(t, id, err); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
 			}
@@ -251,8 +251,8 @@ func TestTwoTokensAndTwoServersAreNeverConfused(t *testing.T) {
 	for _, ttl := range []time.Duration{0, 30 * time.Second} {
 		cfg := entry(func(c *config.Introspection) { c.CacheTTL = ttl })
 		kinds := map[string]*authn.Introspection{
-			"s1": authn.NewIntrospection(introspectionServer(t, cfg, named("s1"))),
-			"s2": authn.NewIntrospection(introspectionServer(t, cfg, named("s2"))),
+			"s1": introspection(introspectionServer(t, cfg, named("s1"))),
+			"s2": introspection(introspectionServer(t, cfg, named("s2"))),
 		}
 		var all sync.WaitGroup
 		for range 200 {
@@ -273,7 +273,7 @@ func TestTwoTokensAndTwoServersAreNeverConfused(t *testing.T) {
 
 func TestKnownTokenCostsFewAllocationsAndSharesItsIdentity(t *testing.T) {
 	e := &endpoint{answer: says(`{"active":true,"sub":"alice"}`)}
-	i := authn.NewIntrospection(introspectionServer(t, entry(nil), e)).For(nil)
+	i := introspection(introspectionServer(t, entry(nil), e)).For(nil)
 	r := request("Authorization", "Bearer opaque-token-of-a-usual-length-for-such-servers")
 	chain := authn.Order(authn.Chain{i})
 	once := func() any {
@@ -300,7 +300,7 @@ func BenchmarkIntrospection(b *testing.B) {
 	for _, lie := range []bool{false, true} {
 		b.Run(map[bool]string{false: "cached", true: "forged"}[lie], func(b *testing.B) {
 			e := &endpoint{answer: says(fmt.Sprintf(`{"active":%t,"sub":"alice"}`, !lie))}
-			i := authn.NewIntrospection(introspectionServer(b, entry(nil), e))
+			i := introspection(introspectionServer(b, entry(nil), e))
 			c := opaque("opaque-token-of-a-usual-length-for-such-servers")
 			_, _ = i.Authenticate(b.Context(), c)
 			b.ReportAllocs()

@@ -26,7 +26,7 @@ import (
 func asked(t *testing.T, cfg config.Introspection) (url.Values, http.Header) {
 	t.Helper()
 	e := &endpoint{answer: says(`{"active":true,"sub":"alice"}`)}
-	if _, err := authn.NewIntrospection(introspectionServer(t, cfg, e)).Authenticate(t.Context(), opaque("opa+que/=")); err != nil {
+	if _, err := introspection(introspectionServer(t, cfg, e)).Authenticate(t.Context(), opaque("opa+que/=")); err != nil {
 		t.Fatal(err)
 	}
 	if len(e.calls) != 1 {
@@ -69,7 +69,7 @@ func TestClientSecretIsReadAgainWhenItsFileChanges(t *testing.T) {
 	write("first\n")
 	e := &endpoint{answer: says(`{"active":true,"sub":"alice"}`)}
 	cfg := entry(func(c *config.Introspection) { c.ClientSecret, c.ClientSecretFile = "", file })
-	i := authn.NewIntrospection(introspectionServer(t, cfg, e))
+	i := introspection(introspectionServer(t, cfg, e))
 	for n, text := range []string{"first", "second"} {
 		write(text + "\n")
 		if _, err := i.Authenticate(t.Context(), opaque(text)); err != nil {

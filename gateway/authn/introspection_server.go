@@ -38,14 +38,13 @@ const (
 // that a flood of forged tokens pushes no good one out.
 type IntrospectionServer struct {
 	cfg    config.Introspection
-	name   string
 	client *http.Client
 	auth   clientAuth
 	log    *zap.Logger
 
 	good    *otter.Cache[[32]byte, *known]
 	bad     *otter.Cache[[32]byte, *known]
-	flights flights[*identity.Identity]
+	flights flights[*answer]
 	slots   chan struct{}
 	// refusing: the server did not take the gateway's own credentials when it was
 	// asked last. It is logged once, not with each request.
@@ -54,7 +53,7 @@ type IntrospectionServer struct {
 
 // known is what a server said of a token, and until when that counts.
 type known struct {
-	id      *identity.Identity // nil with a refusal
+	answer  *answer // nil with a refusal
 	refusal *Refusal
 	until   time.Time
 	bytes   uint32
@@ -73,7 +72,7 @@ func NewIntrospectionServer(cfg config.Introspection, client *http.Client, log *
 	// A redirect would carry the token, or the client's secret, elsewhere.
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	s := &IntrospectionServer{
-		cfg: cfg, name: cfg.Name, client: &own, auth: auth, log: log, slots: make(chan struct{}, maxAsking),
+		cfg: cfg, client: &own, auth: auth, log: log, slots: make(chan struct{}, maxAsking),
 	}
 	weigh := func(_ [32]byte, k *known) uint32 { return k.bytes }
 	if s.good, err = otter.New(&otter.Options[[32]byte, *known]{MaximumWeight: maxKnownBytes, Weigher: weigh}); err != nil {
@@ -85,17 +84,17 @@ func NewIntrospectionServer(cfg config.Introspection, client *http.Client, log *
 	return s, nil
 }
 
-// ask returns who a token is for, from memory where that is recent enough. The
+// ask returns what the server says of a token, from memory where that is recent enough. The
 // digest is the token's SHA-256.
-func (s *IntrospectionServer) ask(ctx context.Context, token string, digest [32]byte) (*identity.Identity, error) {
+func (s *IntrospectionServer) ask(ctx context.Context, token string, digest [32]byte) (*answer, error) {
 	now := time.Now()
 	if k, ok := s.good.GetIfPresent(digest); ok && now.Before(k.until) {
-		return k.id, nil
+		return k.answer, nil
 	}
 	if k, ok := s.bad.GetIfPresent(digest); ok && now.Before(k.until) {
 		return nil, k.refusal
 	}
-	return s.flights.do(ctx, digest, func(ctx context.Context) (*identity.Identity, error) {
+	return s.flights.do(ctx, digest, func(ctx context.Context) (*answer, error) {
 		ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 		defer cancel()
 		return s.learn(ctx, token, digest)
@@ -103,7 +102,7 @@ func (s *IntrospectionServer) ask(ctx context.Context, token string, digest [32]
 }
 
 // learn asks the server and remembers what it says. An outage is not remembered.
-func (s *IntrospectionServer) learn(ctx context.Context, token string, digest [32]byte) (*identity.Identity, error) {
+func (s *IntrospectionServer) learn(ctx context.Context, token string, digest [32]byte) (*answer, error) {
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
@@ -115,7 +114,7 @@ func (s *IntrospectionServer) learn(ctx context.Context, token string, digest [3
 	if err != nil {
 		return nil, err
 	}
-	id, err := judgeAnswer(&s.cfg, body, time.Now())
+	a, err := judgeAnswer(&s.cfg, body, time.Now())
 	if refusal, refused := errors.AsType[*Refusal](err); refused {
 		s.bad.Set(digest, &known{refusal: refusal, until: asked.Add(forgedFor)})
 		s.good.Invalidate(digest)
@@ -124,16 +123,16 @@ func (s *IntrospectionServer) learn(ctx context.Context, token string, digest [3
 	if err != nil {
 		return nil, err
 	}
-	id.Ref, id.Memo = digest, new(identity.Memo)
+	a.id.Ref, a.id.Memo = digest, new(identity.Memo)
 	until := asked.Add(s.cfg.CacheTTL)
-	if !id.ExpiresAt.IsZero() && id.ExpiresAt.Before(until) {
-		until = id.ExpiresAt
+	if !a.id.ExpiresAt.IsZero() && a.id.ExpiresAt.Before(until) {
+		until = a.id.ExpiresAt
 	}
 	if asked.Before(until) {
 		// Decoded, an answer takes several times the room of its text.
-		s.good.Set(digest, &known{id: id, until: until, bytes: uint32(1024 + 8*len(body))})
+		s.good.Set(digest, &known{answer: a, until: until, bytes: uint32(1024 + 8*len(body))})
 	}
-	return id, nil
+	return a, nil
 }
 
 // call makes one request. Its errors hold neither the token nor a secret.
@@ -181,12 +180,12 @@ func (s *IntrospectionServer) call(ctx context.Context, token string) ([]byte, e
 func (s *IntrospectionServer) refused(status int) {
 	if !s.refusing.Swap(true) {
 		s.log.Error("the introspection endpoint refuses this gateway: check client_id, client_auth and the secret or key; until it takes them, no opaque token can be judged",
-			zap.String("server", s.name), zap.Int("status", status))
+			zap.String("server", s.cfg.Name), zap.Int("status", status))
 	}
 }
 
 func (s *IntrospectionServer) accepted() {
 	if s.refusing.Swap(false) {
-		s.log.Info("the introspection endpoint takes this gateway's credentials again", zap.String("server", s.name))
+		s.log.Info("the introspection endpoint takes this gateway's credentials again", zap.String("server", s.cfg.Name))
 	}
 }

@@ -111,6 +111,10 @@ func introspectionServer(t testing.TB, cfg config.Introspection, rt http.RoundTr
 	return s
 }
 
+func introspection(servers ...*authn.IntrospectionServer) *authn.Introspection {
+	return authn.NewIntrospection(authn.IntrospectionOptions{Servers: servers})
+}
+
 func opaque(token string) authn.Credential {
 	return authn.Credential{Kind: authn.KindIntrospection, Value: authn.Secret(token)}
 }
@@ -160,7 +164,11 @@ func TestAnswersOfTheIntrospectionEndpoint(t *testing.T) {
 		"a refresh token":                     {whole(`,"token_use":"refresh_token"`), nil, "wrong_token_type"},
 		"a refresh token of Keycloak":         {whole(`,"typ":"Refresh"`), nil, "wrong_token_type"},
 		"an ID token":                         {whole(`,"typ":"ID"`), nil, "wrong_token_type"},
-		"bound to a key":                      {whole(`,"cnf":{"jkt":"x"}`), nil, "bound_token"},
+		"a token of DPoP, bound to nothing":   {whole(`,"token_type":"DPoP"`), nil, accepted},
+		"bound to a key":                      {whole(`,"cnf":{"jkt":"` + strings.Repeat("a", 43) + `"}`), nil, "bound_token"},
+		"bound to a certificate":              {whole(`,"cnf":{"x5t#S256":"` + strings.Repeat("a", 43) + `"}`), nil, "bound_token"},
+		"bound to what can't be checked":      {whole(`,"cnf":{"kid":"` + strings.Repeat("a", 43) + `"}`), nil, "bound_token"},
+		"bound to nothing":                    {whole(`,"cnf":null`), nil, "bound_token"},
 		"of the issuer":                       {whole(`,"iss":"https://id.example.test"`), issued, accepted},
 		"of no issuer that is told":           {whole(""), issued, accepted},
 		"of another issuer":                   {whole(`,"iss":"https://evil.test"`), issued, "wrong_issuer"},
@@ -174,7 +182,7 @@ func TestAnswersOfTheIntrospectionEndpoint(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := &endpoint{answer: says(c.body)}
-			i := authn.NewIntrospection(introspectionServer(t, entry(c.change), e))
+			i := introspection(introspectionServer(t, entry(c.change), e))
 			id, err := i.Authenticate(t.Context(), opaque("opaque"))
 			if got := verdict(t, id, err); got != c.want {
 				t.Errorf("%s (%v), want %s", got, err, c.want)
@@ -192,7 +200,7 @@ func TestAnswerBecomesTheIdentity(t *testing.T) {
 	cfg := entry(func(c *config.Introspection) {
 		c.EmailClaim, c.UsernameClaim, c.GroupsClaim = "mail", "username", "realm.roles"
 	})
-	i := authn.NewIntrospection(introspectionServer(t, cfg, &endpoint{answer: says(body)}))
+	i := introspection(introspectionServer(t, cfg, &endpoint{answer: says(body)}))
 	id, err := i.Authenticate(t.Context(), opaque("opaque"))
 	if err != nil {
 		t.Fatal(err)
@@ -215,12 +223,15 @@ func TestAnswerBecomesTheIdentity(t *testing.T) {
 }
 
 func TestOnlyOpaqueTokensAreSentToTheEndpoint(t *testing.T) {
-	i := authn.NewIntrospection(introspectionServer(t, entry(nil), &endpoint{}))
+	i := introspection(introspectionServer(t, entry(nil), &endpoint{}))
 	for value, taken := range map[string]bool{
 		"Bearer opaque": true, "bearer a.b": true, "Bearer a.b.c.d": true,
-		"Bearer a.b.c": false, "Bearer spk_x": false, "Basic dTpw": false, "Bearer": false, "DPoP opaque": false,
+		"DPoP opaque":  true,
+		"Bearer a.b.c": false, "DPoP a.b.c": false, "Bearer spk_x": false, "Basic dTpw": false, "Bearer": false,
 	} {
-		_, err := i.Extract(request("Authorization", value))
+		r := request("Authorization", value)
+		r.URL = &url.URL{Path: "/"}
+		_, err := i.Extract(r)
 		if got := err == nil; got != taken {
 			t.Errorf("%q: taken is %v", value, got)
 		}
@@ -232,7 +243,7 @@ func TestOnlyOpaqueTokensAreSentToTheEndpoint(t *testing.T) {
 	}
 	// What no server can have issued is refused without asking.
 	e := &endpoint{answer: says(`{"active":true,"sub":"a"}`)}
-	i = authn.NewIntrospection(introspectionServer(t, entry(nil), e))
+	i = introspection(introspectionServer(t, entry(nil), e))
 	for _, token := range []string{"a b", "a\x00b", "ä", "=", "a=b", strings.Repeat("a", 1<<20), ""} {
 		id, err := i.Authenticate(t.Context(), opaque(token))
 		if got := verdict(t, id, err); got == accepted || got == outage {
@@ -248,7 +259,7 @@ func TestRouteJudgesTheAudienceItself(t *testing.T) {
 	e := &endpoint{answer: func(_ *http.Request, form url.Values) (int, string) {
 		return http.StatusOK, `{"active":true,"sub":"alice","aud":` + map[string]string{"one": `"api1"`, "both": `["api1","api2"]`, "none": "[]"}[form.Get("token")] + `}`
 	}}
-	all := authn.NewIntrospection(introspectionServer(t, entry(nil), e))
+	all := introspection(introspectionServer(t, entry(nil), e))
 	narrow := all.For([]string{"api2"})
 	for token, want := range map[string]string{"one": "wrong_audience", "both": accepted, "none": "wrong_audience"} {
 		// The broad route goes first: what it found must not open the other one.
@@ -267,13 +278,65 @@ func TestRouteJudgesTheAudienceItself(t *testing.T) {
 	}
 }
 
+func TestOpaqueTokenThatIsBoundNeedsTheProofOfItsKey(t *testing.T) {
+	h, other := newHolder(t), newHolder(t)
+	const token = "opaque"
+	e := &endpoint{answer: says(`{"active":true,"sub":"alice","token_type":"DPoP","cnf":{"jkt":"` + h.print + `"}}`)}
+	i := authn.NewIntrospection(authn.IntrospectionOptions{
+		Servers:    []*authn.IntrospectionServer{introspectionServer(t, entry(nil), e)},
+		Possession: authn.Possession{Scheme: "https", MaxAge: time.Minute, Replays: &records{}},
+	})
+	proof := h.proof(t, token, nil, nil)
+	for _, one := range []struct {
+		name string
+		r    *http.Request
+		want string
+	}{
+		{"its proof", withProof(t, token, proof), accepted},
+		{"its proof again", withProof(t, token, proof), authn.ReasonReplayedProof},
+		{"the proof of another key", withProof(t, token, other.proof(t, token, nil, nil)), "invalid_dpop_proof"},
+		{"no proof", withProof(t, token), "invalid_dpop_proof"},
+		{"no proof, as a bearer token", bearing(t, token), "bound_token"},
+	} {
+		id, err := present(t, i, one.r)
+		if got := verdict(t, id, err); got != one.want {
+			t.Errorf("%s: %s (%v), want %s", one.name, got, err, one.want)
+		}
+	}
+	if e.asked() != 1 {
+		t.Errorf("the server was asked %d times", e.asked())
+	}
+}
+
+func TestOpaqueTokenThatIsTakenBackHereIsRefusedThoughItsServerKnowsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		revocations := authn.NewRevocations(&feeds{}, 5*time.Second)
+		go revocations.Run(t.Context())
+		e := &endpoint{answer: says(`{"active":true,"sub":"alice","jti":"t1"}`)}
+		i := authn.NewIntrospection(authn.IntrospectionOptions{
+			Servers: []*authn.IntrospectionServer{introspectionServer(t, entry(nil), e)}, Revocations: revocations,
+		})
+		id, err := i.Authenticate(t.Context(), opaque("opaque"))
+		if got := verdict(t, id, err); got != accepted {
+			t.Fatal(got)
+		}
+		if err := revocations.Revoke(t.Context(), authn.Revocation{Issuer: "introspection corp", ID: "t1"}); err != nil {
+			t.Fatal(err)
+		}
+		id, err = i.Authenticate(t.Context(), opaque("opaque"))
+		if got := verdict(t, id, err); got != authn.ReasonTokenRevoked {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
 func TestTroubleOfTheEndpointIsAnOutageAndNeverANo(t *testing.T) {
 	for name, status := range map[string]int{
 		"a redirect": 307, "no client credentials": 401, "a request that it does not understand": 400, "a gateway before it": 502, "too many": 429, "no content": 204,
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := &endpoint{answer: func(*http.Request, url.Values) (int, string) { return status, `{"active":true,"sub":"alice"}` }}
-			i := authn.NewIntrospection(introspectionServer(t, entry(nil), e))
+			i := introspection(introspectionServer(t, entry(nil), e))
 			for range 2 { // it is asked again at once: trouble is not remembered
 				id, err := i.Authenticate(t.Context(), opaque("opaque"))
 				if got := verdict(t, id, err); got != outage {
@@ -344,7 +407,7 @@ func TestRealEndpointThatMisbehaves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			id, err := authn.NewIntrospection(s).Authenticate(t.Context(), opaque("opaque"))
+			id, err := introspection(s).Authenticate(t.Context(), opaque("opaque"))
 			if got := verdict(t, id, err); got != outage {
 				t.Errorf("%s", got)
 			}
@@ -361,7 +424,7 @@ func TestRealEndpointThatMisbehaves(t *testing.T) {
 func TestSlowServerCostsItsDeadlineAndNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{answer: says(`{"active":true,"sub":"alice"}`), wait: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
-		i := authn.NewIntrospection(introspectionServer(t, entry(nil), e))
+		i := introspection(introspectionServer(t, entry(nil), e))
 		start := time.Now()
 		id, err := i.Authenticate(t.Context(), opaque("opaque"))
 		if got := verdict(t, id, err); got != outage || time.Since(start) != 2*time.Second {
@@ -378,7 +441,7 @@ func TestRefusedClientCredentialsAreLoggedOnceAndClearly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := authn.NewIntrospection(s)
+	i := introspection(s)
 	ask := func(token string, want string) {
 		t.Helper()
 		id, err := i.Authenticate(t.Context(), opaque(token))
