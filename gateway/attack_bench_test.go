@@ -67,6 +67,8 @@ type plan struct {
 	routes     string // more YAML list items
 	identities string // more YAML list items
 	providers  string // more YAML list items
+	tokens     string // more YAML members of tokens
+	adminToken string // a file; "" turns the admin API off
 	upstream   string // default: the recorder
 }
 
@@ -155,7 +157,7 @@ func orDefault(s, fallback string) string {
 func siteYAML(p *plan, keys string) string {
 	return strings.NewReplacer(
 		"$PUBLIC", p.publicURL, "$TRUSTED", p.trusted, "$LIMITS", p.limits, "$SESSION", p.session,
-		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
+		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$TOKENS", p.tokens, "$ADMIN_TOKEN", p.adminToken, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
 		"$ISSUER", tokenIssuer, "$AUDIENCE", tokenAudience, "$KEYS", keys,
 	).Replace(`
 server:
@@ -163,7 +165,7 @@ server:
   public_url: $PUBLIC
   trusted_proxies: [$TRUSTED]
   limits: {$LIMITS}
-admin: {listen: ""}
+admin: {listen: "", token_file: "$ADMIN_TOKEN"}
 session: {embedded: {path: ""}, $SESSION}
 login:
   providers:
@@ -178,6 +180,7 @@ login:
 tokens:
   issuers:
     - {issuer: "$ISSUER", audiences: ["$AUDIENCE", "api://b"], algorithms: [ES256], jwks_file: $KEYS, groups_claim: groups}
+  $TOKENS
 policies:
   - {name: users, rules: [{name: users, allow: {groups: [users]}}]}
   - {name: admins, rules: [{name: admins, allow: {groups: [admin]}}]}

@@ -150,8 +150,8 @@ func (k apiKeys) Create(ctx context.Context, wish admin.APIKey) (string, admin.A
 	return key, admin.APIKey(made), err
 }
 
-func (k apiKeys) List() ([]admin.APIKey, error) {
-	list, err := k.keys.List()
+func (k apiKeys) List(ctx context.Context) ([]admin.APIKey, error) {
+	list, err := k.keys.List(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ var ErrNoAPIKey = errors.New("admin: no such API key")
 // APIKeys makes and revokes API keys. Errors other than ErrNoAPIKey are outages.
 type APIKeys interface {
 	Create(ctx context.Context, k APIKey) (key string, made APIKey, err error)
-	List() ([]APIKey, error)
+	List(ctx context.Context) ([]APIKey, error)
 	Revoke(ctx context.Context, id string) (APIKey, error)
 }
 
@@ -69,8 +69,8 @@ type apiKeyEndpoints struct {
 	audit  *zap.Logger
 }
 
-func (e *apiKeyEndpoints) list(w http.ResponseWriter, _ *http.Request) error {
-	list, err := e.keys.List()
+func (e *apiKeyEndpoints) list(w http.ResponseWriter, r *http.Request) error {
+	list, err := e.keys.List(r.Context())
 	if err != nil {
 		return keysOutage(err)
 	}

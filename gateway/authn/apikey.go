@@ -91,11 +91,12 @@ func (*APIKey) Strip(h http.Header) {
 }
 
 // Authenticate implements Authenticator. It asks nobody: see APIKeys.
-func (a *APIKey) Authenticate(_ context.Context, c Credential) (*identity.Identity, error) {
+func (a *APIKey) Authenticate(ctx context.Context, c Credential) (*identity.Identity, error) {
 	hash, ok := hashAPIKey(string(c.Value))
 	if !ok {
 		return nil, &Refusal{Reason: ReasonUnknownAPIKey}
 	}
+	a.keys.await(ctx)
 	now := time.Now()
 	k, known := a.keys.find(hash)
 	switch {

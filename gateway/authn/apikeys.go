@@ -64,6 +64,8 @@ type APIKeys struct {
 	maxStaleness time.Duration
 	log          *zap.Logger
 
+	known     chan struct{} // closed with the first confirmation
+	once      sync.Once
 	confirmed atomic.Int64 // UnixNano of the last confirmation; 0 = none yet
 
 	mu    sync.RWMutex
@@ -82,7 +84,7 @@ func (k *apiKey) over(now time.Time) bool { return !k.Expires.IsZero() && !now.B
 // NewAPIKeys makes an empty set, which Run fills. maxStaleness is how long the
 // keys count when the store falls silent.
 func NewAPIKeys(feeds session.Feeds, maxStaleness time.Duration, log *zap.Logger) *APIKeys {
-	return &APIKeys{feeds: feeds, maxStaleness: maxStaleness, log: log, keys: map[[32]byte]*apiKey{}}
+	return &APIKeys{feeds: feeds, maxStaleness: maxStaleness, log: log, known: make(chan struct{}), keys: map[[32]byte]*apiKey{}}
 }
 
 // Run follows the feed until ctx ends.
@@ -109,6 +111,20 @@ func (k *APIKeys) Revoked(id *identity.Identity) bool {
 	return ok && found.Revoked
 }
 
+// await gives the first reading of the feed its moment after the start.
+func (k *APIKeys) await(ctx context.Context) {
+	if k.confirmed.Load() != 0 {
+		return
+	}
+	timer := time.NewTimer(firstReading)
+	defer timer.Stop()
+	select {
+	case <-k.known:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
 func (k *APIKeys) find(hash [32]byte) (*apiKey, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -119,6 +135,7 @@ func (k *APIKeys) find(hash [32]byte) (*apiKey, bool) {
 // confirm also forgets keys that are over, now and then.
 func (k *APIKeys) confirm(at time.Time) {
 	k.confirmed.Store(at.UnixNano())
+	k.once.Do(func() { close(k.known) })
 	now := time.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -202,7 +219,8 @@ func (k *APIKeys) Create(ctx context.Context, info APIKeyInfo) (string, APIKeyIn
 
 // List returns every key that is not over, revoked ones too, oldest first. The
 // error is an outage.
-func (k *APIKeys) List() ([]APIKeyInfo, error) {
+func (k *APIKeys) List(ctx context.Context) ([]APIKeyInfo, error) {
+	k.await(ctx)
 	now := time.Now()
 	if err := k.fresh(now); err != nil {
 		return nil, err
@@ -225,6 +243,7 @@ func (k *APIKeys) List() ([]APIKeyInfo, error) {
 // it again does no harm. ErrNoAPIKey where no key has the id; any other error
 // means that it may or may not have been revoked.
 func (k *APIKeys) Revoke(ctx context.Context, id string) (APIKeyInfo, error) {
+	k.await(ctx)
 	hash, info, err := k.byID(id)
 	if err != nil {
 		return APIKeyInfo{}, err

@@ -127,7 +127,7 @@ func TestAPIKeysAreNotJudgedWithoutTheWordOfTheStore(t *testing.T) {
 		if keys.Ready() == nil {
 			t.Error("ready before the first confirmation")
 		}
-		if _, err := keys.List(); err == nil {
+		if _, err := keys.List(t.Context()); err == nil {
 			t.Error("a list before the first confirmation")
 		}
 		feeds.confirm(time.Now())
@@ -164,7 +164,7 @@ func TestAPIKeyThatCouldNotBeKeptIsNoKey(t *testing.T) {
 		if err == nil || key != "" || made.ID != "" {
 			t.Errorf("%q, %v, %v", key, made, err)
 		}
-		if list, err := keys.List(); err != nil || len(list) != 0 {
+		if list, err := keys.List(t.Context()); err != nil || len(list) != 0 {
 			t.Errorf("%v, %v", list, err)
 		}
 	})
@@ -189,7 +189,7 @@ func TestAPIKeyEndsWhenItSays(t *testing.T) {
 		if got := judge(t, keys, "api", key); got != authn.ReasonAPIKeyExpired {
 			t.Errorf("at its end: %s", got)
 		}
-		list, err := keys.List()
+		list, err := keys.List(t.Context())
 		if err != nil || len(list) != 1 {
 			t.Errorf("listed: %v, %v", list, err)
 		}
