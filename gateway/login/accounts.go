@@ -6,9 +6,6 @@ import (
 	"github.com/sallyport/sallyport/gateway/identity"
 )
 
-// HasAccounts reports whether there is a users provider.
-func (s *Service) HasAccounts() bool { return len(s.accounts) > 0 }
-
 // KnownAccount reports whether a users provider has an account of that name.
 // Development identities have no password and are none.
 func (s *Service) KnownAccount(username string) bool {
