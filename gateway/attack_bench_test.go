@@ -68,6 +68,8 @@ type plan struct {
 	identities string // more YAML list items
 	providers  string // more YAML list items
 	issuers    string // more YAML list items of tokens.issuers
+	tokens     string // more YAML members of tokens
+	adminToken string // a file; "" turns the admin API off
 	upstream   string // default: the recorder
 }
 
@@ -157,6 +159,7 @@ func siteYAML(p *plan, keys string) string {
 	return strings.NewReplacer(
 		"$PUBLIC", p.publicURL, "$TRUSTED", p.trusted, "$LIMITS", p.limits, "$SESSION", p.session,
 		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
+		"$TOKENS", p.tokens, "$ADMIN_TOKEN", p.adminToken,
 		"$ISSUERS", p.issuers, "$ISSUER", tokenIssuer, "$AUDIENCE", tokenAudience, "$KEYS", keys,
 	).Replace(`
 server:
@@ -164,7 +167,7 @@ server:
   public_url: $PUBLIC
   trusted_proxies: [$TRUSTED]
   limits: {$LIMITS}
-admin: {listen: ""}
+admin: {listen: "", token_file: "$ADMIN_TOKEN"}
 session: {embedded: {path: ""}, $SESSION}
 login:
   providers:
@@ -180,6 +183,7 @@ tokens:
   issuers:
     - {issuer: "$ISSUER", audiences: ["$AUDIENCE", "api://b"], algorithms: [ES256], jwks_file: "$KEYS", groups_claim: groups}
     $ISSUERS
+  $TOKENS
 policies:
   - {name: users, rules: [{name: users, allow: {groups: [users]}}]}
   - {name: admins, rules: [{name: admins, allow: {groups: [admin]}}]}

@@ -17,6 +17,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/echo"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/proxy"
@@ -76,8 +77,6 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	}
 	sessions, store := kept.manager, kept.store
 	revocations := authn.NewRevocations(kept.feeds, cfg.Tokens.Revocation.MaxStaleness)
-	p.background = append(p.background, revocations.Run)
-	p.streams = session.NewStreams(sessions.Live, revocations.Revoked)
 	signing, err := buildSigning(ctx, cfg, log, sessions.Keyring(), kept.records, open, p)
 	if err != nil {
 		return nil, err
@@ -86,14 +85,15 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		issuers = append(issuers, own)
 	}
 
-	kinds := map[string]authn.Authenticator{
-		config.AuthSession: authn.NewSession(sessions),
-		config.AuthBearer: authn.NewBearer(authn.BearerOptions{
-			Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: revocations,
-			Possession: authn.Possession{Scheme: cfg.Server.URL().Scheme, MaxAge: cfg.Tokens.DPoP.MaxAge, Replays: kept.records},
-		}),
+	creds, err := buildCredentials(cfg, log, kept, issuers, revocations)
+	if err != nil {
+		return nil, err
 	}
-	table, err := buildRoutes(cfg, policies, kinds, signing)
+	p.background = append(p.background, revocations.Run, creds.keys.Run)
+	p.streams = session.NewStreams(sessions.Live, func(id *identity.Identity) bool {
+		return revocations.Revoked(id) || creds.keys.Revoked(id)
+	})
+	table, err := buildRoutes(cfg, policies, creds, signing)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +111,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)
 	}
+	creds.accounts.signIn = signIn
 	p.background = append(p.background, signIn.Run)
 
 	edge := &httperr.Edge{
@@ -168,6 +169,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		API: slices.Concat(
 			admin.TokenEndpoints(&tokenRevoker{list: revocations, issuers: cfg.Tokens.Issuers, audit: audit}),
 			signing.api(audit),
+			apiKeyEndpoints(cfg, creds, audit),
 		),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
 	})

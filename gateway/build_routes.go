@@ -13,12 +13,12 @@ import (
 )
 
 // buildRoutes compiles the routes.
-func buildRoutes(cfg *config.Config, policies map[string]*policy.Set, kinds map[string]authn.Authenticator, signing *signing) (*route.Table, error) {
+func buildRoutes(cfg *config.Config, policies map[string]*policy.Set, creds *credentials, signing *signing) (*route.Table, error) {
 	var faults config.Faults
 	var sets headerSets
 	entries := make([]route.Entry, 0, len(cfg.Routes))
 	for i, c := range cfg.Routes {
-		rt, err := buildRoute(c, policies, kinds, &sets)
+		rt, err := buildRoute(c, policies, creds, &sets)
 		if err != nil {
 			faults = append(faults, faultsAt(cfg, fmt.Sprintf("routes[%d]", i), err)...)
 			continue
@@ -61,7 +61,7 @@ func (s *headerSets) compile(rules []config.Header) (*headers.Set, error) {
 	return set, nil
 }
 
-func buildRoute(c config.Route, policies map[string]*policy.Set, kinds map[string]authn.Authenticator, sets *headerSets) (*route.Route, error) {
+func buildRoute(c config.Route, policies map[string]*policy.Set, creds *credentials, sets *headerSets) (*route.Route, error) {
 	upstream, err := url.Parse(c.Upstream)
 	if err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
@@ -79,12 +79,9 @@ func buildRoute(c config.Route, policies map[string]*policy.Set, kinds map[strin
 	}
 	var chain []authn.Authenticator
 	for _, kind := range c.Auth {
-		a, ok := kinds[kind]
-		if !ok {
+		a := creds.of(&c, kind)
+		if a == nil {
 			return nil, fmt.Errorf("auth: no credential kind is called %q", kind)
-		}
-		if b, ok := a.(*authn.Bearer); ok {
-			a = b.For(c.TokenAudiences)
 		}
 		chain = append(chain, a)
 	}

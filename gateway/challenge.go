@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/guard"
@@ -13,29 +14,69 @@ import (
 func challenger(loginURL func(*http.Request) string, realm string) guard.Challenger {
 	return func(r *http.Request, v *guard.Verdict) guard.Prompt {
 		var c guard.Prompt
+		sessions := takes(v, authn.KindSession)
+		if sessions {
+			c.LoginURL = loginURL(r)
+			if httperr.IsNavigation(r) && signingInHelps(v) {
+				c.Location = c.LoginURL
+			}
+		}
 		for _, a := range v.Route.Auth {
+			challenge := ""
 			switch a.Kind() {
 			case authn.KindSession:
-				c.LoginURL = loginURL(r)
-				c.WWWAuthenticate = append(c.WWWAuthenticate, fmt.Sprintf("Cookie realm=%q", realm))
-				if httperr.IsNavigation(r) && signingInHelps(v) {
-					c.Location = c.LoginURL
+				challenge = fmt.Sprintf("Cookie realm=%q", realm)
+			case authn.KindBearer, authn.KindIntrospection, authn.KindAPIKey:
+				challenge = bearerChallenge(realm, v)
+			case authn.KindBasic:
+				// To this one a browser answers with a box for a password, where the
+				// route has a page for that.
+				if !sessions || !fromBrowser(r) {
+					challenge = fmt.Sprintf(`Basic realm=%q, charset="UTF-8"`, realm)
 				}
-			case authn.KindBearer:
-				value := fmt.Sprintf("Bearer realm=%q", realm)
-				if v.Kind == authn.KindBearer { // RFC 6750, section 3.1: only where a token was sent
-					value += `, error="invalid_token"`
-				}
-				c.WWWAuthenticate = append(c.WWWAuthenticate, value)
+			case authn.KindClientCert:
+				challenge = fmt.Sprintf("ClientCertificate realm=%q", realm)
 			case authn.KindNone:
+			}
+			if challenge != "" && !slices.Contains(c.WWWAuthenticate, challenge) {
+				c.WWWAuthenticate = append(c.WWWAuthenticate, challenge)
 			}
 		}
 		return c
 	}
 }
 
+// bearerChallenge is one for every kind that comes as a bearer token: JWTs,
+// opaque tokens and API keys.
+func bearerChallenge(realm string, v *guard.Verdict) string {
+	value := fmt.Sprintf("Bearer realm=%q", realm)
+	switch v.Kind {
+	case authn.KindBearer, authn.KindIntrospection, authn.KindAPIKey:
+		value += `, error="invalid_token"` // RFC 6750, section 3.1: only where a token was sent
+	default:
+	}
+	return value
+}
+
+func takes(v *guard.Verdict, kind authn.Kind) bool {
+	return slices.ContainsFunc(v.Route.Auth, func(a authn.Authenticator) bool { return a.Kind() == kind })
+}
+
+// fromBrowser tells scripts and pages in a browser from other programs, for
+// which a challenge is information and no box.
+func fromBrowser(r *http.Request) bool {
+	h := r.Header
+	return httperr.IsNavigation(r) || h.Get("Sec-Fetch-Mode") != "" || h.Get("X-Requested-With") != "" || h.Get("Origin") != "" ||
+		httperr.AcceptsHTML(h)
+}
+
 // signingInHelps is false where the Authorization header was refused: the
 // browser would come back from the sign-in with the same header, without end.
 func signingInHelps(v *guard.Verdict) bool {
-	return v.Kind != authn.KindBearer && v.Reason != authn.ReasonUnsupportedCredential && v.Reason != authn.ReasonDuplicateCredential
+	switch v.Kind {
+	case authn.KindBearer, authn.KindIntrospection, authn.KindAPIKey, authn.KindBasic:
+		return false
+	default:
+		return v.Reason != authn.ReasonUnsupportedCredential && v.Reason != authn.ReasonDuplicateCredential
+	}
 }

@@ -50,8 +50,15 @@ func TestEveryConfigurationInTheDocsWorks(t *testing.T) {
 // /run/secrets.
 func secretsOfTheDocs(t *testing.T) string {
 	t.Helper()
-	ca, _, _ := certificate(t, "valkey.internal")
-	authority, err := os.ReadFile(ca)
+	read := func(file string) string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	cert, key, _ := certificate(t, "app.example.com")
+	hash, err := gateway.HashPassword("a password")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +67,13 @@ func secretsOfTheDocs(t *testing.T) string {
 		"oidc":          "a client secret\n",
 		"valkey":        "a password\n",
 		"session-key":   base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")) + "\n",
-		"valkey-ca.crt": string(authority),
+		"valkey-ca.crt": read(cert),
+		"clients.crt":   read(cert),
+		"app.crt":       read(cert),
+		"app.key":       read(key),
+		"introspection": "a client secret\n",
+		"admin":         "a token\n",
+		"users.yaml":    "users: [{username: alice, password_hash: '" + hash + "'}]",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -36,6 +36,7 @@ func TestCommands(t *testing.T) {
 			"terminate": terminate,
 			"exitcode":  exitCode,
 			"sign":      sign,
+			"capture":   capture,
 		},
 	})
 }

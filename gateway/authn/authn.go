@@ -5,9 +5,12 @@
 package authn
 
 import (
+	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/gateway/identity"
@@ -43,9 +46,12 @@ type Credential struct {
 	Kind     Kind
 	Value    Secret             // a token; empty for sessions
 	Sessions session.Candidates // ids whose keyed check holds; for sessions
-	Bytes    int                // what the credential costs on the wire
-	Active   bool               // the request counts as the user's activity
-	Evidence *Evidence          // of the possession of a key; nil where there is none
+	// Certificate is what the client proved to hold the key of, when the
+	// connection was made; for client certificates.
+	Certificate *x509.Certificate
+	Bytes       int       // what the credential costs on the wire
+	Active      bool      // the request counts as the user's activity
+	Evidence    *Evidence // of the possession of a key; nil where there is none
 }
 
 // Authenticator is one way to prove who is asking.
@@ -90,7 +96,7 @@ func (r *Refusal) Unwrap() error { return r.Err }
 const (
 	ReasonNoCredential          = "no_credential"          //nolint:gosec // a word, not a credential
 	ReasonUnsupportedCredential = "unsupported_credential" // an Authorization scheme that the route does not take
-	ReasonDuplicateCredential   = "duplicate_credential"   // several Authorization headers
+	ReasonDuplicateCredential   = "duplicate_credential"   // several Authorization headers, or one beside an API key
 	ReasonNoSession             = "no_session"             // unknown, ended or expired
 	ReasonSessionIdle           = "session_idle"
 	ReasonAmbiguousSession      = "ambiguous_session" // two different live sessions
@@ -102,19 +108,32 @@ const (
 type Chain []Authenticator
 
 // Order returns the chain in the order in which credentials outrank each
-// other: what is in the Authorization header before cookies, since a client
-// that sends a header means it.
+// other. What is in the Authorization header comes first, since a client that
+// sends a header means it; API keys before the rest, since only they look for a
+// second credential beside the header. Then come cookies, and client
+// certificates last: browsers and sidecars present one on every connection, and
+// whoever has signed in besides means to be that user.
 func Order(chain []Authenticator) Chain {
-	ordered := make(Chain, 0, len(chain))
-	for _, cookies := range []bool{false, true} {
-		for _, a := range chain {
-			if (a.Kind() == KindSession) == cookies {
-				ordered = append(ordered, a)
-			}
-		}
-	}
+	ordered := slices.Clone(chain)
+	slices.SortStableFunc(ordered, func(a, b Authenticator) int { return cmp.Compare(rank(a.Kind()), rank(b.Kind())) })
 	return ordered
 }
+
+func rank(k Kind) int {
+	switch k {
+	case KindAPIKey:
+		return 0
+	case KindSession:
+		return 2
+	case KindClientCert:
+		return 3
+	default:
+		return 1
+	}
+}
+
+// inHeader tells whether a kind reads the Authorization header.
+func inHeader(k Kind) bool { return rank(k) < rank(KindSession) }
 
 // Extract finds the credential that counts. ErrNoCredential means that the
 // request carries none. judgeAuthorization is false on routes that leave the
@@ -128,7 +147,7 @@ func (c Chain) Extract(r *http.Request, judgeAuthorization bool) (Authenticator,
 		return nil, Credential{}, &Refusal{Reason: ReasonDuplicateCredential}
 	}
 	for _, a := range c {
-		if a.Kind() == KindSession {
+		if !inHeader(a.Kind()) {
 			if len(authorization) > 0 {
 				break // nobody claimed the header: see below
 			}

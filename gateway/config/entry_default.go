@@ -74,6 +74,10 @@ func (c *Config) entryDefaults() {
 		at := item("tokens.issuers", i)
 		c.Tokens.Issuers[i].entryDefaults(c.source.given(at+".algorithms"), c.source.given(at+".leeway"))
 	}
+	for i := range c.Tokens.Introspection {
+		at := item("tokens.introspection", i)
+		c.Tokens.Introspection[i].entryDefaults(c.source.given(at+".cache_ttl"), c.source.given(at+".timeout"))
+	}
 	for i := range c.Routes {
 		at := item("routes", i)
 		c.Routes[i].entryDefaults(c.source.given(at+".auth"), c.source.given(at+".paths"))
@@ -109,6 +113,22 @@ func (t *TokenIssuer) entryDefaults(algorithmsGiven, leewayGiven bool) {
 		t.MaxStale = 24 * time.Hour
 	}
 	t.ClaimMapping.entryDefaults()
+}
+
+func (i *Introspection) entryDefaults(ttlGiven, timeoutGiven bool) {
+	if i.ClientAuth == "" {
+		i.ClientAuth = ClientAuthBasic
+		if i.ClientKeyFile != "" {
+			i.ClientAuth = ClientAuthPrivateKey
+		}
+	}
+	if !ttlGiven {
+		i.CacheTTL = 30 * time.Second
+	}
+	if !timeoutGiven {
+		i.Timeout = 2 * time.Second
+	}
+	i.ClaimMapping.entryDefaults()
 }
 
 func (m *ClaimMapping) entryDefaults() {

@@ -54,6 +54,15 @@ type TLS struct {
 	ClientSubject string `mapstructure:"client_subject"`
 }
 
+// The parts of a client certificate that can be the subject.
+const (
+	ClientSubjectCN    = "cn"
+	ClientSubjectDN    = "dn"
+	ClientSubjectURI   = "uri"
+	ClientSubjectDNS   = "dns"
+	ClientSubjectEmail = "email"
+)
+
 // Limits bound what a client may cost. Zero means no limit. A size is written
 // in bytes or as 64MiB (unit:"bytes").
 type Limits struct {

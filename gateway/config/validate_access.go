@@ -30,8 +30,11 @@ func (k *checker) protectedRoute(at string, r Route, policies []string) {
 			k.fault(item(at+".auth", i), fmt.Sprintf("%q is listed twice", shorten(kind)), "keep one of them")
 		}
 	}
-	if r.UpstreamAuthorization && slices.Contains(r.Auth, AuthBearer) {
-		k.fault(at+".upstream_authorization", "leaves the Authorization header to the application, while auth lists bearer", "remove one of the two")
+	for _, kind := range r.Auth {
+		if r.UpstreamAuthorization && slices.Contains(headerKinds(), kind) {
+			k.fault(at+".upstream_authorization", "leaves the Authorization header to the application, while auth lists "+kind, "remove one of the two")
+			break
+		}
 	}
 	k.ambiguousSubjects(at, r)
 }
@@ -80,11 +83,34 @@ func (k *checker) authKind(route string, i int, kind string) {
 		if len(k.Tokens.Issuers) == 0 && !k.AcceptsOwnTokens() && !k.lost.touches("tokens") {
 			k.fault(at, "bearer needs an issuer whose tokens are accepted, and there is none", "add one to tokens.issuers")
 		}
-	case "introspection", "api_key", "basic", "client_cert":
-		k.fault(at, kind+" is not available in this build", "write session or bearer")
+	case AuthIntrospection:
+		if len(k.Tokens.Introspection) == 0 && !k.lost.touches("tokens") {
+			k.fault(at, "introspection needs a server that knows the tokens, and there is none", "add one to tokens.introspection")
+		}
+	case AuthBasic:
+		if !k.hasPasswords() && !k.lost.touches("login") && !k.lost.touches("tokens") {
+			k.fault(at, "basic needs accounts, or tokens that can come as a password, and there are none", "add a provider of type users to login.providers, or an entry to tokens")
+		}
+	case AuthClientCert:
+		if k.Server.TLS.ClientCAFile == "" && !k.lost.touches("server.tls") {
+			k.fault(at, "client_cert needs an authority whose certificates are accepted, and there is none", "name its certificate in server.tls.client_ca_file")
+		}
+	case AuthAPIKey: // made at run time
 	default:
-		k.oneOf(at, kind, AuthSession, AuthBearer)
+		k.oneOf(at, kind, AuthSession, AuthBearer, AuthIntrospection, AuthAPIKey, AuthBasic, AuthClientCert)
 	}
+}
+
+// headerKinds are the kinds that read the Authorization header.
+func headerKinds() []string {
+	return []string{AuthBearer, AuthIntrospection, AuthAPIKey, AuthBasic}
+}
+
+// hasPasswords tells whether Basic could let anybody in. API keys always can be
+// made, but a route that takes nothing else would say api_key.
+func (k *checker) hasPasswords() bool {
+	return len(k.Tokens.Issuers) > 0 || len(k.Tokens.Introspection) > 0 || k.AcceptsOwnTokens() ||
+		slices.ContainsFunc(k.Login.Providers, func(p Provider) bool { return p.Type == ProviderUsers })
 }
 
 // ambiguousSubjects refuses a route where two issuers can name the same
@@ -92,34 +118,52 @@ func (k *checker) authKind(route string, i int, kind string) {
 // the subject alone: whoever can choose a name at one of them would be taken
 // for the other's user. Development identities exist on loopback only.
 func (k *checker) ambiguousSubjects(at string, r Route) {
-	var issuers []string
-	add := func(issuer string) {
-		if len(issuers) < 2 && issuer != "" && !slices.Contains(issuers, issuer) {
-			issuers = append(issuers, issuer)
-		}
-	}
-	exchanged := k.Tokens.Exchange.Enabled && slices.Contains(r.Auth, AuthBearer) // users who signed in come with tokens, too
-	if exchanged || slices.Contains(r.Auth, AuthSession) {
-		for _, p := range k.Login.Providers {
-			switch p.Type {
-			case ProviderOIDC:
-				add(p.Issuer)
-			case ProviderUsers:
-				if p.Name != "" {
-					add("provider " + p.Name)
-				}
-			}
-		}
-	}
-	if slices.Contains(r.Auth, AuthBearer) {
-		for _, t := range k.Tokens.Issuers {
-			add(t.Issuer)
-		}
-	}
+	issuers := k.issuersOf(r)
 	tells := func(h Header) bool { return h.Claim == "iss" || h.Claim == "qualified_subject" }
 	if len(issuers) < 2 || slices.ContainsFunc(r.Headers, tells) {
 		return
 	}
 	k.missing(at+".headers", fmt.Sprintf("users of %s and %s can have the same subject, and the application could not tell them apart", excerpt(issuers[0]), excerpt(issuers[1])),
 		"add {name: X-Forwarded-Issuer, claim: iss}, or a header with claim: qualified_subject, and let the application use it")
+}
+
+// issuersOf lists who names the users of a route, each once. API keys are left
+// out: their subjects are chosen by the operator, one by one, and not by
+// anybody else.
+func (k *checker) issuersOf(r Route) []string {
+	var issuers []string
+	add := func(issuer string) {
+		if issuer != "" && !slices.Contains(issuers, issuer) {
+			issuers = append(issuers, issuer)
+		}
+	}
+	takes := func(kinds ...string) bool {
+		return slices.ContainsFunc(kinds, func(kind string) bool { return slices.Contains(r.Auth, kind) })
+	}
+	// Users who have signed in come with tokens, too.
+	signedIn := takes(AuthSession) || k.Tokens.Exchange.Enabled && takes(AuthBearer, AuthBasic)
+	for _, p := range k.Login.Providers {
+		switch {
+		case p.Type == ProviderOIDC && signedIn:
+			add(p.Issuer)
+		case p.Type == ProviderUsers && p.Name != "" && (signedIn || takes(AuthBasic)):
+			add("provider " + p.Name)
+		}
+	}
+	if takes(AuthBearer, AuthBasic) { // a token can come as the password
+		for _, t := range k.Tokens.Issuers {
+			add(t.Issuer)
+		}
+	}
+	if takes(AuthIntrospection, AuthBasic) {
+		for _, s := range k.Tokens.Introspection {
+			if s.Issuer != "" || s.Name != "" {
+				add(s.UserIssuer())
+			}
+		}
+	}
+	if takes(AuthClientCert) {
+		add("client certificates")
+	}
+	return issuers
 }

@@ -103,6 +103,7 @@ func (k *checker) tls() {
 	k.file("server.tls.cert_file", t.CertFile)
 	k.file("server.tls.key_file", t.KeyFile)
 	k.file("server.tls.client_ca_file", t.ClientCAFile)
+	k.oneOf("server.tls.client_subject", t.ClientSubject, ClientSubjectCN, ClientSubjectDN, ClientSubjectURI, ClientSubjectDNS, ClientSubjectEmail)
 }
 
 // trustedProxy accepts an address, a network, or the word unix. Believing

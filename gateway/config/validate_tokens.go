@@ -55,7 +55,7 @@ func (k *checker) tokens() {
 }
 
 // tokenAudiences refuses audiences that no token of any issuer could have, and
-// those of a route that judges no JWT.
+// those of a route that takes no token with one.
 func (k *checker) tokenAudiences(at string, r Route) {
 	if len(r.TokenAudiences) == 0 {
 		if k.given(at) {
@@ -63,8 +63,9 @@ func (k *checker) tokenAudiences(at string, r Route) {
 		}
 		return
 	}
-	if !slices.Contains(r.Auth, AuthBearer) && !slices.Contains(r.Auth, AuthBasic) {
-		k.fault(at, "does not apply: the route takes no JWT", "add bearer to auth, or remove it")
+	opaque := slices.Contains(r.Auth, AuthIntrospection)
+	if !opaque && !slices.Contains(r.Auth, AuthBearer) && !slices.Contains(r.Auth, AuthBasic) {
+		k.fault(at, "does not apply: the route takes no token that has an audience", "add bearer or introspection to auth, or remove it")
 		return
 	}
 	var known []string
@@ -73,6 +74,11 @@ func (k *checker) tokenAudiences(at string, r Route) {
 	}
 	if k.Tokens.Exchange.Enabled {
 		known = append(known, k.Tokens.Exchange.Audiences...)
+	}
+	for _, s := range k.Tokens.Introspection {
+		if known = append(known, s.Audiences...); opaque && len(s.Audiences) == 0 {
+			return // whatever that server says
+		}
 	}
 	for i, aud := range r.TokenAudiences {
 		if !slices.Contains(known, aud) && !k.lost.touches("tokens") {

@@ -70,5 +70,5 @@ func (d *dev) verify(_ context.Context, username, _ string) (*identity.Identity,
 			return localIdentity(d.cfg.Name, who.Subject, who.Email, who.Name, who.Groups), nil
 		}
 	}
-	return nil, errWrongPassword
+	return nil, ErrWrongPassword
 }

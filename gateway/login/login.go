@@ -175,7 +175,7 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) error {
 	username := form.Get("username")
 	who, err := p.verify(r.Context(), username, form.Get("password"))
 	switch {
-	case errors.Is(err, errWrongPassword):
+	case errors.Is(err, ErrWrongPassword):
 		return s.refuseForm(w, r, p, target, username)
 	case errors.Is(err, errBusy):
 		return s.failLogin(r, p.name(), outage(ReasonBusy, "Too many people are signing in right now.", err))

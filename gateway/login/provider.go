@@ -44,7 +44,7 @@ type authorizeOptions struct {
 // passwords is a provider that judges a form of the gateway's own sign-in page.
 type passwords interface {
 	provider
-	// verify returns who it is. errWrongPassword is a definite no, and does
+	// verify returns who it is. ErrWrongPassword is a definite no, and does
 	// not tell an unknown user from a wrong password; any other error means
 	// that it could not be judged.
 	verify(ctx context.Context, username, password string) (*identity.Identity, error)

@@ -37,8 +37,8 @@ const (
 	ReasonUnavailable         = "unavailable"
 )
 
-// errWrongPassword: no such user, or not his password.
-var errWrongPassword = errors.New("login: unknown user or wrong password")
+// ErrWrongPassword: no such user, or not his password. It does not tell which.
+var ErrWrongPassword = errors.New("login: unknown user or wrong password")
 
 // errBusy: too many passwords are being checked.
 var errBusy = errors.New("login: too many passwords are being checked")

@@ -39,6 +39,7 @@ type Service struct {
 	prefix    string
 	public    *url.URL
 	providers []provider
+	accounts  []*users // those of the providers that are files of accounts
 	sessions  *session.Manager
 	cookies   *session.Cookies
 	ring      *session.Keyring
@@ -88,6 +89,9 @@ func New(o Options) (*Service, error) {
 			return nil, &ProviderError{Provider: cfg.Name, Err: err}
 		}
 		s.providers = append(s.providers, p)
+		if u, ok := p.(*users); ok {
+			s.accounts = append(s.accounts, u)
+		}
 	}
 	return s, nil
 }

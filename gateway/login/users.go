@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -36,6 +37,8 @@ type users struct {
 	log     *zap.Logger
 	hashing hashSlots
 	seed    maphash.Seed
+
+	generation atomic.Uint64 // how often the file was read again
 
 	mu       sync.Mutex
 	accounts *accounts
@@ -91,7 +94,7 @@ func (u *users) choice() pages.ProviderChoice {
 
 func (u *users) verify(ctx context.Context, username, password string) (*identity.Identity, error) {
 	if username == "" || password == "" || len(username) > maxUsername || len(password) > maxPassword {
-		return nil, errWrongPassword
+		return nil, ErrWrongPassword
 	}
 	all := u.current()
 	at, known := all.byName[username]
@@ -106,7 +109,7 @@ func (u *users) verify(ctx context.Context, username, password string) (*identit
 	case err != nil:
 		return nil, err
 	case !ok || !known:
-		return nil, errWrongPassword
+		return nil, ErrWrongPassword
 	}
 	return localIdentity(u.cfg.Name, a.username, a.email, a.fullName, a.groups), nil
 }
@@ -139,6 +142,7 @@ func (u *users) current() *accounts {
 		var fresh *accounts
 		if fresh, err = readAccounts(u.cfg.File); err == nil {
 			u.accounts = fresh
+			u.generation.Add(1)
 			u.log.Info("the accounts were read again", zap.Int("users", len(fresh.list)))
 			return fresh
 		}

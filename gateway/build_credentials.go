@@ -1,0 +1,171 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/admin"
+	"github.com/sallyport/sallyport/gateway/authn"
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/jwks"
+	"github.com/sallyport/sallyport/gateway/login"
+)
+
+// credentials are the judges of every credential kind. What they keep in memory
+// is shared by all routes.
+type credentials struct {
+	session       *authn.Session
+	bearer        *authn.Bearer
+	issuers       bool                 // whose tokens bearer could accept
+	introspection *authn.Introspection // nil without servers
+	keys          *authn.APIKeys
+	passwords     *authn.Passwords // of accounts
+	accounts      *accounts        // bound once the service of sign-ins is made
+	certificates  *authn.ClientCert
+}
+
+// buildCredentials makes the judges. accounts are still to be bound.
+func buildCredentials(cfg *config.Config, log *zap.Logger, k *kept, issuers []authn.Issuer, revocations *authn.Revocations) (*credentials, error) {
+	possession := authn.Possession{Scheme: cfg.Server.URL().Scheme, MaxAge: cfg.Tokens.DPoP.MaxAge, Replays: k.records}
+	c := &credentials{
+		session: authn.NewSession(k.manager),
+		bearer: authn.NewBearer(authn.BearerOptions{
+			Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: revocations, Possession: possession,
+		}),
+		issuers: len(issuers) > 0, accounts: &accounts{},
+	}
+	var err error
+	if c.introspection, err = buildIntrospection(cfg, log, revocations, possession); err != nil {
+		return nil, err
+	}
+	c.keys = authn.NewAPIKeys(k.feeds, cfg.Tokens.Revocation.MaxStaleness, log.Named("apikeys"))
+	var known authn.Accounts
+	if slices.ContainsFunc(cfg.Login.Providers, func(p config.Provider) bool { return p.Type == config.ProviderUsers }) {
+		known = c.accounts
+	}
+	if c.passwords, err = authn.NewPasswords(known); err != nil {
+		return nil, err
+	}
+	if c.certificates, err = authn.NewClientCert(cfg.Server.TLS.ClientSubject); err != nil {
+		return nil, faultsAt(cfg, "server.tls.client_subject", err)
+	}
+	return c, nil
+}
+
+func buildIntrospection(cfg *config.Config, log *zap.Logger, revocations *authn.Revocations, possession authn.Possession) (*authn.Introspection, error) {
+	var servers []*authn.IntrospectionServer
+	var faults config.Faults
+	for i, entry := range cfg.Tokens.Introspection {
+		client, err := jwks.NewClient(entry.CAFile)
+		var server *authn.IntrospectionServer
+		if err == nil {
+			server, err = authn.NewIntrospectionServer(entry, client, log.Named("introspection"))
+		}
+		if err != nil {
+			faults = append(faults, faultsAt(cfg, fmt.Sprintf("tokens.introspection[%d]", i), err)...)
+			continue
+		}
+		servers = append(servers, server)
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	if len(servers) == 0 {
+		return nil, nil //nolint:nilnil // no server is no authenticator, not an error
+	}
+	return authn.NewIntrospection(authn.IntrospectionOptions{Servers: servers, Revocations: revocations, Possession: possession}), nil
+}
+
+// of returns the authenticator of a kind on a route, or nil where no kind has
+// that name.
+func (c *credentials) of(r *config.Route, kind string) authn.Authenticator {
+	switch kind {
+	case config.AuthSession:
+		return c.session
+	case config.AuthBearer:
+		return c.bearer.For(r.TokenAudiences)
+	case config.AuthIntrospection:
+		if c.introspection != nil {
+			return c.introspection.For(r.TokenAudiences)
+		}
+	case config.AuthAPIKey:
+		return c.keys.For(r.Name)
+	case config.AuthBasic:
+		return authn.NewBasic(c.passwords, c.tokenKinds(r))
+	case config.AuthClientCert:
+		return c.certificates
+	}
+	return nil
+}
+
+// tokenKinds are what judges a token that comes as a password.
+func (c *credentials) tokenKinds(r *config.Route) (kinds authn.TokenKinds) {
+	if c.issuers {
+		kinds.Bearer = c.of(r, config.AuthBearer)
+	}
+	kinds.Introspection = c.of(r, config.AuthIntrospection)
+	kinds.APIKey = c.of(r, config.AuthAPIKey)
+	return kinds
+}
+
+// accounts lets Basic judge the accounts of the users providers.
+type accounts struct{ signIn *login.Service }
+
+var _ authn.Accounts = (*accounts)(nil)
+
+func (a *accounts) Known(username string) bool { return a.signIn.KnownAccount(username) }
+func (a *accounts) Generation() uint64         { return a.signIn.AccountsGeneration() }
+
+func (a *accounts) Verify(ctx context.Context, username, password string) (*identity.Identity, error) {
+	id, err := a.signIn.VerifyAccount(ctx, username, password)
+	if errors.Is(err, login.ErrWrongPassword) {
+		return nil, &authn.Refusal{Reason: login.ReasonInvalidLogin}
+	}
+	return id, err
+}
+
+// apiKeyEndpoints lets operators make and revoke keys.
+func apiKeyEndpoints(cfg *config.Config, c *credentials, audit *zap.Logger) []admin.Endpoint {
+	var routes []string
+	for _, r := range cfg.Routes {
+		if slices.Contains(r.Auth, config.AuthAPIKey) || slices.Contains(r.Auth, config.AuthBasic) {
+			routes = append(routes, r.Name)
+		}
+	}
+	return admin.APIKeyEndpoints(apiKeys{c.keys}, routes, audit)
+}
+
+// apiKeys lets package admin speak of API keys without knowing authn.
+type apiKeys struct{ keys *authn.APIKeys }
+
+var _ admin.APIKeys = apiKeys{}
+
+func (k apiKeys) Create(ctx context.Context, wish admin.APIKey) (string, admin.APIKey, error) {
+	key, made, err := k.keys.Create(ctx, authn.APIKeyInfo(wish))
+	return key, admin.APIKey(made), err
+}
+
+func (k apiKeys) List(ctx context.Context) ([]admin.APIKey, error) {
+	list, err := k.keys.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]admin.APIKey, len(list))
+	for i, one := range list {
+		out[i] = admin.APIKey(one)
+	}
+	return out, nil
+}
+
+func (k apiKeys) Revoke(ctx context.Context, id string) (admin.APIKey, error) {
+	gone, err := k.keys.Revoke(ctx, id)
+	if errors.Is(err, authn.ErrNoAPIKey) {
+		err = admin.ErrNoAPIKey
+	}
+	return admin.APIKey(gone), err
+}
