@@ -1,0 +1,85 @@
+package cost
+
+import (
+	"runtime"
+	"slices"
+	"time"
+)
+
+// probe is one function that is timed.
+type probe struct {
+	do    func() error
+	n     int       // calls a round
+	nanos []float64 // CPU for one call, one value a round
+}
+
+// run times all probes in turns, so that a disturbance of some milliseconds hits
+// one round of each and not all rounds of one.
+func run(probes []*probe, rounds int, each time.Duration) error {
+	for _, p := range probes {
+		if err := p.calibrate(each); err != nil {
+			return err
+		}
+	}
+	for range rounds {
+		for _, p := range probes {
+			runtime.GC() // what others left behind is not this one's cost
+			took, err := p.time()
+			if err != nil {
+				return err
+			}
+			p.nanos = append(p.nanos, took)
+		}
+	}
+	return nil
+}
+
+// calibrate finds how many calls fill a round. It doubles as the warm-up.
+func (p *probe) calibrate(each time.Duration) error {
+	for p.n = 1; ; p.n *= 2 {
+		nanos, err := p.time()
+		if err != nil {
+			return err
+		}
+		if took := nanos * float64(p.n); took >= float64(each)/4 {
+			p.n = max(1, int(float64(each)/nanos))
+			return nil
+		}
+	}
+}
+
+// time returns the CPU that one call took, garbage collection included.
+func (p *probe) time() (nanos float64, err error) {
+	start := cpuTime()
+	for range p.n {
+		if err := p.do(); err != nil {
+			return 0, err
+		}
+	}
+	return float64(cpuTime()-start) / float64(p.n), nil
+}
+
+func (p *probe) median() float64 { return median(p.nanos) }
+
+// median sorts its argument.
+func median(values []float64) float64 {
+	slices.Sort(values)
+	half := len(values) / 2
+	if len(values)%2 == 1 {
+		return values[half]
+	}
+	return (values[half-1] + values[half]) / 2
+}
+
+// medianOf calls do n times.
+func medianOf(n int, do func() (time.Duration, error)) (time.Duration, error) {
+	values := make([]float64, n)
+	for i := range values {
+		took, err := do()
+		if err != nil {
+			return 0, err
+		}
+		values[i] = float64(took)
+	}
+	return time.Duration(median(values)), nil
+}
