@@ -21,8 +21,9 @@ type Options struct {
 	RequestsPerConnection int           // on one HTTP/2 connection
 	Claims                *Claims       // of one's own, measured as well; nil: none
 
-	Rounds int           // each figure is the median of so many
-	Round  time.Duration // how much CPU each takes
+	Rounds   int           // each figure is the median of so many
+	Round    time.Duration // how much CPU each takes
+	Patience time.Duration // after it, no more rounds than are needed
 }
 
 // Defaults are the options of the command line. With them a measurement takes
@@ -30,7 +31,7 @@ type Options struct {
 func Defaults() Options {
 	return Options{
 		RequestsPerDay: 1_000_000, PricePerGB: 0.09, TokenLifetime: time.Hour, RequestsPerConnection: 20,
-		Rounds: 9, Round: 12 * time.Millisecond,
+		Rounds: 9, Round: 12 * time.Millisecond, Patience: 6 * time.Second,
 	}
 }
 
@@ -79,7 +80,7 @@ func Measure(subjects []Subject, o Options) (*Report, error) {
 		Assumed: Assumed{
 			RequestsPerDay: o.RequestsPerDay, PricePerGB: o.PricePerGB, DaysPerMonth: daysPerMonth,
 			TokenLifetimeSeconds: o.TokenLifetime.Seconds(), RequestsPerConnection: o.RequestsPerConnection,
-			Rounds: o.Rounds, RoundSeconds: o.Round.Seconds(), Clock: clockName,
+			RoundSeconds: o.Round.Seconds(), Clock: clockName,
 		},
 		Rows: make([]Row, len(subjects)),
 	}
@@ -91,7 +92,8 @@ func Measure(subjects []Subject, o Options) (*Report, error) {
 		}
 		probes = append(probes, &probe{do: s.Cold}, &probe{do: s.Cached})
 	}
-	if err := run(probes, o.Rounds, o.Round); err != nil {
+	var err error
+	if report.Assumed.Rounds, err = run(probes, o); err != nil {
 		return nil, err
 	}
 	for i := range report.Rows {

@@ -14,24 +14,27 @@ type probe struct {
 }
 
 // run times all probes in turns, so that a disturbance of some milliseconds hits
-// one round of each and not all rounds of one.
-func run(probes []*probe, rounds int, each time.Duration) error {
+// one round of each and not all rounds of one. It returns how many rounds there
+// were: fewer on a machine that is busy with other things, but three.
+func run(probes []*probe, o Options) (rounds int, err error) {
+	start := time.Now()
 	for _, p := range probes {
-		if err := p.calibrate(each); err != nil {
-			return err
+		if err := p.calibrate(o.Round); err != nil {
+			return 0, err
 		}
 	}
-	for range rounds {
+	for rounds < o.Rounds && (rounds < 3 || time.Since(start) < o.Patience) {
 		for _, p := range probes {
 			runtime.GC() // what others left behind is not this one's cost
 			took, err := p.time()
 			if err != nil {
-				return err
+				return rounds, err
 			}
 			p.nanos = append(p.nanos, took)
 		}
+		rounds++
 	}
-	return nil
+	return rounds, nil
 }
 
 // calibrate finds how many calls fill a round. It doubles as the warm-up.
