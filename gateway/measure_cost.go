@@ -352,7 +352,7 @@ func (j *costJudge) expect(ctx context.Context, f cost.Field, wanted func(*guard
 			return err
 		}
 		if !wanted(&v) {
-			return fmt.Errorf("the gateway's answer was %s: %s", v.Outcome, v.Reason)
+			return fmt.Errorf("the gateway answered %s: %s", v.Outcome, v.Reason)
 		}
 		return nil
 	}

@@ -45,11 +45,12 @@ func Profiles() []Claims {
 // object lacks is taken from the typical claims.
 func ParseClaims(name string, object []byte) (*Claims, error) {
 	var values map[string]any
-	if err := json.Unmarshal(object, &values); err != nil {
-		return nil, fmt.Errorf("the claims are no JSON object: %w", err)
+	err := json.Unmarshal(object, &values)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok || err == nil && values == nil {
+		return nil, errors.New("the claims are no JSON object, but another value")
 	}
-	if values == nil {
-		return nil, errors.New("the claims are no JSON object")
+	if err != nil {
+		return nil, fmt.Errorf("the claims are no JSON object: %w", err)
 	}
 	typical := Profiles()[0].values
 	for _, claim := range []string{"iss", "sub", "aud"} {
@@ -66,7 +67,7 @@ func ParseClaims(name string, object []byte) (*Claims, error) {
 
 // printable makes a short name of a file's, which may be long or move the cursor.
 func printable(name string) string {
-	const most = 14
+	const most = 11
 	runes := []rune(strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {
 			return '?'

@@ -9,6 +9,7 @@ package cost
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"time"
 )
@@ -44,7 +45,7 @@ func (o *Options) Validate() error {
 		}
 	}
 	check(o.RequestsPerDay > 0, "the requests per day must be more than 0")
-	check(o.PricePerGB >= 0, "the price per GB must not be negative")
+	check(o.PricePerGB >= 0 && o.PricePerGB < 1e9, "the price per GB must be a number, and not negative")
 	check(o.TokenLifetime > 0, "the token lifetime must be more than 0")
 	check(o.RequestsPerConnection > 0, "the requests per connection must be more than 0")
 	check(o.Rounds > 0 && o.Round > 0, "there must be a round, and it must take time")
@@ -97,7 +98,7 @@ func Measure(subjects []Subject, o Options) (*Report, error) {
 		return nil, err
 	}
 	for i := range report.Rows {
-		report.Rows[i].CPU = CPU{Cold: probes[2*i].median(), Cached: probes[2*i+1].median()}
+		report.Rows[i].CPU = CPU{Cold: rounded(probes[2*i].median(), 1), Cached: rounded(probes[2*i+1].median(), 1)}
 	}
 	return report, nil
 }
@@ -140,5 +141,14 @@ func monthly(b Bytes, o Options) Month {
 	gigabytes := float64(o.RequestsPerDay) * daysPerMonth / 1e9
 	n := float64(o.RequestsPerConnection)
 	overHTTP2 := (float64(b.HTTP2First) + (n-1)*float64(b.HTTP2Again)) / n
-	return Month{HTTP1: float64(b.HTTP1) * gigabytes * o.PricePerGB, HTTP2: overHTTP2 * gigabytes * o.PricePerGB}
+	return Month{
+		HTTP1: rounded(float64(b.HTTP1)*gigabytes*o.PricePerGB, 6),
+		HTTP2: rounded(overHTTP2*gigabytes*o.PricePerGB, 6),
+	}
+}
+
+// rounded cuts off digits that mean nothing.
+func rounded(v float64, digits int) float64 {
+	scale := math.Pow10(digits)
+	return math.Round(v*scale) / scale
 }

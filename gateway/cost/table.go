@@ -18,7 +18,7 @@ type column struct {
 func columns() []column {
 	return []column{
 		{"", "credential", (*Row).label},
-		{"HTTP/1.1", "bytes", func(r *Row) string { return grouped(int64(r.Bytes.HTTP1)) }},
+		{"HTTP/1", "bytes", func(r *Row) string { return grouped(int64(r.Bytes.HTTP1)) }},
 		{"HTTP/2", "first", func(r *Row) string { return grouped(int64(r.Bytes.HTTP2First)) }},
 		{"", "again", func(r *Row) string { return grouped(int64(r.Bytes.HTTP2Again)) }},
 		{"CPU, us", "cold", func(r *Row) string { return micros(r.CPU.Cold) }},
@@ -27,7 +27,7 @@ func columns() []column {
 		{"", "miss", func(r *Row) string { return grouped(r.Lookups.Miss) }},
 		{"", "forged", func(r *Row) string { return grouped(r.Lookups.Forged) }},
 		{"revoked", "after", func(r *Row) string { return r.Revocation.after() }},
-		{"$ a month", "HTTP/1.1", func(r *Row) string { return dollars(r.Month.HTTP1) }},
+		{"$ a month", "HTTP/1", func(r *Row) string { return dollars(r.Month.HTTP1) }},
 		{"", "HTTP/2", func(r *Row) string { return dollars(r.Month.HTTP2) }},
 	}
 }
@@ -106,7 +106,7 @@ func (r *Report) notes() []string {
 		fmt.Sprintf("Measured with %s on %s/%s, %d CPUs. CPU: %s, for one whole decision (route, credential, proof, a policy of five rules, headers); median of %d rounds of %s.",
 			r.Machine.Go, r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, a.Clock, a.Rounds, time.Duration(a.RoundSeconds*float64(time.Second))),
 		"Cold: nothing is remembered; of a session, its record is read, without the way to the store. Cached: as in production.",
-		"Bytes: what the header adds to a browser's request, alone on its line. HTTP/2: first request of a connection, and each further one. " +
+		"Bytes: what the header adds to a browser's request, alone on its line. HTTP/1 is HTTP/1.1. HTTP/2: first request of a connection, and each further one. " +
 			"Go's client, Chrome and others index it, as measured; Firefox and curl never index Authorization, so that there every request costs as the first. Cookies they all index.",
 		"Look-ups: calls of the session store for a live, an ended and a forged credential. With the embedded store each is a read from memory; " +
 			"with Valkey, a hit is answered from the gateway's memory, and a miss is one round trip.",
