@@ -37,18 +37,23 @@ func run(probes []*probe, o Options) (rounds int, err error) {
 	return rounds, nil
 }
 
-// calibrate finds how many calls fill a round. It doubles as the warm-up.
+// calibrate finds how many calls fill a round. It doubles as the warm-up. Twice
+// in a row they must fill it: once may have been the garbage collection, and a
+// round of few calls would measure little else ever after.
 func (p *probe) calibrate(each time.Duration) error {
-	for p.n = 1; ; p.n *= 2 {
+	p.n = 1
+	for filled := 0; filled < 2; {
 		nanos, err := p.time()
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if took := nanos * float64(p.n); took >= float64(each)/4 {
-			p.n = max(1, int(float64(each)/nanos))
-			return nil
+		case nanos*float64(p.n) >= float64(each)/2:
+			filled++
+		default:
+			p.n, filled = p.n*2, 0
 		}
 	}
+	return nil
 }
 
 // time returns the CPU that one call took, garbage collection included.
