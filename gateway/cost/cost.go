@@ -23,7 +23,7 @@ type Options struct {
 	Claims                *Claims       // of one's own, measured as well; nil: none
 
 	Rounds   int           // each figure is the median of so many
-	Round    time.Duration // how much CPU each takes
+	Round    time.Duration // how much CPU each takes: enough for the garbage collector to run
 	Patience time.Duration // after it, no more rounds than are needed
 }
 
@@ -32,7 +32,7 @@ type Options struct {
 func Defaults() Options {
 	return Options{
 		RequestsPerDay: 1_000_000, PricePerGB: 0.09, TokenLifetime: time.Hour, RequestsPerConnection: 20,
-		Rounds: 9, Round: 12 * time.Millisecond, Patience: 6 * time.Second,
+		Rounds: 9, Round: 12 * time.Millisecond, Patience: 8 * time.Second,
 	}
 }
 

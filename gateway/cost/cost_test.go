@@ -161,6 +161,14 @@ func TestAssumptionsThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 }
 
+func TestABusyMachineGetsFewerRoundsAndSaysSo(t *testing.T) {
+	o := quick()
+	o.Rounds, o.Patience = 1000, time.Nanosecond
+	if got := measure(t, o, subject("x", "y", "A", "b")).Assumed.Rounds; got != 3 {
+		t.Errorf("%d rounds after the patience was over", got)
+	}
+}
+
 func TestTheReportSurvivesJSON(t *testing.T) {
 	report := measure(t, quick(), subject("session", "10 claims", "Cookie", "a=b"), subject("RS256", "10 claims", "Authorization", "Bearer x"))
 	var out bytes.Buffer

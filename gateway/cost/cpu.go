@@ -24,8 +24,8 @@ func run(probes []*probe, o Options) (rounds int, err error) {
 		}
 	}
 	for rounds < o.Rounds && (rounds < 3 || time.Since(start) < o.Patience) {
+		runtime.GC() // what came before is not the first one's cost
 		for _, p := range probes {
-			runtime.GC() // what others left behind is not this one's cost
 			took, err := p.time()
 			if err != nil {
 				return rounds, err
