@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -55,9 +56,7 @@ func TestValidityWindow(t *testing.T) {
 					"ends before time began":               {map[string]any{"exp": -1}, "malformed_claims"},
 				} {
 					claims := map[string]any{"iss": tokenIssuer, "aud": tokenAudience, "sub": "alice"}
-					for name, v := range c.claims {
-						claims[name] = v
-					}
+					maps.Copy(claims, c.claims)
 					token, err := key.Sign("at+jwt", claims)
 					if err != nil {
 						t.Fatal(err)

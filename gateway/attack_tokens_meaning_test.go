@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -94,9 +95,7 @@ func TestTokensForAnotherPurpose(t *testing.T) {
 	now := time.Now()
 	sign := func(typ string, over map[string]any) string {
 		claims := map[string]any{"iss": tokenIssuer, "aud": tokenAudience, "sub": "alice", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
-		for name, v := range over {
-			claims[name] = v
-		}
+		maps.Copy(claims, over)
 		token, err := s.signer.Sign(typ, claims)
 		if err != nil {
 			t.Fatal(err)
