@@ -23,14 +23,14 @@ func readHeader(data []byte) (Header, error) {
 	for name := range members {
 		switch name {
 		case "alg", "kid", "typ": // read below
-		default:
-			if known, ok := misspelt(name); ok {
-				return Header{}, &Invalid{MalformedToken, fmt.Errorf("header: a misspelt %s", known)}
-			}
 		case "crit", "b64", "zip":
 			// RFC 7515 section 4.1.11: an extension that is critical and not
 			// understood makes the token invalid. None is understood here.
 			return Header{}, &Invalid{UnsupportedHeader, errors.New(name)}
+		default:
+			if known, ok := misspelt(name); ok {
+				return Header{}, &Invalid{MalformedToken, fmt.Errorf("header: a misspelt %s", known)}
+			}
 		}
 	}
 

@@ -27,7 +27,7 @@ type vectorGroup struct {
 	}
 }
 
-func vectorsOf(t *testing.T, file string) []vectorGroup {
+func vectorsOf(t testing.TB, file string) []vectorGroup {
 	t.Helper()
 	data, err := fs.ReadFile(wycheproof.TestVectors, file+"_test.json")
 	if err != nil {
