@@ -67,7 +67,7 @@ func ParseClaims(name string, object []byte) (*Claims, error) {
 
 // printable makes a short name of a file's, which may be long or move the cursor.
 func printable(name string) string {
-	const most = 9
+	const most = 11
 	runes := []rune(strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {
 			return '?'

@@ -101,7 +101,7 @@ func TestWhatOthersVerifyIsAcceptedThereUntilItExpires(t *testing.T) {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	text := table(t, report)
-	for _, part := range []string{"2000", "3000", "≤ 1 h 30 min", "assumed to live for 1 h 30 min"} {
+	for _, part := range []string{"2000", "3000", "≤1 h 30 min", "assumed to live for 1 h 30 min"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("the table does not say %q\n%s", part, text)
 		}
@@ -191,7 +191,7 @@ func TestTheReportSurvivesJSON(t *testing.T) {
 func TestTableAndChartsFitTheirWidth(t *testing.T) {
 	var subjects []cost.Subject
 	for _, credential := range append([]string{"session"}, cost.Algorithms()...) {
-		subjects = append(subjects, subject(credential, "claims.j…", "Authorization", "Bearer "+strings.Repeat("x", 2000)))
+		subjects = append(subjects, subject(credential, "claims.jso…", "Authorization", "Bearer "+strings.Repeat("x", 2000)))
 	}
 	report := measure(t, quick(), subjects...)
 	for i := range report.Rows {

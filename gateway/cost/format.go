@@ -50,7 +50,7 @@ func (r *Revocation) elsewhere() string {
 	if r.Elsewhere == 0 {
 		return "-"
 	}
-	return "≤ " + spell(time.Duration(r.Elsewhere*float64(time.Second)))
+	return "≤" + spell(time.Duration(r.Elsewhere*float64(time.Second)))
 }
 
 // spell writes a duration as people do: 1 h, 1 h 30 min, 45 s.

@@ -22,9 +22,6 @@ func ProveSignature(raw string, set *KeySet) error {
 	return nil
 }
 
-// DecodeObject is the strict reader of JSON.
-func DecodeObject(data []byte) (map[string]any, error) { return decodeObject(data) }
-
 // Material is what the usable keys are made of.
 func (s *KeySet) Material() []any {
 	all := make([]any, 0, s.Len())
