@@ -33,7 +33,7 @@ bench: ## benchmarks, some with a real Valkey; compare two runs with benchstat
 fuzz:
 	@set -e; $(GO) list ./... | while read -r pkg; do \
 	  $(GO) test -list '^Fuzz' "$$pkg" | { grep '^Fuzz' || true; } | while read -r target; do \
-	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "$$pkg"; \
 	  done; done
 
 lint: tools

@@ -67,6 +67,7 @@ type plan struct {
 	routes     string // more YAML list items
 	identities string // more YAML list items
 	providers  string // more YAML list items
+	issuers    string // more YAML list items of tokens.issuers
 	tokens     string // more YAML members of tokens
 	adminToken string // a file; "" turns the admin API off
 	upstream   string // default: the recorder
@@ -157,8 +158,9 @@ func orDefault(s, fallback string) string {
 func siteYAML(p *plan, keys string) string {
 	return strings.NewReplacer(
 		"$PUBLIC", p.publicURL, "$TRUSTED", p.trusted, "$LIMITS", p.limits, "$SESSION", p.session,
-		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$TOKENS", p.tokens, "$ADMIN_TOKEN", p.adminToken, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
-		"$ISSUER", tokenIssuer, "$AUDIENCE", tokenAudience, "$KEYS", keys,
+		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
+		"$TOKENS", p.tokens, "$ADMIN_TOKEN", p.adminToken,
+		"$ISSUERS", p.issuers, "$ISSUER", tokenIssuer, "$AUDIENCE", tokenAudience, "$KEYS", keys,
 	).Replace(`
 server:
   listen: 127.0.0.1:0
@@ -179,7 +181,8 @@ login:
     $PROVIDERS
 tokens:
   issuers:
-    - {issuer: "$ISSUER", audiences: ["$AUDIENCE", "api://b"], algorithms: [ES256], jwks_file: $KEYS, groups_claim: groups}
+    - {issuer: "$ISSUER", audiences: ["$AUDIENCE", "api://b"], algorithms: [ES256], jwks_file: "$KEYS", groups_claim: groups}
+    $ISSUERS
   $TOKENS
 policies:
   - {name: users, rules: [{name: users, allow: {groups: [users]}}]}
@@ -190,7 +193,7 @@ routes:
   - {name: public, paths: [/public/, "~^/pub/[a-z]+"], upstream: "$UP", public: true}
   - {name: endpoint, paths: ["~^/shared/.*/endpoint"], upstream: "$UP", public: true}
   - {name: admin, paths: [/admin/], upstream: "$UP", policy: admins}
-  - {name: api, paths: [/api/], upstream: "$UP", auth: [bearer], policy: authenticated}
+  - {name: api, paths: [/api/], upstream: "$UP", auth: [bearer], policy: authenticated, headers: [{name: X-Forwarded-Issuer, claim: iss}]}
   - {name: both, paths: [/both/], upstream: "$UP", auth: [session, bearer], policy: users, headers: [{name: X-Forwarded-Issuer, claim: iss}]}
   - {name: own-authorization, paths: [/own/], upstream: "$UP", policy: users, upstream_authorization: true}
   - {name: ws, paths: [/ws/], upstream: "$UP", policy: users}

@@ -54,7 +54,10 @@ func buildSigning(ctx context.Context, cfg *config.Config, log *zap.Logger, seal
 		s.ring = ring
 	} else {
 		s.ring = assertion.NewStored(assertion.StoredOptions{
-			Store:     &sealedRing{records: records, sealing: sealing},
+			Store: &sealedRing{
+				records: records, sealing: sealing,
+				adopt: cfg.Session.Store == config.StoreEmbedded && len(cfg.Session.KeysFiles) > 0,
+			},
 			Algorithm: cfg.Assertions.Algorithm, Longest: longestSigned(cfg), Log: log,
 		})
 		if open {
@@ -100,8 +103,12 @@ const unopenedFix = "put the key that was removed back as the last of session.ke
 // sealedRing keeps the ring of signing keys as a sealed record of the store. One
 // goroutine uses it at a time.
 type sealedRing struct {
-	records  session.Records
-	sealing  *session.Keyring
+	records session.Records
+	sealing *session.Keyring
+	// adopt opens a ring from before session.keys_files, which was sealed with the
+	// key beside it. A store that others can reach is never believed so: whoever
+	// could write there could bring signing keys of his own.
+	adopt    bool
 	resealed bool
 }
 
@@ -118,9 +125,8 @@ func (s *sealedRing) Load(ctx context.Context) (plain []byte, version uint64, er
 	if err != nil {
 		return nil, 0, err
 	}
-	plain, err = s.sealing.Open(session.PurposeSigning, record.Value, []byte(signingName))
-	if err != nil {
-		return nil, 0, fmt.Errorf("%w: %s", assertion.ErrUnopened, unopenedFix)
+	if plain, err = s.open(ctx, record.Value); err != nil {
+		return nil, 0, err
 	}
 	if !s.resealed && s.sealing.Stale(record.Value) {
 		switch err := s.Save(ctx, plain, record.Version); {
@@ -133,6 +139,25 @@ func (s *sealedRing) Load(ctx context.Context) (plain []byte, version uint64, er
 	}
 	s.resealed = true
 	return plain, record.Version, nil
+}
+
+func (s *sealedRing) open(ctx context.Context, sealed []byte) ([]byte, error) {
+	plain, err := s.sealing.Open(session.PurposeSigning, sealed, []byte(signingName))
+	if err == nil {
+		return plain, nil
+	}
+	if s.adopt {
+		former, err := s.records.LoadRecord(ctx, keyKind, keyName)
+		if err != nil && !errors.Is(err, session.ErrNotFound) {
+			return nil, err
+		}
+		if ring, err := session.NewKeyring(former.Value); err == nil {
+			if plain, err := ring.Open(session.PurposeSigning, sealed, []byte(signingName)); err == nil {
+				return plain, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("%w: %s", assertion.ErrUnopened, unopenedFix)
 }
 
 // Save implements assertion.Store.
@@ -200,7 +225,7 @@ func (s *signing) ownIssuer() (issuer authn.Issuer, ok bool) {
 		return authn.Issuer{}, false
 	}
 	return authn.Issuer{
-		Keys: ownKeys{s.ring},
+		Keys: ownKeys{s.ring}, IssuerClaim: "idp",
 		Rules: jose.Rules{
 			Issuer: s.minter.Issuer(), Audiences: ownAudiences(s.cfg),
 			Algorithms: []string{assertion.AlgorithmES256, assertion.AlgorithmEdDSA},

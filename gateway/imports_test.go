@@ -44,6 +44,7 @@ func allowed() map[string][]string {
 		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/pages":          {"gateway/identity", "gateway/config", "gateway/httperr"},
 		"gateway/echo":           {"gateway/identity", "gateway/config", "gateway/httperr"},
+		"gateway/cost":           {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/jose", "gateway/session"},
 
 		"gateway":         {"*"},
 		"gateway/e2e":     {"*"},

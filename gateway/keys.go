@@ -92,8 +92,9 @@ func keySource(c config.TokenIssuer, log *zap.Logger, metrics *telemetry.Metrics
 	}
 	return jwks.New(jwks.Options{
 		Issuer: c.Issuer, JWKSURL: c.JWKSURL, Client: client, Algorithms: c.Algorithms, InsecureHTTP: c.InsecureHTTP,
-		Log:     log.Named("jwks"),
-		OnFetch: func(result string) { metrics.JWKSFetch(c.Issuer, result) },
+		MaxStale: c.MaxStale,
+		Log:      log.Named("jwks"),
+		OnFetch:  func(result string) { metrics.JWKSFetch(c.Issuer, result) },
 	}), nil
 }
 

@@ -81,6 +81,11 @@ func ringError(err error) error {
 			Code: http.StatusConflict, Reason: "keys_in_files",
 			Public: "The signing keys are the files of assertions.keys_files: put a new key last on every gateway, five minutes later first.",
 		}
+	case errors.Is(err, assertion.ErrCrowded):
+		return &httperr.Error{
+			Code: http.StatusConflict, Reason: "too_many_keys",
+			Public: "Too many keys were retired lately, and must stay published for a while: look at the list and try again later.",
+		}
 	case errors.Is(err, assertion.ErrUnopened):
 		return &httperr.Error{
 			Code: http.StatusServiceUnavailable, Reason: "unavailable", Err: err,

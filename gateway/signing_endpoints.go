@@ -29,7 +29,7 @@ func (s *signing) serveJWKS(w http.ResponseWriter, r *http.Request) error {
 		return noKeys(err)
 	}
 	h := w.Header()
-	h.Set("Etag", etag)
+	h.Set("ETag", etag)
 	writePublic(w, r, "application/jwk-set+json", body, matches(r.Header["If-None-Match"], etag))
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/embedded"
 )
@@ -83,6 +84,19 @@ func TestTheGatewayAcceptsTheAccessTokensThatItMakes(t *testing.T) {
 		if _, refused := errors.AsType[*authn.Refusal](err); !refused || id != nil {
 			t.Errorf("%s: %v, %+v", name, err, id)
 		}
+	}
+}
+
+func TestAnIdentityAtItsEndIsRefusedAndNoOutage(t *testing.T) {
+	s := newSigning(t, ownTokens)
+	now := time.Now()
+	ending := &identity.Identity{Subject: "alice", Ref: identity.Ref{1}, ExpiresAt: now.Add(-time.Second)}
+	token, err := s.assert(s.cfg.Routes[0])(ending, now)
+	if no, refused := errors.AsType[*authn.Refusal](err); !refused || no.Reason != "token_expired" || token != "" {
+		t.Errorf("%v, %q", err, token)
+	}
+	if token, _, err := s.exchange()(ending, ""); !errors.Is(err, login.ErrEnding) || token != "" {
+		t.Errorf("%v, %q", err, token)
 	}
 }
 

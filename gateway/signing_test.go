@@ -1,10 +1,7 @@
 package gateway_test
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -35,7 +32,7 @@ type signer struct {
 	close  func()
 }
 
-func newSigner(t *testing.T, yaml string) *signer {
+func newSigningSite(t *testing.T, yaml string) *signer {
 	t.Helper()
 	if !strings.Contains(yaml, "session:") {
 		yaml += "\nsession: {embedded: {path: \"\"}}\n"
@@ -158,7 +155,7 @@ routes:
 `
 
 func TestEachApplicationGetsItsOwnAssertion(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes)
+	s := newSigningSite(t, devProvider+assertingRoutes)
 	cookie := s.signIn()
 	for path, audience := range map[string]string{"/": "app", "/billing": "https://billing.internal"} {
 		got := echoed(t, s.send(s.public, "GET", path, "", cookie), "Sallyport-Assertion")
@@ -183,7 +180,7 @@ func TestEachApplicationGetsItsOwnAssertion(t *testing.T) {
 }
 
 func TestAClientCannotBringAnAssertionOfItsOwn(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes)
+	s := newSigningSite(t, devProvider+assertingRoutes)
 	cookie := s.signIn()
 	for _, path := range []string{"/plain", "/open", "/"} {
 		for _, name := range []string{"Sallyport-Assertion", "sallyport_assertion", "SALLYPORT.ASSERTION", "Sallyport-Assertion-2"} {
@@ -200,7 +197,7 @@ func TestAClientCannotBringAnAssertionOfItsOwn(t *testing.T) {
 }
 
 func TestThePublishedKeysMayBeKeptAndReadByAnybody(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes)
+	s := newSigningSite(t, devProvider+assertingRoutes)
 	get := s.send(s.public, "GET", "/.auth/jwks.json", "")
 	etag := get.Header().Get("ETag")
 	for name, want := range map[string]string{
@@ -239,7 +236,7 @@ func TestThePublishedKeysMayBeKeptAndReadByAnybody(t *testing.T) {
 
 func TestTheMetadataLeadsToTheKeys(t *testing.T) {
 	for exchange, endpoint := range map[string]any{"": nil, "tokens: {exchange: {enabled: true, audiences: [api]}}": "http://localhost:8080/.auth/token"} {
-		s := newSigner(t, devProvider+assertingRoutes+exchange+"\nassertions: {algorithm: EdDSA}\n")
+		s := newSigningSite(t, devProvider+assertingRoutes+exchange+"\nassertions: {algorithm: EdDSA}\n")
 		var got map[string]any
 		w := s.send(s.public, "GET", "/.auth/.well-known/openid-configuration", "")
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
@@ -259,8 +256,46 @@ func TestTheMetadataLeadsToTheKeys(t *testing.T) {
 	}
 }
 
+// TestWithoutSigningKeysOnlyWhatNeedsThemIsUnavailable is a start while the store
+// is out of reach.
+func TestWithoutSigningKeysOnlyWhatNeedsThemIsUnavailable(t *testing.T) {
+	issuer, err := jose.NewSigner("ES256", "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := issuer.PublicJWKS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := filepath.Join(t.TempDir(), "jwks.json")
+	if err := os.WriteFile(keys, published, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	token, err := issuer.Sign("at+jwt", map[string]any{
+		"iss": "https://id.example.test", "aud": "api", "sub": "alice", "exp": time.Now().Add(time.Minute).Unix(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSigningSite(t, "session: {store: valkey, valkey: {urls: ['valkey://127.0.0.1:1']}, keys_files: ["+writeSealingKey(t, "key")+"]}\n"+
+		"tokens: {issuers: [{issuer: https://id.example.test, audiences: [api], jwks_file: "+keys+"}]}\n"+`
+routes:
+  - {name: app, upstream: "builtin:echo", policy: authenticated, auth: [bearer], assertion: true}
+  - {name: plain, paths: [/plain], upstream: "builtin:echo", public: true}
+`)
+	for path, status := range map[string]int{"/": 503, "/plain": 200, "/.auth/jwks.json": 503, "/.auth/.well-known/openid-configuration": 503} {
+		w := s.send(s.public, "GET", path, "", "Authorization: Bearer "+token)
+		if w.Code != status || (status == 503) != (w.Header().Get("Retry-After") != "") {
+			t.Errorf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
+		}
+		if strings.Contains(w.Body.String(), "127.0.0.1:1") {
+			t.Errorf("%s shows what is wrong inside: %s", path, w.Body)
+		}
+	}
+}
+
 func TestASessionIsExchangedForAToken(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes+"tokens: {exchange: {enabled: true, lifetime: 2m, audiences: [api, reports]}}\n")
+	s := newSigningSite(t, devProvider+assertingRoutes+"tokens: {exchange: {enabled: true, lifetime: 2m, audiences: [api, reports]}}\n")
 	cookie := s.signIn()
 	const same, form = "Sec-Fetch-Site: same-origin", "Content-Type: application/x-www-form-urlencoded"
 	for name, c := range map[string]struct {
@@ -277,7 +312,7 @@ func TestASessionIsExchangedForAToken(t *testing.T) {
 		"a sister site's script":  {"POST", "", []string{cookie, "Sec-Fetch-Site: same-site"}, 403, "cross_site", ""},
 		"another Origin":          {"POST", "", []string{cookie, "Origin: http://evil.test"}, 403, "cross_site", ""},
 		"a Referer alone":         {"POST", "", []string{cookie, "Referer: http://localhost:8080/"}, 403, "cross_site", ""},
-		"nothing that tells":      {"POST", "", []string{cookie}, 403, "cross_site", ""},
+		"a program that is none":  {"POST", "", []string{cookie}, 200, "", "api"},
 		"nobody":                  {"POST", "", []string{same}, 401, "no_session", ""},
 		"nobody, in a browser":    {"POST", "", []string{same, "Sec-Fetch-Mode: navigate", "Accept: text/html"}, 401, "", ""},
 		"GET":                     {"GET", "", []string{cookie, same}, 405, "method_not_allowed", ""},
@@ -308,13 +343,13 @@ func TestASessionIsExchangedForAToken(t *testing.T) {
 			}
 		})
 	}
-	if w := s.send(newSigner(t, devProvider+assertingRoutes).public, "POST", "/.auth/token", "", same); w.Code != 404 {
+	if w := s.send(newSigningSite(t, devProvider+assertingRoutes).public, "POST", "/.auth/token", "", same); w.Code != 404 {
 		t.Errorf("with the exchange off: %d %s", w.Code, w.Body)
 	}
 }
 
 func TestATokenNeverOutlivesItsSession(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes+"tokens: {exchange: {enabled: true, lifetime: 1h, audiences: [api]}}\n"+
+	s := newSigningSite(t, devProvider+assertingRoutes+"tokens: {exchange: {enabled: true, lifetime: 1h, audiences: [api]}}\n"+
 		"session: {embedded: {path: \"\"}, absolute_timeout: 90s, idle_timeout: 90s}\n")
 	begun := time.Now()
 	w := s.send(s.public, "POST", "/.auth/token", "", s.signIn(), "Sec-Fetch-Site: same-origin")
@@ -329,146 +364,5 @@ func TestATokenNeverOutlivesItsSession(t *testing.T) {
 	exp, _ := claims["exp"].(float64)
 	if exp == 0 || int64(exp) > begun.Add(91*time.Second).Unix() || got.ExpiresIn > 90 {
 		t.Errorf("exp is %v, the session ends at %d", exp, begun.Add(90*time.Second).Unix())
-	}
-}
-
-type keyList struct {
-	Keys       []struct{ Kid, State, Algorithm string }
-	SwitchesAt *time.Time `json:"switches_at"`
-	Reason     string
-	Detail     string
-}
-
-func TestOperatorsRotateTheKeys(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes)
-	var before, planned, after keyList
-	if code := s.operate("GET", "/keys", "", &before); code != 200 || len(before.Keys) != 2 || before.SwitchesAt != nil {
-		t.Fatalf("%d %+v", code, before)
-	}
-	if code := s.operate("POST", "/keys/rotate", `{}`, &planned); code != 200 || planned.SwitchesAt == nil || planned.Keys[0] != before.Keys[0] {
-		t.Errorf("%d %+v: a key that was made just now must wait", code, planned)
-	}
-	if code := s.operate("POST", "/keys/rotate", `{"now":true}`, &after); code != 200 || after.Keys[0].Kid != before.Keys[1].Kid || len(after.Keys) != 3 {
-		t.Errorf("%d %+v", code, after)
-	}
-	var refused keyList
-	if code := s.operate("POST", "/keys/rotate", `{"later":true}`, &refused); code != 400 {
-		t.Errorf("an unknown wish: %d %+v", code, refused)
-	}
-	w := s.send(s.admin, "POST", "/api/v1/keys/rotate", `{"now":true}`)
-	if w.Code != 401 {
-		t.Errorf("without the token: %d %s", w.Code, w.Body)
-	}
-}
-
-func TestKeysInFilesAreRotatedByFiles(t *testing.T) {
-	key := filepath.Join(t.TempDir(), "key.pem")
-	writeSigningKey(t, key)
-	s := newSigner(t, devProvider+assertingRoutes+"assertions: {keys_files: ["+key+"]}\n")
-	var got keyList
-	if code := s.operate("POST", "/keys/rotate", `{"now":true}`, &got); code != 409 || got.Reason != "keys_in_files" {
-		t.Errorf("%d %+v", code, got)
-	}
-	if code := s.operate("GET", "/keys", "", &got); code != 200 || len(got.Keys) != 1 || got.Keys[0].State != "current" {
-		t.Errorf("%d %+v", code, got)
-	}
-	assertion := echoed(t, s.send(s.public, "GET", "/", "", s.signIn()), "Sallyport-Assertion")
-	if token, _ := s.claims(assertion[0]); token.Header.KeyID != got.Keys[0].Kid {
-		t.Errorf("%s signs", token.Header.KeyID)
-	}
-}
-
-func TestTokensAreMintedInDevelopmentOnly(t *testing.T) {
-	s := newSigner(t, devProvider+assertingRoutes)
-	var got struct {
-		AccessToken string `json:"access_token"`
-		Reason      string
-	}
-	code := s.operate("POST", "/tokens/mint", `{"subject":"bob","email":"bob@example.test","groups":["staff"],"audience":"api","lifetime":"90s","claims":{"tenant":"t1"}}`, &got)
-	if code != 200 {
-		t.Fatalf("%d %+v", code, got)
-	}
-	_, claims := s.claims(got.AccessToken)
-	for name, want := range map[string]any{"sub": "bob", "aud": "api", "tenant": "t1", "email": "bob@example.test", "email_verified": true} {
-		if claims[name] != want {
-			t.Errorf("%s is %v, want %v", name, claims[name], want)
-		}
-	}
-	for name, body := range map[string]string{
-		"no subject": `{}`, "a long life": `{"subject":"a","lifetime":"2h"}`, "a short one": `{"subject":"a","lifetime":"10ms"}`,
-		"no duration": `{"subject":"a","lifetime":"soon"}`, "another issuer": `{"subject":"a","claims":{"iss":"https://id.example.test"}}`,
-		"an unknown field": `{"subject":"a","admin":true}`,
-	} {
-		got.AccessToken = ""
-		if code := s.operate("POST", "/tokens/mint", body, &got); code != 400 || got.AccessToken != "" {
-			t.Errorf("%s: %d %+v", name, code, got)
-		}
-	}
-	production := newSigner(t, "issuer: https://id.example.test\nclient_id: app\nupstream: builtin:echo\n")
-	if code := production.operate("POST", "/tokens/mint", `{"subject":"bob"}`, &got); code != 403 || got.Reason != "not_development" {
-		t.Errorf("%d %+v", code, got)
-	}
-}
-
-func writeSealingKey(t *testing.T, name string) string {
-	t.Helper()
-	secret := make([]byte, 32)
-	rand.Read(secret)
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(secret)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func TestSigningKeysSealedWithARemovedKeyAreKeptAndTheOperatorIsTold(t *testing.T) {
-	db := filepath.Join(t.TempDir(), "sallyport.db")
-	old, fresh := writeSealingKey(t, "old"), writeSealingKey(t, "new")
-	with := func(routes string, keys ...string) string {
-		return devProvider + routes + "session: {embedded: {path: " + db + "}, keys_files: [" + strings.Join(keys, ", ") + "]}\n"
-	}
-	first := newSigner(t, with(assertingRoutes, old))
-	published := first.send(first.public, "GET", "/.auth/jwks.json", "").Body.String()
-	first.close()
-
-	// Where keys are needed, the gateway does not start, and says what to do.
-	_, err := openSigner(t, with(assertingRoutes, fresh))
-	if faults, ok := errors.AsType[config.Faults](err); !ok || !strings.Contains(faults.Error(), "session.keys_files") || !strings.Contains(faults.Error(), "put the key") {
-		t.Errorf("the start says %v", err)
-	}
-
-	// Both: they are opened, and sealed anew, so that the old one can go.
-	both := newSigner(t, with(assertingRoutes, fresh, old))
-	if got := both.send(both.public, "GET", "/.auth/jwks.json", "").Body.String(); got != published {
-		t.Errorf("the keys were exchanged: %s, before %s", got, published)
-	}
-	both.close()
-	alone := newSigner(t, with(assertingRoutes, fresh))
-	if got := alone.send(alone.public, "GET", "/.auth/jwks.json", "").Body.String(); got != published {
-		t.Errorf("the keys were exchanged: %s, before %s", got, published)
-	}
-	alone.close()
-
-	// Where nothing needs them, the gateway serves, and says what is wrong.
-	third := newSigner(t, "issuer: https://id.example.test\nclient_id: app\nupstream: builtin:echo\n"+
-		"session: {embedded: {path: "+db+"}, keys_files: ["+old+"]}\n")
-	if w := third.send(third.public, "GET", "/.auth/jwks.json", ""); w.Code != 503 || w.Header().Get("Retry-After") == "" {
-		t.Errorf("the keys: %d %s", w.Code, w.Body)
-	}
-	var told keyList
-	if code := third.operate("GET", "/keys", "", &told); code != 503 || !strings.Contains(told.Detail, "put the key") {
-		t.Errorf("%d %+v", code, told)
-	}
-	third.close()
-}
-
-func writeSigningKey(t *testing.T, path string) {
-	t.Helper()
-	// As `openssl genpkey -algorithm ed25519` writes it.
-	der := append([]byte{0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, make([]byte, 32)...)
-	rand.Read(der[16:])
-	text := "-----BEGIN PRIVATE KEY-----\n" + base64.StdEncoding.EncodeToString(der) + "\n-----END PRIVATE KEY-----\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -70,7 +70,7 @@ as text otherwise.`,
 			if asJSON {
 				enc := json.NewEncoder(cmd.OutOrStdout())
 				enc.SetIndent("", "  ")
-				return atRunTime(enc.Encode(got))
+				return atRunTime(enc.Encode(got)) //nolint:gosec // the token is what was asked for
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), got.AccessToken)
 			return nil

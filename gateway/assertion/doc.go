@@ -42,12 +42,14 @@ const (
 	skew = time.Minute
 	// firstRetry is how often a gateway without a ring looks for one.
 	firstRetry = time.Second
+	// maxRetired bounds the published key set, which verifiers bound too.
+	maxRetired = 32
 	// pollTimeout bounds one look.
 	pollTimeout = 5 * time.Second
 )
 
 var (
-	// ErrNoRing: there are no signing keys yet. That is an outage.
+	// ErrNoRing says that there are no signing keys yet. That is an outage.
 	ErrNoRing = errors.New("assertion: there are no signing keys yet")
 	// ErrAbsent is a Store's answer when it definitely keeps no ring.
 	ErrAbsent = errors.New("assertion: no ring is kept")
@@ -56,9 +58,12 @@ var (
 	// ErrUnopened is a Store's answer when it keeps a ring that was sealed with a
 	// key that the gateway does not have.
 	ErrUnopened = errors.New("assertion: the ring was sealed with another key")
-	// ErrFiles: the keys are files, which are exchanged by exchanging the files.
+	// ErrFiles says that the keys are files, which are exchanged by exchanging the files.
 	ErrFiles = errors.New("assertion: the signing keys are files")
-	// ErrExpired: the identity ends before a token about it could begin.
+	// ErrCrowded says that too many keys were retired lately, which must all stay
+	// published for a while.
+	ErrCrowded = errors.New("assertion: too many keys were retired lately")
+	// ErrExpired says that the identity ends before a token about it could begin.
 	ErrExpired = errors.New("assertion: the identity has expired")
 )
 

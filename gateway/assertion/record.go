@@ -124,6 +124,9 @@ func (r *record) retire(k keyRecord, at time.Time, keep time.Duration) {
 // has been published for long enough, or where it is wanted now: then verifiers
 // with an older key set refuse tokens until they look again.
 func (r *record) rotate(now time.Time, immediately bool, keep time.Duration) (changed bool, err error) {
+	if len(r.Retired) >= maxRetired {
+		return false, ErrCrowded
+	}
 	ready := r.Next.Published.Add(publishAhead)
 	if immediately || !now.Before(ready) {
 		return true, r.swap(now, now, keep)
@@ -139,8 +142,8 @@ func (r *record) rotate(now time.Time, immediately bool, keep time.Duration) (ch
 // gateways of two configurations run side by side, the last one to start wins,
 // where a look at every poll would have them fight.
 func (r *record) adopt(algorithm string, now time.Time, keep time.Duration) (changed bool, err error) {
-	if r.Algorithm == algorithm {
-		return false, nil
+	if r.Algorithm == algorithm || len(r.Retired) >= maxRetired {
+		return false, nil // when crowded, after another start
 	}
 	r.Algorithm = algorithm
 	if r.Next.Algorithm != algorithm {

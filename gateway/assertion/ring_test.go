@@ -277,7 +277,7 @@ func TestAnotherAlgorithmInTheConfigurationRotates(t *testing.T) {
 		raw := mint(t, old, someone(1))
 		r := stored(t, store, "EdDSA")
 		keys, at, err := r.Keys()
-		if err != nil || at.Sub(time.Now()) < assertion.MaxAge {
+		if err != nil || time.Until(at) < assertion.MaxAge {
 			t.Fatalf("%v: %+v, switch at %v", err, keys, at)
 		}
 		if keys[0].Algorithm != "ES256" || keys[1].Algorithm != "EdDSA" {
@@ -303,6 +303,29 @@ func TestAnotherAlgorithmInTheConfigurationRotates(t *testing.T) {
 		}
 		if _, signing := kids(t, old); signing != keys[0].ID {
 			t.Errorf("%s signs", signing)
+		}
+	})
+}
+
+func TestRotatingInALoopDoesNotGrowTheKeySetWithoutBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := stored(t, &memory{}, "EdDSA")
+		raw, rotations := mint(t, r, someone(1)), 0
+		for ; rotations < 100; rotations++ {
+			if err := r.Rotate(t.Context(), true); err != nil {
+				if !errors.Is(err, assertion.ErrCrowded) {
+					t.Fatal(err)
+				}
+				break
+			}
+		}
+		if published, _ := kids(t, r); len(published) > 40 || rotations < 10 {
+			t.Errorf("%d keys after %d rotations", len(published), rotations)
+		}
+		verify(t, r, raw)
+		pass(3 * time.Minute)
+		if err := r.Rotate(t.Context(), true); err != nil {
+			t.Errorf("later: %v", err)
 		}
 	})
 }

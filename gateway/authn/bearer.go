@@ -50,6 +50,10 @@ type Issuer struct {
 	Rules      jose.Rules // Issuer, Audiences and Algorithms are never empty
 	Mapping    config.ClaimMapping
 	TrustEmail bool // take email as verified though the token does not say so
+	// IssuerClaim names whoever proved the user, where that is not the issuer of
+	// the token: the gateway's own tokens tell at whose sign-in they began, for a
+	// subject is unique there alone. Empty = the issuer.
+	IssuerClaim string
 }
 
 // KeySource knows the keys of one issuer. *jwks.Source is one.
@@ -192,6 +196,11 @@ func (b *Bearer) prove(ctx context.Context, raw string, now time.Time) (*provenT
 	}
 	id := mapClaims(issuer.Mapping, claims)
 	id.Issuer, id.EmailVerified = claims.Issuer, id.EmailVerified || issuer.TrustEmail
+	if issuer.IssuerClaim != "" {
+		if id.Issuer = claims.String(issuer.IssuerClaim); id.Issuer == "" {
+			return nil, &Refusal{Reason: string(jose.MissingClaim), Err: errors.New(issuer.IssuerClaim)}
+		}
+	}
 	id.Method = string(KindBearer)
 	id.Ref = sha256.Sum256([]byte(raw))
 	id.Memo = new(identity.Memo)

@@ -45,7 +45,8 @@ type Revocations struct {
 	maxStaleness time.Duration
 
 	known      chan struct{} // closed when the feed was read for the first time
-	confirmed  atomic.Int64  // unix nanoseconds: nothing up to then is missing
+	began      time.Time
+	confirmed  atomic.Int64  // since began, which no change of the wall clock moves: nothing up to then is missing; 0 = not yet
 	generation atomic.Uint64 // grows with each change; 0 = none were ever made
 
 	mu     sync.RWMutex
@@ -65,7 +66,7 @@ type cut struct {
 // maxStaleness is how long it is believed without a word from the store.
 func NewRevocations(feeds session.Feeds, maxStaleness time.Duration) *Revocations {
 	return &Revocations{
-		feeds: feeds, maxStaleness: maxStaleness,
+		feeds: feeds, maxStaleness: maxStaleness, began: time.Now(),
 		known: make(chan struct{}), tokens: make(map[revoked]time.Time), before: make(map[revoked]cut),
 	}
 }
@@ -74,7 +75,7 @@ func NewRevocations(feeds session.Feeds, maxStaleness time.Duration) *Revocation
 func (r *Revocations) Run(ctx context.Context) {
 	var once sync.Once
 	r.feeds.Follow(ctx, revocationFeed, r.apply, func(at time.Time) {
-		r.confirmed.Store(at.UnixNano())
+		r.confirmed.Store(max(1, int64(at.Sub(r.began))))
 		once.Do(func() { close(r.known) })
 	})
 }
@@ -92,7 +93,8 @@ type storedRevocation struct {
 
 const revocationVersion = 1
 
-// Revoke takes tokens back, on every gateway. It returns when the store has it.
+// Revoke takes tokens back, on every gateway. It returns when the store has it;
+// from then on this gateway refuses them.
 func (r *Revocations) Revoke(ctx context.Context, v Revocation) error {
 	if v.ID == "" && v.IssuedBefore.IsZero() {
 		return errors.New("revocation: neither a token nor a time is named")
@@ -110,9 +112,13 @@ func (r *Revocations) Revoke(ctx context.Context, v Revocation) error {
 		return fmt.Errorf("revocation: %w", err)
 	}
 	sum := sha256.Sum256([]byte(name)) // issuers and subjects may be longer than names
-	return r.feeds.Publish(ctx, revocationFeed, session.FeedEntry{
-		Name: hex.EncodeToString(sum[:]), Value: value, ExpiresAt: v.ExpiresAt,
-	})
+	entry := session.FeedEntry{Name: hex.EncodeToString(sum[:]), Value: value, ExpiresAt: v.ExpiresAt}
+	if err := r.feeds.Publish(ctx, revocationFeed, entry); err != nil {
+		return err
+	}
+	// Here it holds from now on, and not only when the store has pushed it.
+	r.apply([]session.FeedEntry{entry})
+	return nil
 }
 
 // apply takes entries in. It only ever adds: what an older entry takes back
@@ -205,7 +211,7 @@ func (r *Revocations) judge(ctx context.Context, f *tokenFacts, now time.Time) e
 	}
 	// Without a confirmation for as long as this, a revocation may have been made
 	// that can't reach us.
-	if now.UnixNano()-r.confirmed.Load() > int64(r.maxStaleness) {
+	if confirmed := r.confirmed.Load(); confirmed == 0 || int64(now.Sub(r.began))-confirmed > int64(r.maxStaleness) {
 		return errRevocationsUnknown
 	}
 	generation := r.generation.Load()
@@ -270,6 +276,9 @@ func (r *Revocations) Revoked(id *identity.Identity) bool {
 		return false
 	}
 	f := tokenFacts{issuer: id.Issuer, subject: id.Subject}
+	if iss, ok := id.Claim("iss").(string); ok {
+		f.issuer = iss
+	}
 	f.id, _ = id.Claim("jti").(string)
 	f.claimed, _ = id.Claim("sub").(string)
 	if iat, ok := id.Claim("iat").(float64); ok {

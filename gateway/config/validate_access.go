@@ -140,11 +140,13 @@ func (k *checker) issuersOf(r Route) []string {
 	takes := func(kinds ...string) bool {
 		return slices.ContainsFunc(kinds, func(kind string) bool { return slices.Contains(r.Auth, kind) })
 	}
+	// Users who have signed in come with tokens, too.
+	signedIn := takes(AuthSession) || k.Tokens.Exchange.Enabled && takes(AuthBearer, AuthBasic)
 	for _, p := range k.Login.Providers {
 		switch {
-		case p.Type == ProviderOIDC && takes(AuthSession):
+		case p.Type == ProviderOIDC && signedIn:
 			add(p.Issuer)
-		case p.Type == ProviderUsers && p.Name != "" && takes(AuthSession, AuthBasic):
+		case p.Type == ProviderUsers && p.Name != "" && (signedIn || takes(AuthBasic)):
 			add("provider " + p.Name)
 		}
 	}

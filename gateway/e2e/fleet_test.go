@@ -27,6 +27,7 @@ type fleet struct {
 	binary   string
 	key      []byte
 	valkey   []string
+	top      string // more of the configuration, at its top level
 }
 
 // startFleetLike starts one more gateway over the store of the nth of another
@@ -49,6 +50,14 @@ func startFleet(t *testing.T, n int, valkey, more string) *fleet {
 // those that every fleet has.
 func startFleetAt(t *testing.T, valkey []string, more string, routes ...string) *fleet {
 	t.Helper()
+	f := newFleet(t, valkey)
+	f.start(t, more, routes...)
+	return f
+}
+
+// newFleet makes a fleet that is still to be started.
+func newFleet(t *testing.T, valkey []string) *fleet {
+	t.Helper()
 	f := &fleet{binary: env.Build(t), key: make([]byte, 32), valkey: valkey, client: &http.Client{
 		Timeout:       20 * time.Second,
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256},
@@ -56,7 +65,6 @@ func startFleetAt(t *testing.T, valkey []string, more string, routes ...string) 
 	}}
 	rand.Read(f.key)
 	t.Cleanup(f.client.CloseIdleConnections)
-	f.start(t, more, routes...)
 	return f
 }
 
@@ -79,7 +87,9 @@ routes:
   - {name: assets, paths: [/assets], upstream: "builtin:echo", public: true}
   %s
 log: {level: warn}
-`, way, more, strings.Join(routes, "\n  ")))
+%s
+`, way, more, strings.Join(routes, "\n  "), f.top))
+		env.WriteFile(t, dir, "admin-token", "let me in")
 		f.gateways = append(f.gateways, env.StartGateway(t, f.binary, dir, env.Reserve(t)))
 	}
 }

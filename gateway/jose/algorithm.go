@@ -23,8 +23,9 @@ const (
 type algorithm struct {
 	name   string
 	family family
-	hash   crypto.Hash    // what at_hash is made with
+	hash   crypto.Hash    // of signatures, and what at_hash is made with
 	curve  elliptic.Curve // EC only: RFC 7518 section 3.4 binds each algorithm to one curve
+	pss    bool           // RSA only: RSASSA-PSS instead of PKCS #1 v1.5
 	bytes  int            // secrets only: RFC 7518 section 3.2, a key as long as the hash at least
 }
 
@@ -32,12 +33,18 @@ type algorithm struct {
 // "none" is not one of them.
 func find(name string) (algorithm, bool) {
 	switch name {
-	case "RS256", "PS256":
+	case "RS256":
 		return algorithm{name: name, family: familyRSA, hash: crypto.SHA256}, true
-	case "RS384", "PS384":
+	case "RS384":
 		return algorithm{name: name, family: familyRSA, hash: crypto.SHA384}, true
-	case "RS512", "PS512":
+	case "RS512":
 		return algorithm{name: name, family: familyRSA, hash: crypto.SHA512}, true
+	case "PS256":
+		return algorithm{name: name, family: familyRSA, hash: crypto.SHA256, pss: true}, true
+	case "PS384":
+		return algorithm{name: name, family: familyRSA, hash: crypto.SHA384, pss: true}, true
+	case "PS512":
+		return algorithm{name: name, family: familyRSA, hash: crypto.SHA512, pss: true}, true
 	case "ES256":
 		return algorithm{name: name, family: familyEC, hash: crypto.SHA256, curve: elliptic.P256()}, true
 	case "ES384":

@@ -21,18 +21,16 @@ func readHeader(data []byte) (Header, error) {
 		return Header{}, &Invalid{MalformedToken, fmt.Errorf("header: %w", err)}
 	}
 	for name := range members {
-		// A reader that folds names (encoding/json does, by Unicode: "ſ" is an
-		// "s" and the Kelvin sign a "k") would take "ALG" for the algorithm.
-		for _, known := range knownHeaders() {
-			if name != known && strings.EqualFold(name, known) {
-				return Header{}, &Invalid{MalformedToken, fmt.Errorf("header: a misspelt %s", known)}
-			}
-		}
 		switch name {
+		case "alg", "kid", "typ": // read below
 		case "crit", "b64", "zip":
 			// RFC 7515 section 4.1.11: an extension that is critical and not
 			// understood makes the token invalid. None is understood here.
 			return Header{}, &Invalid{UnsupportedHeader, errors.New(name)}
+		default:
+			if known, ok := misspelt(name); ok {
+				return Header{}, &Invalid{MalformedToken, fmt.Errorf("header: a misspelt %s", known)}
+			}
 		}
 	}
 
@@ -57,6 +55,18 @@ func readHeader(data []byte) (Header, error) {
 		}
 	}
 	return h, nil
+}
+
+// misspelt returns the known parameter that name differs from in case only. A
+// reader that folds names (encoding/json does, by Unicode: "ſ" is an "s" and the
+// Kelvin sign a "k") would take "ALG" for the algorithm.
+func misspelt(name string) (string, bool) {
+	for _, known := range knownHeaders() {
+		if name != known && strings.EqualFold(name, known) {
+			return known, true
+		}
+	}
+	return "", false
 }
 
 // validKeyID reports whether id can name a key: some text, not too long, on one

@@ -5,8 +5,9 @@
 //
 // It is the only importer of jwx. That library is lenient where a gateway must
 // not be, so a token passes our own reader first (RFC 7515 section 5.2, RFC
-// 8725), jwx proves the signature with exactly one algorithm and one key, and
-// the claims are ours again.
+// 8725), jwx proves the signature with exactly one algorithm and one key (for
+// PSS it is crypto/rsa, which can be held to the salt), and the claims are ours
+// again.
 //
 // A token that is refused is always an *Invalid; no function here knows an
 // outage.

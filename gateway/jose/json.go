@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -111,16 +112,16 @@ func (d *decoder) value(depth int) (any, error) {
 
 func (d *decoder) object(depth int) (map[string]any, error) {
 	d.pos++
-	object := make(map[string]any, 8)
 	if d.next('}') {
-		return object, nil
+		return map[string]any{}, nil
 	}
+	object := make(map[string]any, 8)
 	for {
 		d.space()
 		if d.peek() != '"' {
 			return nil, errJSON
 		}
-		name, err := d.text()
+		name, err := d.name()
 		if err != nil {
 			return nil, err
 		}
@@ -144,6 +145,19 @@ func (d *decoder) object(depth int) (map[string]any, error) {
 	}
 }
 
+// name reads a member name. The usual ones are the same text in every token,
+// and so need no memory in each.
+func (d *decoder) name() (string, error) {
+	rest := d.data[d.pos+1:]
+	if end := bytes.IndexByte(rest[:min(len(rest), maxUsual)], '"'); end >= 0 {
+		if name, ok := usualName(rest[:end]); ok {
+			d.pos += 1 + end + 1
+			return name, nil
+		}
+	}
+	return d.text()
+}
+
 func (d *decoder) list(depth int) ([]any, error) {
 	d.pos++
 	list := []any{}
@@ -154,6 +168,9 @@ func (d *decoder) list(depth int) ([]any, error) {
 		v, err := d.value(depth + 1)
 		if err != nil {
 			return nil, err
+		}
+		if len(list) == 0 {
+			list = make([]any, 0, 4)
 		}
 		list = append(list, v)
 		if d.next(']') {
@@ -262,12 +279,30 @@ func (d *decoder) number() (any, error) {
 			return nil, errJSON
 		}
 	}
+	if whole && d.data[start] != '-' {
+		if f, ok := smallNumber(d.data[start:d.pos]); ok {
+			return f, nil
+		}
+	}
 	s := string(d.data[start:d.pos])
 	f, err := strconv.ParseFloat(s, 64)
 	if fits := err == nil && (!whole || -maxExact < f && f < maxExact); fits {
 		return f, nil
 	}
 	return json.Number(s), nil
+}
+
+// smallNumber reads the digits of a whole number that a float64 holds exactly,
+// such as every date.
+func smallNumber(digits []byte) (f float64, ok bool) {
+	if len(digits) > 15 {
+		return 0, false
+	}
+	n := 0
+	for _, c := range digits {
+		n = 10*n + int(c-'0')
+	}
+	return float64(n), true
 }
 
 func (d *decoder) digits() (n int) {

@@ -104,10 +104,10 @@ func SecretKeySet(secret []byte) (*KeySet, error) {
 }
 
 // ParseKeySet reads a JWK Set (RFC 7517) of public keys. A key that is broken,
-// weak, private, symmetric, of an unknown kind or not for signatures is left out
-// and counted, and the others stay; so is the second of two keys with the same
-// id and algorithm. A body that is no key set, or has more than 200 keys, is an
-// error. A set without any usable key is none.
+// weak, of a broken generator, private, symmetric, of an unknown kind or not for
+// signatures is left out and counted, and the others stay; so is the second of two
+// keys with the same id and algorithm. A body that is no key set, or has more than
+// 200 keys, is an error. A set without any usable key is none.
 func ParseKeySet(data []byte) (set *KeySet, dropped int, err error) {
 	list, err := splitKeySet(data)
 	if err != nil {
@@ -278,6 +278,9 @@ func (k *Key) setRSA(parsed jwk.RSAPublicKey) ([]string, error) {
 	}
 	if key.E < 3 || key.E > maxRSAExponent || key.E%2 == 0 {
 		return nil, errors.New("RSA exponent out of range")
+	}
+	if guessable(key.N) {
+		return nil, errors.New("RSA modulus of a broken generator (CVE-2017-15361)")
 	}
 	k.material = &key
 	return namesOf(familyRSA), nil

@@ -125,11 +125,11 @@ func judgeProof(raw string, r ProofRules, now time.Time) (*Proof, error) {
 // embeddedKey returns the key in the header of a proof, of a token that Parse
 // has accepted, and its thumbprint (RFC 7638). Private keys and secrets are none.
 func embeddedKey(raw string) (*Key, string, error) {
-	head, _, err := segments(raw)
+	parts, err := split(raw)
 	if err != nil {
 		return nil, "", err
 	}
-	members, err := decodeObject(head)
+	members, err := decodeObject(parts.header)
 	if err != nil {
 		return nil, "", err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -255,10 +256,21 @@ func TestDiscoveryOfAnotherIssuerGivesNoKeys(t *testing.T) {
 	})
 }
 
+// FuzzDiscovery: what is taken from a document stands in it under that very
+// name, and leads nowhere inside.
 func FuzzDiscovery(f *testing.F) {
 	f.Add(document(nil))
 	f.Add(document(map[string]any{"jwks_uri": "https://[::1%25x]:0/%zz"}))
+	for _, uri := range []string{
+		"http://op1.test/", "file:///etc/passwd", "https://127.0.0.1/", "https://[::ffff:10.0.0.1]/", "https://169.254.169.254/", "https://user@op1.test/",
+		"https://op1.test/#x", "https://2130706433/", "https://LOCALHOST./", "//op1.test/", "https:op1.test", "https://op1.test:99999/", "\u0000",
+	} {
+		f.Add(document(map[string]any{"jwks_uri": uri}))
+		f.Add(document(map[string]any{"token_endpoint": uri}))
+	}
 	f.Add(`{"issuer":"https://op1.test","jwks_uri":"https://op1.test/\u0000"}`)
+	f.Add(`{"Issuer":"https://op1.test","ISSUER":"https://op1.test","jwks_uri":"https://op1.test/keys"}`)
+	f.Add(`{"issuer":"https://evil.test","issuer":"https://op1.test","jwks_uri":"https://op1.test/keys"}`)
 	f.Add(`[]`)
 	f.Fuzz(func(t *testing.T, body string) {
 		i := newIssuer()
@@ -270,12 +282,28 @@ func FuzzDiscovery(f *testing.F) {
 			}
 			return
 		}
-		if m.Issuer != issuerURL || m.JWKSURI == "" {
-			t.Fatalf("got %+v", m)
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(body), &members); err != nil {
+			t.Fatalf("a document that is none was taken: %v", err)
 		}
-		for _, address := range []string{m.AuthorizationEndpoint, m.TokenEndpoint, m.UserinfoEndpoint, m.JWKSURI, m.EndSessionEndpoint} {
-			if u, err := url.Parse(address); address != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
-				t.Fatalf("endpoint %q", address)
+		for name, got := range map[string]string{
+			"issuer": m.Issuer, "jwks_uri": m.JWKSURI, "authorization_endpoint": m.AuthorizationEndpoint, "token_endpoint": m.TokenEndpoint,
+			"userinfo_endpoint": m.UserinfoEndpoint, "end_session_endpoint": m.EndSessionEndpoint,
+			"revocation_endpoint": m.RevocationEndpoint, "introspection_endpoint": m.IntrospectionEndpoint,
+		} {
+			var want string
+			if raw, ok := members[name]; ok && json.Unmarshal(raw, &want) != nil || got != want {
+				t.Fatalf("%s is %q, and %s in the document", name, got, members[name])
+			}
+			if got == "" && name != "issuer" && name != "jwks_uri" {
+				continue
+			}
+			u, err := url.Parse(got)
+			if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
+				t.Fatalf("%s is %q", name, got)
+			}
+			if ip, err := netip.ParseAddr(u.Hostname()); err == nil && (ip.Unmap().IsPrivate() || ip.Unmap().IsLoopback() || ip.Unmap().IsLinkLocalUnicast()) {
+				t.Fatalf("%s is at %v", name, ip)
 			}
 		}
 	})

@@ -42,10 +42,11 @@ const (
 )
 
 const (
-	firstWait  = 2 * time.Second // how long a request waits for the first set
-	maxAbsent  = 1024            // key ids remembered as absent
-	maxBackoff = time.Minute
-	minBackoff = time.Second
+	firstWait    = 2 * time.Second // how long a request waits for the first set
+	maxAbsent    = 1024            // key ids remembered as absent
+	maxBackoff   = time.Minute
+	minBackoff   = time.Second
+	leastRefresh = 500 * time.Millisecond // between two fetches that only MaxStale wants so soon
 )
 
 // Options describe one issuer. Zero durations take the defaults.
@@ -66,7 +67,7 @@ type Options struct {
 
 	MinRefresh time.Duration // the set is not fetched more often than this, whatever Cache-Control says
 	MaxRefresh time.Duration // nor less often; it bounds how long a withdrawn key goes on working
-	MaxStale   time.Duration // how long the last good set is used while fetching fails
+	MaxStale   time.Duration // how long the last good set is used while fetching fails; it is asked for twice as often, at least
 	// UnknownKeyInterval is the least time between two fetches that tokens
 	// with unknown keys cause.
 	UnknownKeyInterval time.Duration
@@ -134,6 +135,10 @@ func New(o Options) *Source {
 		}
 	}
 	o.MaxRefresh = max(o.MaxRefresh, o.MinRefresh)
+	// A set that is asked for only once it is too old would be an outage without
+	// a cause.
+	soonEnough := max(o.MaxStale/2, leastRefresh)
+	o.MinRefresh, o.MaxRefresh = min(o.MinRefresh, soonEnough), min(o.MaxRefresh, soonEnough)
 	return &Source{
 		o:       o,
 		wake:    make(chan struct{}, 1),
@@ -158,8 +163,8 @@ func Static(set *jose.KeySet) *Source {
 //
 // An unknown key causes a fetch, at most one per UnknownKeyInterval whoever
 // asks; callers wait for it as long as their context lives. When none may be
-// made now, the key is unknown. Before the first set has come, Key waits up to
-// two seconds for a fetch that is under way.
+// made now, the key is unknown, or unavailable while fetching fails. Before the
+// first set has come, Key waits up to two seconds for a fetch that is under way.
 //
 // Errors are ErrUnknownKey (refuse the token) and ErrUnavailable (an outage).
 func (s *Source) Key(ctx context.Context, kid, alg string) (*jose.Key, error) {
@@ -181,9 +186,9 @@ func (s *Source) Key(ctx context.Context, kid, alg string) (*jose.Key, error) {
 		return k, nil
 	}
 	// 3. Or the issuer has new keys.
-	r := s.ask(keyName{kid, alg})
-	if r == nil {
-		return nil, ErrUnknownKey
+	r, err := s.ask(keyName{kid, alg})
+	if err != nil {
+		return nil, err
 	}
 	if err := s.await(ctx, r, nil); err != nil {
 		return nil, err
@@ -235,23 +240,26 @@ func (s *Source) await(ctx context.Context, r *round, limit <-chan time.Time) er
 	}
 }
 
-// ask returns the fetch to wait for, or nil when none may be made for this
-// key now.
-func (s *Source) ask(name keyName) *round {
+// ask returns the fetch to wait for. Where none may be made for this key now,
+// the key is unknown, unless the issuer did not answer the last one.
+func (s *Source) ask(name keyName) (*round, error) {
 	if s.static {
-		return nil
+		return nil, ErrUnknownKey
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	if now.Before(s.absent[name]) {
-		return nil
+		return nil, ErrUnknownKey
 	}
 	if s.asked != nil {
-		return s.asked
+		return s.asked, nil
 	}
 	if !s.lastAsked.IsZero() && now.Sub(s.lastAsked) < s.o.UnknownKeyInterval {
-		return nil
+		if s.lastError != "" {
+			return nil, fmt.Errorf("%w: %s", ErrUnavailable, s.lastError)
+		}
+		return nil, ErrUnknownKey
 	}
 	s.lastAsked = now
 	s.asked = newRound()
@@ -259,7 +267,7 @@ func (s *Source) ask(name keyName) *round {
 	case s.wake <- struct{}{}:
 	default:
 	}
-	return s.asked
+	return s.asked, nil
 }
 
 // rememberAbsent keeps a client with an outdated token from causing a fetch

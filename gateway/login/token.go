@@ -45,7 +45,7 @@ func (s *Service) Token(issue Issue) httperr.HandlerFunc {
 				return err
 			}
 		}
-		if err := s.checkLogoutForm(r, form.Get("csrf")); err != nil {
+		if err := s.checkExchange(r); err != nil {
 			return err
 		}
 		// 2. Find the session.
@@ -75,9 +75,19 @@ func (s *Service) Token(issue Issue) httperr.HandlerFunc {
 	}
 }
 
+// checkExchange refuses what another site's page has sent. It could not read the
+// answer, but the request would count as activity. What names neither site,
+// origin nor referrer comes from no browser, and needs the cookie as well.
+func (s *Service) checkExchange(r *http.Request) error {
+	if same, stated := s.sameOrigin(r); same || !stated && len(r.Header["Referer"]) == 0 {
+		return nil
+	}
+	return crossSite()
+}
+
 // writeToken answers as RFC 6749, section 5.1, describes it.
 func writeToken(w http.ResponseWriter, token string, left time.Duration) error {
-	body, err := json.Marshal(struct {
+	body, err := json.Marshal(struct { //nolint:gosec // the token is what was asked for
 		AccessToken string `json:"access_token"`
 		TokenType   string `json:"token_type"`
 		ExpiresIn   int    `json:"expires_in"` // seconds

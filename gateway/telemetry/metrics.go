@@ -20,6 +20,7 @@ type Metrics struct {
 	decision        *prometheus.HistogramVec
 	upstream        *prometheus.HistogramVec
 	credentialBytes *prometheus.CounterVec
+	credentialSize  *prometheus.HistogramVec
 	storeSeconds    *prometheus.HistogramVec
 	storeErrors     *prometheus.CounterVec
 	revocation      prometheus.Histogram
@@ -45,6 +46,8 @@ func NewMetrics(version string) *Metrics {
 		upstream: histogram("upstream_seconds", "Time until an upstream's response header, by route.",
 			[]float64{.001, .005, .01, .05, .1, .5, 1, 5, 30}, "route"),
 		credentialBytes: counter("credential_bytes_total", "Bytes of credentials on the wire, by kind.", "kind"),
+		credentialSize: histogram("credential_size_bytes", "Size of the credential of a request that carries one, by kind.",
+			prometheus.ExponentialBuckets(32, 2, 10), "kind"), // up to the longest token that is looked at
 		storeSeconds: histogram("store_seconds", "Time of session store operations other than reads from memory.",
 			[]float64{1e-5, 1e-4, .001, .005, .01, .05, .1, .5, 1}, "operation"),
 		storeErrors: counter("store_errors_total", "Session store operations that could not be answered, by what went wrong.", "operation", "class"),
@@ -63,8 +66,8 @@ func NewMetrics(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.storeSeconds,
-		m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, build,
+	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.credentialSize,
+		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -80,6 +83,7 @@ func (m *Metrics) Request(e *Event) {
 	}
 	if e.Bytes > 0 {
 		m.credentialBytes.WithLabelValues(e.Credential).Add(float64(e.Bytes))
+		m.credentialSize.WithLabelValues(e.Credential).Observe(float64(e.Bytes))
 	}
 	if e.UpstreamTime > 0 {
 		m.upstream.WithLabelValues(e.Route).Observe(e.UpstreamTime.Seconds())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -131,6 +132,44 @@ func TestMetricNamesAreSound(t *testing.T) {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
+}
+
+func TestCredentialsAreWeighedByKind(t *testing.T) {
+	m := telemetry.NewMetrics("test")
+	for _, e := range []telemetry.Event{
+		{Credential: "session", Bytes: 52},
+		{Credential: "session", Bytes: 52},
+		{Credential: "bearer", Bytes: 2137},
+		{Credential: "bearer", Bytes: 16 << 10},
+		{Credential: "none"}, // an asset, or a visitor: nothing to weigh
+	} {
+		m.Request(&e)
+	}
+	want := `
+# HELP sallyport_credential_bytes_total Bytes of credentials on the wire, by kind.
+# TYPE sallyport_credential_bytes_total counter
+sallyport_credential_bytes_total{kind="bearer"} 18521
+sallyport_credential_bytes_total{kind="session"} 104
+# HELP sallyport_credential_size_bytes Size of the credential of a request that carries one, by kind.
+# TYPE sallyport_credential_size_bytes histogram
+` + buckets("bearer", 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2) + `sallyport_credential_size_bytes_sum{kind="bearer"} 18521
+sallyport_credential_size_bytes_count{kind="bearer"} 2
+` + buckets("session", 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2) + `sallyport_credential_size_bytes_sum{kind="session"} 104
+sallyport_credential_size_bytes_count{kind="session"} 2
+`
+	err := testutil.GatherAndCompare(m.Gatherer(), strings.NewReader(want), "sallyport_credential_bytes_total", "sallyport_credential_size_bytes")
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// buckets is how Prometheus writes the buckets of credential sizes.
+func buckets(kind string, counts ...int) string {
+	var b strings.Builder
+	for i, le := range []string{"32", "64", "128", "256", "512", "1024", "2048", "4096", "8192", "16384", "+Inf"} {
+		fmt.Fprintf(&b, "sallyport_credential_size_bytes_bucket{kind=%q,le=%q} %d\n", kind, le, counts[i])
+	}
+	return b.String()
 }
 
 func TestTwoGatewaysLiveInOneProcess(t *testing.T) {

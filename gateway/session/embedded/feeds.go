@@ -116,7 +116,7 @@ func (s *Store) endsLater(feed string, e placed) {
 }
 
 // confirmEvery is how often a follower hears that it has heard everything.
-const confirmEvery = 500 * time.Millisecond
+const confirmEvery = 250 * time.Millisecond
 
 // Follow implements session.Feeds. A store that was closed confirms nothing.
 func (s *Store) Follow(ctx context.Context, name string, apply func([]session.FeedEntry), confirmed func(time.Time)) {

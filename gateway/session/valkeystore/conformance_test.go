@@ -32,8 +32,10 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	// valkey-go closes the connections that a new map of the cluster makes
-	// superfluous five seconds later.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valkey-io/valkey-go.(*clusterClient)._refresh.func2"))
+	// superfluous five seconds later, and waits for up to a second before it asks
+	// for one.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valkey-io/valkey-go.(*clusterClient)._refresh.func2"),
+		goleak.IgnoreAnyFunction("github.com/valkey-io/valkey-go.(*call).DelayDo.func1"))
 }
 
 // settings are those of a store that waits long enough for the race detector.

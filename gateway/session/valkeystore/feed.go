@@ -76,17 +76,17 @@ func (id streamID) String() string {
 
 // itemOf reads an entry of a stream. One that makes no sense is an error and not
 // left out: what it should have said could matter.
-func itemOf(raw valkey.XRangeEntry) (item, error) {
-	id, err := parseStreamID(raw.ID)
+func itemOf(at string, fields map[string]string) (item, error) {
+	id, err := parseStreamID(at)
 	if err != nil {
 		return item{}, err
 	}
 	it := item{id: id}
-	it.Name, it.Value = raw.FieldValues[fieldName], []byte(raw.FieldValues[fieldValue])
+	it.Name, it.Value = fields[fieldName], []byte(fields[fieldValue])
 	if len(it.Value) == 0 {
 		return item{}, fmt.Errorf("%w: %s", errStream, id)
 	}
-	if end, ok := raw.FieldValues[fieldEnd]; ok {
+	if end, ok := fields[fieldEnd]; ok {
 		ms, err := strconv.ParseInt(end, 10, 64)
 		if err != nil {
 			return item{}, fmt.Errorf("%w: %s", errStream, id)
@@ -107,7 +107,7 @@ func (s *Store) Follow(ctx context.Context, feed string, apply func([]session.Fe
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(wait/2 + rand.N(wait/2)): // gateways must not come all at once
+		case <-time.After(wait/2 + rand.N(wait/2)): //nolint:gosec // so that gateways don't come all at once; no secret
 		}
 	}
 }

@@ -27,9 +27,10 @@ type follower struct {
 }
 
 const (
-	// listen is how long a read waits for something new. It bounds how old a
-	// confirmation is.
-	listen = 500 * time.Millisecond
+	// listen is how long a read waits for something new. Just before the next
+	// confirmation comes the last one is twice as old, which has to be less than
+	// the least that anybody can ask for, a second.
+	listen = 250 * time.Millisecond
 	// atOnce is the shortest wait that Valkey knows: with 0 it waits for ever.
 	atOnce = time.Millisecond
 	// readCount is how many entries one read brings, which takes a megabyte at most.
@@ -47,11 +48,12 @@ func (f *follower) attempt(ctx context.Context) bool {
 	s := f.store
 	// A call like any other first: it waits while the store is known not to
 	// answer, and finds out where a cluster has the feed now and which server is
-	// the primary. One that refuses writes may still be read.
+	// the primary. One that refuses writes may still be read, and where the
+	// connection of all calls is silent, a new one may not be.
 	_, err := call(ctx, s, "follow", f.key.handle, func(ctx context.Context, c valkey.Client) (int64, error) {
 		return c.Do(ctx, c.B().Xdel().Key(f.key.name).Id("0-0").Build()).AsInt64()
 	})
-	if err != nil && stepOf(err) != StepWrite {
+	if err != nil && stepOf(err) != StepWrite && !errors.Is(err, errDeadline) {
 		return false
 	}
 	line, err := s.dedicate(ctx)
@@ -234,7 +236,7 @@ func (q question) put(ctx context.Context, line valkey.DedicatedClient) (a answe
 		return answer{}, err
 	}
 	for _, raw := range read[q.key.name] {
-		it, err := itemOf(raw)
+		it, err := itemOf(raw.ID, raw.FieldValues)
 		if err != nil {
 			return answer{}, err
 		}

@@ -47,8 +47,10 @@ func newMemory() memory {
 // what is known, even if its id is lower, as where a new primary's clock is slow.
 func (m *memory) whole(items []item, now time.Time) (fresh []session.FeedEntry) {
 	last := make(map[string]int, len(items))
+	there := make(map[streamID]bool, len(items))
 	for i := range items {
 		last[items[i].Name] = i
+		there[items[i].id] = true
 	}
 	clear(m.lacking)
 	for name := range m.live {
@@ -84,6 +86,7 @@ func (m *memory) whole(items []item, now time.Time) (fresh []session.FeedEntry) 
 			k.replaced(ids...)
 		}
 	}
+	m.garbage = slices.DeleteFunc(m.garbage, func(g garbage) bool { return !there[g.id] })
 	for i, g := range m.garbage {
 		if at, ok := since[g.id]; ok {
 			m.garbage[i].since = at
