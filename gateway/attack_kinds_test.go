@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -122,9 +123,7 @@ func (s *site) admin(t *testing.T, method, path string, body any) *httptest.Resp
 func (s *site) apiKey(t *testing.T, more map[string]any) (key, id string) {
 	t.Helper()
 	wish := map[string]any{"name": "n", "subject": "robot", "groups": []string{"users"}}
-	for name, v := range more {
-		wish[name] = v
-	}
+	maps.Copy(wish, more)
 	w := s.admin(t, http.MethodPost, "/apikeys", wish)
 	var made struct{ Key, ID string }
 	if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil || w.Code != http.StatusCreated {
@@ -295,7 +294,7 @@ func TestRevokedKeyEndsItsStreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("X-API-Key", key)
+	r.Header.Set("X-Api-Key", key)
 	res, err := s.browser().Do(r)
 	if err != nil {
 		t.Fatal(err)

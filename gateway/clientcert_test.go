@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -137,9 +138,7 @@ routes:
 			if err != nil {
 				t.Fatal(err)
 			}
-			for name, values := range c.header {
-				r.Header[name] = values
-			}
+			maps.Copy(r.Header, c.header)
 			res, err := (&http.Client{Transport: transport, Timeout: patience}).Do(r)
 			if err != nil {
 				if c.status != 0 {

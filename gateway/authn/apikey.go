@@ -25,8 +25,8 @@ const (
 	// apiKeyPrefix begins every key, so that scanners for secrets find one that
 	// was committed by mistake, and that nobody takes it for a token.
 	apiKeyPrefix = "spk_"
-	apiKeyBytes  = 32 // random
-	apiKeyHeader = "X-Api-Key"
+	apiKeyBytes  = 32          // random
+	apiKeyHeader = "X-Api-Key" //nolint:gosec // a name, not a credential
 )
 
 // isAPIKey reports whether a value means to be a key of this gateway.

@@ -47,7 +47,7 @@ type APIKeyInfo struct {
 	Revoked bool      `json:"revoked,omitempty"`
 }
 
-// ErrNoAPIKey: no key has that id.
+// ErrNoAPIKey says that no key has that id.
 var ErrNoAPIKey = errors.New("authn: no such API key")
 
 var (

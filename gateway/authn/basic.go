@@ -19,8 +19,8 @@ import (
 	"github.com/sallyport/sallyport/gateway/jose"
 )
 
-// ReasonMalformedCredential: the Authorization header has the right scheme and
-// can't be read.
+// ReasonMalformedCredential says that the Authorization header has the right
+// scheme and can't be read.
 const ReasonMalformedCredential = "malformed_credential" //nolint:gosec // a word, not a credential
 
 const (

@@ -296,3 +296,39 @@ func BenchmarkBasic(b *testing.B) {
 		}
 	}
 }
+
+func FuzzBasic(f *testing.F) {
+	for _, seed := range []string{basicPair("alice:pass:word"), basicPair(":"), basicPair("a:\x00"), basicPair("\xff:x"), "Basic", "Basic  ", "basic Zg==", "Basic Zh=="} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		// Accounts that let everybody in who brings what can be read.
+		accounts := &anybody{}
+		b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{})
+		id, err := signIn(t, b, header)
+		if err != nil {
+			if id != nil || accounts.username != "" {
+				t.Fatalf("%v asked for %q beside the error %v", id, accounts.username, err)
+			}
+			return
+		}
+		encoded := strings.TrimLeft(header[len("Basic"):], " ")
+		if want := base64.StdEncoding.EncodeToString([]byte(accounts.username + ":" + accounts.password)); encoded != want {
+			t.Fatalf("%q was read as %q and %q", header, accounts.username, accounts.password)
+		}
+		if accounts.username == "" || accounts.password == "" || strings.Contains(accounts.username, ":") {
+			t.Fatalf("read as %q and %q", accounts.username, accounts.password)
+		}
+	})
+}
+
+// anybody remembers what was asked last.
+type anybody struct{ username, password string }
+
+func (*anybody) Known(string) bool  { return true }
+func (*anybody) Generation() uint64 { return 0 }
+
+func (a *anybody) Verify(_ context.Context, username, password string) (*identity.Identity, error) {
+	a.username, a.password = username, password
+	return &identity.Identity{Issuer: "x", Subject: username}, nil
+}

@@ -14,9 +14,9 @@ import (
 	"github.com/sallyport/sallyport/gateway/jose"
 )
 
-// ReasonTokenInactive: every authorization server that was asked says that the
-// token does not count.
-const ReasonTokenInactive = "token_inactive" //nolint:gosec // a word, not a credential
+// ReasonTokenInactive says that no authorization server that was asked knows
+// the token, or that it is over.
+const ReasonTokenInactive = "token_inactive"
 
 // maxOpaque is the longest token that a server is asked about, in bytes.
 const maxOpaque = jose.MaxTokenBytes

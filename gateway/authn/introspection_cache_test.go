@@ -175,7 +175,10 @@ func TestFloodOfDifferentTokensIsBoundedAtTheEndpoint(t *testing.T) {
 		e := &endpoint{answer: says(`{"active":false}`), wait: func(ctx context.Context) error {
 			n := now.Add(1)
 			defer now.Add(-1)
-			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+			for old := most.Load(); n > old; old = most.Load() {
+				if most.CompareAndSwap(old, n) {
+					break
+				}
 			}
 			<-ctx.Done()
 			return ctx.Err()

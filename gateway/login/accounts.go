@@ -22,14 +22,21 @@ func (s *Service) KnownAccount(username string) bool {
 // ErrWrongPassword is a definite no; any other error, such as of too many hashes
 // being computed, means that it could not be judged. An unknown name takes as
 // long as a wrong password.
+//
+// Programs that send passwords get half of the turns at hashing, so that a flood
+// of wrong ones leaves the sign-in page the other half.
 func (s *Service) VerifyAccount(ctx context.Context, username, password string) (*identity.Identity, error) {
+	if len(s.accounts) == 0 {
+		return nil, ErrWrongPassword
+	}
+	if err := s.programs.take(ctx); err != nil {
+		return nil, err
+	}
+	defer s.programs.release()
 	for _, u := range s.accounts {
 		if u.has(username) {
 			return u.verify(ctx, username, password)
 		}
-	}
-	if len(s.accounts) == 0 {
-		return nil, ErrWrongPassword
 	}
 	return s.accounts[0].verify(ctx, username, password)
 }

@@ -1,7 +1,10 @@
 package login_test
 
 import (
+	"context"
 	"errors"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -55,5 +58,18 @@ func TestChangedFileOfUsersChangesTheGeneration(t *testing.T) {
 	waitFor(t, "another generation", func() bool { return g.Service.AccountsGeneration() != before })
 	if g.Service.KnownAccount("alice") || !g.Service.KnownAccount("carol") {
 		t.Error("the generation changed before the accounts did")
+	}
+}
+
+func TestFloodOfPasswordsFromProgramsLeavesTheSignInPageItsShare(t *testing.T) {
+	g := newGateway(t, usersProvider(t, cheapUsers))
+	g.Service.KeepProgramsBusy()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // it would wait for its turn
+	if id, err := g.Service.VerifyAccount(ctx, "alice", "correct horse"); id != nil || err == nil || errors.Is(err, login.ErrWrongPassword) {
+		t.Errorf("a program: %v, %v; want no answer either way", id, err)
+	}
+	if got := g.program(t).post("/.auth/login", url.Values{"username": {"alice"}, "password": {"correct horse"}}); got.StatusCode != http.StatusSeeOther {
+		t.Errorf("the sign-in page: %d", got.StatusCode)
 	}
 }

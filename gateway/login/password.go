@@ -154,15 +154,25 @@ func newHashSlots() hashSlots { return make(hashSlots, runtime.GOMAXPROCS(0)) }
 // check computes whether the password matches, when there is a free slot.
 // errBusy when there is none for too long.
 func (s hashSlots) check(ctx context.Context, h passwordHash, password string) (bool, error) {
+	if err := s.take(ctx); err != nil {
+		return false, err
+	}
+	defer s.release()
+	return h.matches(password), nil
+}
+
+// take waits for a slot, which must be released.
+func (s hashSlots) take(ctx context.Context) error {
 	timer := time.NewTimer(hashWait)
 	defer timer.Stop()
 	select {
 	case s <- struct{}{}:
+		return nil
 	case <-timer.C:
-		return false, errBusy
+		return errBusy
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return ctx.Err()
 	}
-	defer func() { <-s }()
-	return h.matches(password), nil
 }
+
+func (s hashSlots) release() { <-s }

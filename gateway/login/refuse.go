@@ -37,7 +37,8 @@ const (
 	ReasonUnavailable         = "unavailable"
 )
 
-// ErrWrongPassword: no such user, or not his password. It does not tell which.
+// ErrWrongPassword says that there is no such user, or that it is not his
+// password, and does not tell which.
 var ErrWrongPassword = errors.New("login: unknown user or wrong password")
 
 // errBusy: too many passwords are being checked.

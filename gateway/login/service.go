@@ -39,7 +39,8 @@ type Service struct {
 	prefix    string
 	public    *url.URL
 	providers []provider
-	accounts  []*users // those of the providers that are files of accounts
+	accounts  []*users  // those of the providers that are files of accounts
+	programs  hashSlots // for passwords that do not come from the sign-in page
 	sessions  *session.Manager
 	cookies   *session.Cookies
 	ring      *session.Keyring
@@ -83,6 +84,7 @@ func New(o Options) (*Service, error) {
 		s.knownHost = func(host string) bool { return host == s.public.Host }
 	}
 	hashing := newHashSlots()
+	s.programs = make(hashSlots, max(1, cap(hashing)/2))
 	for _, cfg := range o.Providers {
 		p, err := newProvider(cfg, o.Server, s.log.Named(cfg.Name), hashing)
 		if err != nil {
