@@ -35,6 +35,7 @@ type parts struct {
 	tls        *tls.Config             // of the public listener; nil without a certificate
 	streams    *session.Streams        // runs until the drain begins
 	background []func(context.Context) // each runs until the drain is over
+	checks     []admin.Check           // what readiness looks at
 	closers    []func() error          // in the order of their making
 }
 
@@ -159,13 +160,13 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if s, ok := store.(*valkeystore.Store); ok {
 		storeCheck.FailingSince = s.FailingSince
 	}
-	checks := []admin.Check{storeCheck, {
+	p.checks = append(p.checks, storeCheck, admin.Check{
 		Name: "signing keys", Required: signing.needed,
 		Probe: func(context.Context) error { return signing.ring.Ready() },
-	}}
-	checks = append(checks, providerChecks(cfg, signIn)...)
+	})
+	p.checks = append(p.checks, providerChecks(cfg, signIn)...)
 	p.admin = admin.New(admin.Options{
-		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: checks,
+		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks,
 		API: slices.Concat(
 			admin.TokenEndpoints(&tokenRevoker{list: revocations, issuers: cfg.Tokens.Issuers, audit: audit}),
 			signing.api(audit),

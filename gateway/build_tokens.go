@@ -1,15 +1,19 @@
 package gateway
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/sallyport/sallyport/gateway/admin"
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/jose"
+	"github.com/sallyport/sallyport/gateway/jwks"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
@@ -24,6 +28,7 @@ func buildIssuers(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metric
 			continue
 		}
 		p.background = append(p.background, keys.Run)
+		p.checks = append(p.checks, keysCheck(cfg, c, keys))
 		metrics.JWKSAge(c.Issuer, func() time.Time { return keys.Status().FetchedAt })
 		issuers = append(issuers, authn.Issuer{
 			Keys: keys, Rules: issuerRules(cfg, c),
@@ -34,6 +39,22 @@ func buildIssuers(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metric
 		return nil, faults
 	}
 	return issuers, nil
+}
+
+var errNoKeys = errors.New("no good key set is known")
+
+// keysCheck shows whether the keys of an issuer are known. They are required
+// where nobody can come in otherwise.
+func keysCheck(cfg *config.Config, c config.TokenIssuer, keys *jwks.Source) admin.Check {
+	return admin.Check{
+		Name: "keys of " + c.Issuer, Required: len(cfg.Login.Providers) == 0 && len(cfg.Tokens.Issuers) == 1,
+		Probe: func(context.Context) error {
+			if !keys.Ready() {
+				return errNoKeys
+			}
+			return nil
+		},
+	}
 }
 
 // issuerRules are the rules for the tokens of one issuer.

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -50,23 +49,15 @@ type APIKeyInfo struct {
 // ErrNoAPIKey says that no key has that id.
 var ErrNoAPIKey = errors.New("authn: no such API key")
 
-var (
-	errAPIKeysUnread    = errors.New("the API keys were not read from the store yet")
-	errAPIKeysStale     = errors.New("the store has not confirmed the API keys for too long")
-	errAPIKeyUnreadable = errors.New("the API key was kept by a newer release, or is damaged")
-)
+var errAPIKeyUnreadable = errors.New("the API key was kept by a newer release, or is damaged")
 
 // APIKeys holds every API key in memory, kept true by the store's feed, so that
 // judging one costs no call. A key that was revoked once stays revoked, whatever
 // the feed brings later. It is safe for concurrent use.
 type APIKeys struct {
-	feeds        session.Feeds
-	maxStaleness time.Duration
-	log          *zap.Logger
-
-	known     chan struct{} // closed with the first confirmation
-	once      sync.Once
-	confirmed atomic.Int64 // UnixNano of the last confirmation; 0 = none yet
+	feeds     session.Feeds
+	freshness *freshness
+	log       *zap.Logger
 
 	mu    sync.RWMutex
 	keys  map[[32]byte]*apiKey
@@ -84,7 +75,7 @@ func (k *apiKey) over(now time.Time) bool { return !k.Expires.IsZero() && !now.B
 // NewAPIKeys makes an empty set, which Run fills. maxStaleness is how long the
 // keys count when the store falls silent.
 func NewAPIKeys(feeds session.Feeds, maxStaleness time.Duration, log *zap.Logger) *APIKeys {
-	return &APIKeys{feeds: feeds, maxStaleness: maxStaleness, log: log, known: make(chan struct{}), keys: map[[32]byte]*apiKey{}}
+	return &APIKeys{feeds: feeds, freshness: newFreshness(maxStaleness), log: log, keys: map[[32]byte]*apiKey{}}
 }
 
 // Run follows the feed until ctx ends.
@@ -94,12 +85,8 @@ func (k *APIKeys) Run(ctx context.Context) { k.feeds.Follow(ctx, apiKeysFeed, k.
 func (k *APIKeys) Ready() error { return k.fresh(time.Now()) }
 
 func (k *APIKeys) fresh(now time.Time) error {
-	last := k.confirmed.Load()
-	switch {
-	case last == 0:
-		return errAPIKeysUnread
-	case now.Sub(time.Unix(0, last)) > k.maxStaleness:
-		return errAPIKeysStale
+	if err := k.freshness.judge(now); err != nil {
+		return fmt.Errorf("API keys: %w", err)
 	}
 	return nil
 }
@@ -111,20 +98,6 @@ func (k *APIKeys) Revoked(id *identity.Identity) bool {
 	return ok && found.Revoked
 }
 
-// await gives the first reading of the feed its moment after the start.
-func (k *APIKeys) await(ctx context.Context) {
-	if k.confirmed.Load() != 0 {
-		return
-	}
-	timer := time.NewTimer(firstReading)
-	defer timer.Stop()
-	select {
-	case <-k.known:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 func (k *APIKeys) find(hash [32]byte) (*apiKey, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -134,8 +107,7 @@ func (k *APIKeys) find(hash [32]byte) (*apiKey, bool) {
 
 // confirm also forgets keys that are over, now and then.
 func (k *APIKeys) confirm(at time.Time) {
-	k.confirmed.Store(at.UnixNano())
-	k.once.Do(func() { close(k.known) })
+	k.freshness.confirm(at)
 	now := time.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -220,8 +192,7 @@ func (k *APIKeys) Create(ctx context.Context, info APIKeyInfo) (string, APIKeyIn
 // List returns every key that is not over, revoked ones too, oldest first. The
 // error is an outage.
 func (k *APIKeys) List(ctx context.Context) ([]APIKeyInfo, error) {
-	k.await(ctx)
-	now := time.Now()
+	now := k.freshness.await(ctx, time.Now())
 	if err := k.fresh(now); err != nil {
 		return nil, err
 	}
@@ -243,7 +214,7 @@ func (k *APIKeys) List(ctx context.Context) ([]APIKeyInfo, error) {
 // it again does no harm. ErrNoAPIKey where no key has the id; any other error
 // means that it may or may not have been revoked.
 func (k *APIKeys) Revoke(ctx context.Context, id string) (APIKeyInfo, error) {
-	k.await(ctx)
+	k.freshness.await(ctx, time.Now())
 	hash, info, err := k.byID(id)
 	if err != nil {
 		return APIKeyInfo{}, err

@@ -41,12 +41,8 @@ const revocationFeed = "token_revocations"
 // store pushes new ones, so that judging costs no call. It is safe for
 // concurrent use.
 type Revocations struct {
-	feeds        session.Feeds
-	maxStaleness time.Duration
-
-	known      chan struct{} // closed when the feed was read for the first time
-	began      time.Time
-	confirmed  atomic.Int64  // since began, which no change of the wall clock moves: nothing up to then is missing; 0 = not yet
+	feeds      session.Feeds
+	freshness  *freshness
 	generation atomic.Uint64 // grows with each change; 0 = none were ever made
 
 	mu     sync.RWMutex
@@ -66,18 +62,14 @@ type cut struct {
 // maxStaleness is how long it is believed without a word from the store.
 func NewRevocations(feeds session.Feeds, maxStaleness time.Duration) *Revocations {
 	return &Revocations{
-		feeds: feeds, maxStaleness: maxStaleness, began: time.Now(),
-		known: make(chan struct{}), tokens: make(map[revoked]time.Time), before: make(map[revoked]cut),
+		feeds: feeds, freshness: newFreshness(maxStaleness),
+		tokens: make(map[revoked]time.Time), before: make(map[revoked]cut),
 	}
 }
 
 // Run follows the feed until ctx ends. It is called once.
 func (r *Revocations) Run(ctx context.Context) {
-	var once sync.Once
-	r.feeds.Follow(ctx, revocationFeed, r.apply, func(at time.Time) {
-		r.confirmed.Store(max(1, int64(at.Sub(r.began))))
-		once.Do(func() { close(r.known) })
-	})
+	r.feeds.Follow(ctx, revocationFeed, r.apply, r.freshness.confirm)
 }
 
 // storedRevocation is the form in which the feed keeps a Revocation. A reader
@@ -191,13 +183,6 @@ func factsOf(c *jose.Claims, subject string) *tokenFacts {
 	return f
 }
 
-// errRevocationsUnknown is the outage in which a token can't be judged.
-var errRevocationsUnknown = errors.New("revocations: the store has not confirmed the list for too long")
-
-// firstReading is how long a request waits at most for the first reading of the
-// list, which takes a moment after the start.
-const firstReading = 2 * time.Second
-
 // judge refuses a token that was taken back. Where that can't be known it is an
 // outage. Once it has let a token pass, the same token costs two comparisons
 // until something is taken back.
@@ -205,34 +190,18 @@ func (r *Revocations) judge(ctx context.Context, f *tokenFacts, now time.Time) e
 	if r == nil {
 		return nil
 	}
-	if r.confirmed.Load() == 0 {
-		r.await(ctx)
-		now = time.Now()
+	now = r.freshness.await(ctx, now)
+	if generation := r.generation.Load(); generation != 0 && f.judged.Load() != generation {
+		if r.takesBack(f) { // for good, so that is certain whatever else is not
+			return &Refusal{Reason: ReasonTokenRevoked}
+		}
+		f.judged.Store(generation)
 	}
-	// Without a confirmation for as long as this, a revocation may have been made
-	// that can't reach us.
-	if confirmed := r.confirmed.Load(); confirmed == 0 || int64(now.Sub(r.began))-confirmed > int64(r.maxStaleness) {
-		return errRevocationsUnknown
+	// Without a recent word from the store, it may have been taken back.
+	if err := r.freshness.judge(now); err != nil {
+		return fmt.Errorf("revocations: %w", err)
 	}
-	generation := r.generation.Load()
-	if generation == 0 || f.judged.Load() == generation {
-		return nil
-	}
-	if r.takesBack(f) {
-		return &Refusal{Reason: ReasonTokenRevoked}
-	}
-	f.judged.Store(generation)
 	return nil
-}
-
-func (r *Revocations) await(ctx context.Context) {
-	timer := time.NewTimer(firstReading)
-	defer timer.Stop()
-	select {
-	case <-r.known:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // List returns every revocation that is known, in no particular order.
@@ -272,7 +241,8 @@ func (r *Revocations) takesBack(f *tokenFacts) bool {
 // Revoked reports whether the token behind an identity was taken back, as far as
 // is known. It is for streams, which have outlived the request with the token.
 func (r *Revocations) Revoked(id *identity.Identity) bool {
-	if r.generation.Load() == 0 {
+	isToken := id.Method == string(KindBearer) || id.Method == string(KindIntrospection)
+	if !isToken || r.generation.Load() == 0 {
 		return false
 	}
 	f := tokenFacts{issuer: id.Issuer, subject: id.Subject}

@@ -1,0 +1,67 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// freshness is how lately a feed was confirmed: whether what is known of it may
+// still be believed. It is safe for concurrent use.
+type freshness struct {
+	began     time.Time
+	limit     time.Duration // the oldest confirmation that counts
+	known     chan struct{} // closed with the first confirmation
+	once      sync.Once
+	confirmed atomic.Int64 // since began, which no change of the wall clock moves; 0 = not yet
+}
+
+func newFreshness(limit time.Duration) *freshness {
+	return &freshness{began: time.Now(), limit: limit, known: make(chan struct{})}
+}
+
+// confirm notes that nothing was missing at a time.
+func (f *freshness) confirm(at time.Time) {
+	f.confirmed.Store(max(1, int64(at.Sub(f.began))))
+	f.once.Do(func() { close(f.known) })
+}
+
+var (
+	errFeedUnread = errors.New("it was not read from the store yet")
+	errFeedStale  = errors.New("the store has not confirmed it for too long")
+)
+
+// judge returns why nothing may be concluded from the feed at a time, or nil.
+func (f *freshness) judge(now time.Time) error {
+	confirmed := f.confirmed.Load()
+	switch {
+	case confirmed == 0:
+		return errFeedUnread
+	case int64(now.Sub(f.began))-confirmed > int64(f.limit):
+		return fmt.Errorf("%w: %s", errFeedStale, f.limit)
+	}
+	return nil
+}
+
+// firstReading is how long a request waits at most for the first reading of a
+// feed, which takes a moment after the start.
+const firstReading = 2 * time.Second
+
+// await gives the first reading its moment. It returns the time by then, which
+// is now where there was nothing to wait for.
+func (f *freshness) await(ctx context.Context, now time.Time) time.Time {
+	if f.confirmed.Load() != 0 {
+		return now
+	}
+	timer := time.NewTimer(firstReading)
+	defer timer.Stop()
+	select {
+	case <-f.known:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return time.Now()
+}
