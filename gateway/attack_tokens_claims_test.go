@@ -124,6 +124,7 @@ routes: [{name: api, upstream: "builtin:echo", auth: [bearer], policy: authentic
 			t.Error(err)
 		}
 	})
+	gateway.RunBackground(t, gw)
 	return func(token string) answer {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		r.Host = "localhost:8080"

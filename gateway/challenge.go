@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/jose"
 )
 
 // challenger says how to get in, by what the route takes.
@@ -42,6 +44,9 @@ func challenger(loginURL func(*http.Request) string, realm string) guard.Challen
 				c.WWWAuthenticate = append(c.WWWAuthenticate, challenge)
 			}
 		}
+		if challenge := proofChallenge(realm, v); challenge != "" {
+			c.WWWAuthenticate = append(c.WWWAuthenticate, challenge)
+		}
 		return c
 	}
 }
@@ -56,6 +61,21 @@ func bearerChallenge(realm string, v *guard.Verdict) string {
 	default:
 	}
 	return value
+}
+
+// proofChallenge tells the sender of a bound token what was wrong with its proof,
+// and which algorithms a proof may have (RFC 9449, section 7.1).
+func proofChallenge(realm string, v *guard.Verdict) string {
+	code := ""
+	switch v.Reason {
+	case string(jose.InvalidProof), authn.ReasonReplayedProof:
+		code = "invalid_dpop_proof"
+	case string(jose.BoundToken):
+		code = "invalid_token"
+	default:
+		return ""
+	}
+	return fmt.Sprintf("DPoP realm=%q, error=%q, algs=%q", realm, code, strings.Join(jose.AsymmetricAlgorithms(), " "))
 }
 
 func takes(v *guard.Verdict, kind authn.Kind) bool {

@@ -1,0 +1,20 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"testing"
+)
+
+// RunBackground runs what a gateway does beside serving, for tests that call its
+// handler without any listener. It ends before what the test has cleaned up so
+// far.
+func RunBackground(tb testing.TB, g *Gateway) {
+	tb.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	for _, run := range g.parts.background {
+		running.Go(func() { run(ctx) })
+	}
+	tb.Cleanup(func() { stop(); running.Wait() })
+}
