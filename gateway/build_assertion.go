@@ -228,7 +228,7 @@ func (s *signing) ownIssuer() (issuer authn.Issuer, ok bool) {
 		Keys: ownKeys{s.ring}, IssuerClaim: "idp",
 		Rules: jose.Rules{
 			Issuer: s.minter.Issuer(), Audiences: ownAudiences(s.cfg),
-			Algorithms: []string{assertion.AlgorithmES256, assertion.AlgorithmEdDSA},
+			Algorithms: []string{assertion.AlgorithmES256, assertion.AlgorithmEdDSA}, Types: []string{"at+jwt"},
 		},
 		Mapping: config.ClaimMapping{
 			SubjectClaim: "sub", EmailClaim: "email", NameClaim: "name", UsernameClaim: "preferred_username", GroupsClaim: "groups",

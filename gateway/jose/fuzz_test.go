@@ -5,10 +5,12 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/gateway/jose"
 )
@@ -186,4 +188,30 @@ func soundKey(t *testing.T, material any) {
 	default:
 		t.Fatalf("a %T in a published set", k)
 	}
+}
+
+// FuzzJudgeProof: whatever comes as a DPoP proof, it is refused without a panic,
+// or it is a proof with a key, an id and a time that is near.
+func FuzzJudgeProof(f *testing.F) {
+	for _, seed := range []string{
+		"", "a.b.c", "e30.e30.e30",
+		forge("ES256", p256(), `{"alg":"ES256","typ":"dpop+jwt"}`, `{"jti":"x","htm":"GET","htu":"https://a.test/","iat":1800000000}`),
+		forge("ES256", p256(), `{"alg":"ES256","typ":"dpop+jwt","jwk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}}`, `{"jti":"x","htm":"GET","htu":"https://a.test/","iat":1800000000,"ath":"x"}`),
+		forge("ES256", p256(), `{"alg":"ES256","typ":"dpop+jwt","jwk":{"kty":"oct","k":"AA"}}`, `{"htu":"%zz"}`),
+	} {
+		f.Add(seed, "https://a.test/")
+	}
+	f.Fuzz(func(t *testing.T, raw, url string) {
+		rules := jose.ProofRules{Method: "GET", URL: url, AccessToken: "token", MaxAge: time.Minute}
+		p, err := jose.JudgeProof(raw, rules, now)
+		if err != nil {
+			if _, ok := errors.AsType[*jose.Invalid](err); !ok || p != nil {
+				t.Errorf("%v, %v", p, err)
+			}
+			return
+		}
+		if len(p.Thumbprint) != 43 || p.ID == "" || p.IssuedAt.Sub(now).Abs() > time.Minute {
+			t.Errorf("%+v", p)
+		}
+	})
 }
