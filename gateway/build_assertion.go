@@ -218,6 +218,14 @@ func ownAudiences(cfg *config.Config) []string {
 	return []string{cfg.Server.PublicURL}
 }
 
+// ownRules are the rules for the gateway's own access tokens.
+func ownRules(cfg *config.Config) jose.Rules {
+	return jose.Rules{
+		Issuer: ownIssuerName(cfg), Audiences: ownAudiences(cfg),
+		Algorithms: []string{assertion.AlgorithmES256, assertion.AlgorithmEdDSA}, Types: []string{"at+jwt"},
+	}
+}
+
 // ownIssuer makes the gateway an issuer whose access tokens it accepts; ok is
 // false where none are made. Assertions are never accepted: their typ is another.
 func (s *signing) ownIssuer() (issuer authn.Issuer, ok bool) {
@@ -226,10 +234,7 @@ func (s *signing) ownIssuer() (issuer authn.Issuer, ok bool) {
 	}
 	return authn.Issuer{
 		Keys: ownKeys{s.ring}, IssuerClaim: "idp",
-		Rules: jose.Rules{
-			Issuer: s.minter.Issuer(), Audiences: ownAudiences(s.cfg),
-			Algorithms: []string{assertion.AlgorithmES256, assertion.AlgorithmEdDSA}, Types: []string{"at+jwt"},
-		},
+		Rules: ownRules(s.cfg),
 		Mapping: config.ClaimMapping{
 			SubjectClaim: "sub", EmailClaim: "email", NameClaim: "name", UsernameClaim: "preferred_username", GroupsClaim: "groups",
 		},

@@ -110,18 +110,12 @@ func (in *inspector) judge(ctx context.Context, raw string) {
 		in.refuse(err)
 		return
 	}
-	at := -1
-	for i, c := range in.cfg.Tokens.Issuers {
-		if c.Issuer == name {
-			at = i
-		}
-	}
-	if at < 0 {
+	c, where, ok := in.issuer(name)
+	if !ok {
 		in.stop(CheckFailed, "unknown_issuer", fmt.Sprintf("%.200q is not among tokens.issuers", name))
 		return
 	}
-	c := in.cfg.Tokens.Issuers[at]
-	in.ok(fmt.Sprintf("tokens.issuers[%d]", at))
+	in.ok(where)
 	// 3. Algorithm, before any key is looked for.
 	rules := issuerRules(in.cfg, c)
 	if err := rules.JudgeAlgorithm(token); err != nil {
@@ -130,12 +124,31 @@ func (in *inspector) judge(ctx context.Context, raw string) {
 	}
 	in.ok(token.Header.Algorithm)
 	// 4. and 5. The key, and by it the signature.
-	claims, ok := in.prove(ctx, c, token)
-	if !ok {
+	claims, proven := in.prove(ctx, c, token)
+	if !proven {
 		return
 	}
 	// 6. to 9. What the proven claims say.
 	in.judgeClaims(&rules, token, claims)
+}
+
+// issuer finds whose token it is. The gateway's own keys are where everybody
+// finds them, so that it has to run for its own tokens to be proven.
+func (in *inspector) issuer(name string) (c config.TokenIssuer, where string, ok bool) {
+	for i, c := range in.cfg.Tokens.Issuers {
+		if c.Issuer == name {
+			return c, fmt.Sprintf("tokens.issuers[%d]", i), true
+		}
+	}
+	if !in.cfg.AcceptsOwnTokens() || name != ownIssuerName(in.cfg) {
+		return config.TokenIssuer{}, "", false
+	}
+	rules := ownRules(in.cfg)
+	return config.TokenIssuer{
+		Issuer: name, JWKSURL: name + jwksPath,
+		Audiences: rules.Audiences, Algorithms: rules.Algorithms, Types: rules.Types,
+		ClaimMapping: config.ClaimMapping{SubjectClaim: "sub"},
+	}, "the gateway itself", true
 }
 
 func (in *inspector) prove(ctx context.Context, c config.TokenIssuer, token *jose.Token) (*jose.Claims, bool) {
