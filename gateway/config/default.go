@@ -31,7 +31,10 @@ func Default() *Config {
 			Cookie:          Cookie{SameSite: "lax"},
 			IdleTimeout:     30 * time.Minute,
 			AbsoluteTimeout: 12 * time.Hour,
+			WhenFull:        "oldest_out",
+			Refresh:         Refresh{Ahead: time.Minute, Grace: 5 * time.Minute, MinRemaining: 30 * time.Second},
 		},
+		Login: Login{Lockout: Lockout{Attempts: 10, PerAddress: 100, Window: 15 * time.Minute}},
 		Tokens: Tokens{
 			Cache:      TokenCache{MaxBytes: 32 << 20},
 			DPoP:       DPoP{MaxAge: time.Minute},

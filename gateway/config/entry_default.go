@@ -94,9 +94,7 @@ func (p *Provider) entryDefaults(scopesGiven bool) {
 	if !scopesGiven {
 		p.Scopes = []string{"openid", "email", "profile"}
 	}
-	if p.GroupsClaim == "" {
-		p.GroupsClaim = "groups"
-	}
+	p.ClaimMapping.entryDefaults()
 }
 
 func (t *TokenIssuer) entryDefaults(algorithmsGiven, leewayGiven bool) {

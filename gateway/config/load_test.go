@@ -108,7 +108,9 @@ func TestShortFormIsOneProviderAndOneRoute(t *testing.T) {
 	c := load(t, "testdata/good/short-form.yaml")
 	wantProviders := []config.Provider{{
 		Name: "oidc", Type: "oidc", Title: "oidc", Issuer: "https://id.example.com", ClientID: "app",
-		ClientSecretFile: "testdata/files/secret", Scopes: []string{"openid", "email", "profile"}, GroupsClaim: "groups",
+		ClientSecretFile: "testdata/files/secret", Scopes: []string{"openid", "email", "profile"}, ClaimMapping: config.ClaimMapping{
+			SubjectClaim: "sub", EmailClaim: "email", NameClaim: "name", UsernameClaim: "preferred_username", GroupsClaim: "groups",
+		},
 	}}
 	wantRoutes := []config.Route{{
 		Name: "app", Paths: []string{"/"}, Upstream: "http://127.0.0.1:3000/",

@@ -93,7 +93,17 @@ type Session struct {
 	Cookie          Cookie        `mapstructure:"cookie"`
 	IdleTimeout     time.Duration `mapstructure:"idle_timeout"`
 	AbsoluteTimeout time.Duration `mapstructure:"absolute_timeout"`
-	KeysFiles       []string      `mapstructure:"keys_files"` // first seals, all open; empty = made and kept in the embedded store
+	KeysFiles       []string      `mapstructure:"keys_files"`   // first seals, all open; empty = made and kept in the embedded store
+	MaxPerUser      int           `mapstructure:"max_per_user"` // sessions that one user can have at a time; 0 = any number
+	WhenFull        string        `mapstructure:"when_full"`    // oldest_out | refuse: what a sign-in beyond them does
+	Refresh         Refresh       `mapstructure:"refresh"`
+}
+
+// Refresh says when the provider's tokens of a session are renewed.
+type Refresh struct {
+	Ahead        time.Duration `mapstructure:"ahead"`         // before the access token expires
+	Grace        time.Duration `mapstructure:"grace"`         // how long a session goes on after that while the provider is down
+	MinRemaining time.Duration `mapstructure:"min_remaining"` // what a token that is forwarded has left at least
 }
 
 // Embedded is the built-in store. An empty Path keeps sessions in memory only.
@@ -140,11 +150,25 @@ type Cookie struct {
 	Name     string `mapstructure:"name"`
 	Domain   string `mapstructure:"domain"`
 	SameSite string `mapstructure:"same_site"` // lax | strict | none
+	// Partitioned keeps the cookie apart for each site that embeds this one in a
+	// frame (CHIPS).
+	Partitioned bool `mapstructure:"partitioned"`
 }
 
 // Login lists the ways to sign in.
 type Login struct {
-	Providers []Provider `mapstructure:"providers"`
+	Providers     []Provider `mapstructure:"providers"`
+	LogoutTargets []string   `mapstructure:"logout_targets"` // URLs elsewhere to which a sign-out may lead
+	KeepForms     bool       `mapstructure:"keep_forms"`     // a form that was sent without a session is kept, sealed, until its user has signed in
+	CORSOrigins   []string   `mapstructure:"cors_origins"`   // whose pages may read the gateway's own answers
+	Lockout       Lockout    `mapstructure:"lockout"`
+}
+
+// Lockout slows down who guesses passwords of users providers.
+type Lockout struct {
+	Attempts   int           `mapstructure:"attempts"`    // wrong passwords of one account
+	PerAddress int           `mapstructure:"per_address"` // wrong passwords from one address
+	Window     time.Duration `mapstructure:"window"`      // within which they count, and for which it is closed
 }
 
 // The provider types.
@@ -152,6 +176,16 @@ const (
 	ProviderDev   = "dev"
 	ProviderOIDC  = "oidc"
 	ProviderUsers = "users"
+
+	// ProviderOAuth2 speaks OAuth 2.0 without OpenID Connect; the others are
+	// the same, or oidc, with what is known of them filled in.
+	ProviderOAuth2    = "oauth2"
+	ProviderGitHub    = "github"
+	ProviderGitLab    = "gitlab"
+	ProviderGoogle    = "google"
+	ProviderMicrosoft = "microsoft"
+	ProviderKakao     = "kakao"
+	ProviderNaver     = "naver"
 )
 
 // Provider is one way to sign in. Which fields apply depends on Type.
@@ -166,16 +200,41 @@ type Provider struct {
 	ClientSecret     Secret   `mapstructure:"client_secret"`
 	ClientSecretFile string   `mapstructure:"client_secret_file"`
 	Scopes           []string `mapstructure:"scopes"`
-	GroupsClaim      string   `mapstructure:"groups_claim"`
 	CAFile           string   `mapstructure:"ca_file"`
 	InsecureHTTP     bool     `mapstructure:"insecure_http"` // http to a provider that is not on loopback
 	TrustEmail       bool     `mapstructure:"trust_email"`   // take email as verified though the provider does not say so
+
+	ClaimMapping `mapstructure:",squash"`
+
+	// oidc and oauth2
+	BackChannelURL string `mapstructure:"back_channel_url"` // where the gateway itself reaches the issuer, if elsewhere than browsers
+	ClientAuth     string `mapstructure:"client_auth"`      // none | client_secret_basic | client_secret_post | private_key_jwt; empty = by what is given
+	ClientKeyFile  string `mapstructure:"client_key_file"`  // PEM, for private_key_jwt
+	// AuthorizationParams are more parameters of the authorization request.
+	AuthorizationParams []Param `mapstructure:"authorization_params"`
+
+	// oauth2
+	AuthorizationURL string `mapstructure:"authorization_url"`
+	TokenURL         string `mapstructure:"token_url"`
+	UserinfoURL      string `mapstructure:"userinfo_url"`
+	RevocationURL    string `mapstructure:"revocation_url"`
+
+	// github, google, microsoft
+	Organizations []string `mapstructure:"organizations"` // whose members may sign in; empty = anybody
+	HostedDomain  string   `mapstructure:"hosted_domain"`
+	Tenant        string   `mapstructure:"tenant"`
 
 	// dev
 	Identities []DevIdentity `mapstructure:"identities"`
 
 	// users
 	File string `mapstructure:"file"`
+}
+
+// Param is one parameter of a request.
+type Param struct {
+	Name  string `mapstructure:"name"`
+	Value string `mapstructure:"value"`
 }
 
 // DevIdentity is somebody whom a developer can pick on the sign-in page.
@@ -198,6 +257,17 @@ type Rule struct {
 	Name  string `mapstructure:"name"`
 	Allow *Match `mapstructure:"allow"`
 	Deny  *Match `mapstructure:"deny"`
+	// Require is how well, and how lately, whom this rule allows must have
+	// proven himself.
+	Require Require `mapstructure:"require"`
+}
+
+// Require is what a sign-in must have been like; a sign-in of another kind is
+// asked for where it was not.
+type Require struct {
+	ACR    []string      `mapstructure:"acr"`     // one of these authentication context classes
+	AMR    []string      `mapstructure:"amr"`     // all of these methods (RFC 8176)
+	MaxAge time.Duration `mapstructure:"max_age"` // 0 = any
 }
 
 // Match describes people: every field that is given must fit, and a field fits
@@ -243,6 +313,13 @@ type Route struct {
 	Public bool     `mapstructure:"public"`
 	Auth   []string `mapstructure:"auth"`
 	Policy string   `mapstructure:"policy"`
+
+	// Providers names the login providers that are offered here; empty = all.
+	Providers []string `mapstructure:"providers"`
+	Require   Require  `mapstructure:"require"`
+	// ForwardAccessToken sends the provider's access token of the session as
+	// Authorization: Bearer, with at least session.refresh.min_remaining left.
+	ForwardAccessToken bool `mapstructure:"forward_access_token"`
 
 	// TokenAudiences narrows the audiences of the issuers: a token must be for
 	// one of these as well. Empty = any that its issuer's entry accepts.
