@@ -82,9 +82,9 @@ func (p *Renderer) Login(w http.ResponseWriter, r *http.Request, status int, pag
 		}
 		v.Choices = append(v.Choices, cv)
 	}
-	title := p.text.Login.Title
+	title := "login.title"
 	if page.Failed {
-		title = p.text.Login.FailedTitle // read first by a screen reader
+		title = "login.failed_title" // read first by a screen reader
 	}
 	return p.write(w, r, answer{status: status, tmpl: p.login, title: title, page: v})
 }
