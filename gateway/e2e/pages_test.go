@@ -68,7 +68,7 @@ func TestPagesAsTheGatewayServesThem(t *testing.T) {
 		visit           func()
 		english, korean string
 	}{
-		{"sign-in", open("/.auth/login?return_to=/reports"), "Continue with Example Corp", "Example Corp(으)로 계속하기"},
+		{"sign-in", open("/.auth/login?return_to=/reports"), "Continue with Example Corp", "Example Corp 계정으로 계속하기"},
 		{"sign-in-password", open("/.auth/login?provider=local"), "Password", "비밀번호"},
 		{"wrong-password", func() {
 			b.Open(gateway.URL + "/.auth/login?provider=local")

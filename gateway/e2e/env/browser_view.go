@@ -24,6 +24,10 @@ func (b *Browser) Look(v View) {
 	b.Do(
 		chromedp.EmulateViewport(v.Width, 800),
 		func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+			// Without it a window that nobody clicked into does not show its focus.
+			if _, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
+				return chromedp.Void{}, err
+			}
 			if _, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: v.Scheme}},
 			}); err != nil {
