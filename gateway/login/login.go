@@ -140,9 +140,9 @@ func (s *Service) leave(w http.ResponseWriter, r *http.Request, p redirector, ta
 	if err != nil {
 		return fmt.Errorf("seal the state: %w", err)
 	}
-	location, err := p.authorize(a, authorizeOptions{state: state, selectUser: selectUser})
+	location, err := p.authorize(r.Context(), a, authorizeOptions{state: state, selectUser: selectUser})
 	if err != nil {
-		return s.failLogin(r, p.name(), providerOutage(err))
+		return s.failLogin(r, p.name(), err)
 	}
 	s.keepAttempts(w, append(s.readAttempts(r.Header), a.Nonce))
 	redirect(w, http.StatusFound, location)
