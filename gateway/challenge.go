@@ -10,6 +10,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/jose"
+	"github.com/sallyport/sallyport/gateway/login"
 )
 
 // challenger says how to get in, by what the route takes.
@@ -18,7 +19,7 @@ func challenger(loginURL func(*http.Request) string, realm string) guard.Challen
 		var c guard.Prompt
 		sessions := takes(v, authn.KindSession)
 		if sessions {
-			c.LoginURL = loginURL(r)
+			c.LoginURL = login.Offering(loginURL(r), v.Route.Providers, v.Reason == guard.ReasonWrongProvider)
 			if httperr.IsNavigation(r) && signingInHelps(v) {
 				c.Location = c.LoginURL
 			}

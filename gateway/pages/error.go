@@ -79,7 +79,10 @@ func (p *Renderer) action(r *http.Request, words *wording, code int, loginURL st
 	}
 	switch code {
 	case http.StatusForbidden:
-		return action{Label: words.first("error.switch_account"), URL: p.loginURL([2]string{"switch", "1"}, [2]string{"return_to", here})}
+		if loginURL == "" {
+			loginURL = p.loginURL([2]string{"switch", "1"}, [2]string{"return_to", here})
+		}
+		return action{Label: words.first("error.switch_account"), URL: loginURL}
 	case http.StatusUnauthorized:
 		if !isLoad(r) {
 			// The form that was not sent is one step back in this tab.
