@@ -44,7 +44,7 @@ func logoURL(picture []byte) (template.URL, error) {
 // brandCSS colours buttons in both schemes. The text on them is black or white,
 // whichever can be told better (one of them always has a contrast of 4.5), and
 // the focus is drawn in the colour of the text of the page, because this colour
-// may be too near to the page's own. It returns "" for no colour, and fails on
+// may be too near to the page's own; buttons get an edge for that reason. It returns "" for no colour, and fails on
 // anything but #rrggbb: the value becomes a part of the style sheet.
 func brandCSS(colour string) (string, error) {
 	if colour == "" {
@@ -64,7 +64,7 @@ func brandCSS(colour string) (string, error) {
 	for i, v := range rgb {
 		strong[i] = uint64(math.Round(float64(v) + (towards-float64(v))*0.2))
 	}
-	return fmt.Sprintf(":root { --accent: #%06x; --accent-ink: %s; --accent-strong: #%02x%02x%02x; --focus: var(--ink); }\n",
+	return fmt.Sprintf(":root { --accent: #%06x; --accent-ink: %s; --accent-strong: #%02x%02x%02x; --focus: var(--ink); }\n.button { border-color: var(--edge); }\n",
 		n, ink, strong[0], strong[1], strong[2]), nil
 }
 
