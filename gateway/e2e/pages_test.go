@@ -16,7 +16,7 @@ import (
 )
 
 // startForPages starts a gateway that can go wrong in every way that has a page.
-func startForPages(t *testing.T) *env.Gateway {
+func startForPages(t *testing.T, looks string) *env.Gateway {
 	t.Helper()
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`<!doctype html><title>form</title>
@@ -34,9 +34,11 @@ users:
   - {username: alice, password_hash: %q, email: alice@example.com, groups: [staff]}
   - {username: carol, password_hash: %q, email: carol@example.com}
 `, hash, hash))
+	env.WriteFile(t, dir, "logo.svg", `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 32"><rect width="90" height="32" rx="6" fill="#123a8c"/></svg>`)
 	nobody := fmt.Sprintf("http://127.0.0.1:%d", env.FreePort(t))
 	env.WriteFile(t, dir, "config.yaml", fmt.Sprintf(`
 session: {embedded: {path: ""}}
+pages: %s
 login:
   providers:
     - {name: corp, type: oidc, title: Example Corp, issuer: %q, client_id: web, client_secret_file: client-secret}
@@ -52,14 +54,14 @@ routes:
   - {name: form, paths: [=/form], upstream: %q, public: true}
   - {name: post, paths: [=/post], methods: [POST], upstream: %q, public: true}
   - {name: down, paths: [=/down], upstream: %q, public: true}
-`, nobody, app.URL, app.URL, nobody))
+`, looks, nobody, app.URL, app.URL, nobody))
 	return env.StartGateway(t, env.Build(t), dir, at)
 }
 
 // TestPagesAsTheGatewayServesThem opens what the kept copies cannot show: the
 // pages with their own headers, in every language.
 func TestPagesAsTheGatewayServesThem(t *testing.T) {
-	gateway := startForPages(t)
+	gateway := startForPages(t, "{}")
 	l := newLooker(t)
 	b := l.browser
 	open := func(path string) func() { return func() { b.Open(gateway.URL + path) } }
@@ -118,10 +120,27 @@ func TestPagesAsTheGatewayServesThem(t *testing.T) {
 	}
 }
 
+// TestAnyColourOfTheOperatorsStaysReadable takes a colour that is too light for
+// the light page, and one that is too dark for the dark one.
+func TestAnyColourOfTheOperatorsStaysReadable(t *testing.T) {
+	l := newLooker(t)
+	for name, color := range map[string]string{"yellow": "#ffe600", "navy": "#0a1440"} {
+		gateway := startForPages(t, fmt.Sprintf("{name: Front Door, logo_file: logo.svg, color: %q}", color))
+		for _, v := range views("en") {
+			l.browser.Look(v)
+			l.browser.Open(gateway.URL + "/.auth/login")
+			if got := l.browser.Script(`String(document.querySelector(".brand img").naturalWidth > 0) + " " + document.title`); got != "true Sign in · Front Door" {
+				t.Errorf("the page does not show the logo or the name: %s", got)
+			}
+			l.check("sign-in-"+name, v)
+		}
+	}
+}
+
 // TestWholeSignInWorksByKeyboardAlone goes the way of somebody who has no mouse:
 // every step by Tab, Enter and letters, with the focus in sight all the time.
 func TestWholeSignInWorksByKeyboardAlone(t *testing.T) {
-	gateway := startForPages(t)
+	gateway := startForPages(t, "{}")
 	b := env.StartBrowser(t)
 	focused := func(selector string) bool {
 		return b.Script(fmt.Sprintf(`String(document.activeElement.matches(%q))`, selector)) == "true"

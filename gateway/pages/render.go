@@ -31,6 +31,8 @@ var files embed.FS
 type Options struct {
 	Prefix string // path of the gateway's endpoints; default "/.auth"
 	Name   string // product name shown; default "Sallyport"
+	Logo   []byte // a picture for the head of every page, of at most MaxLogo bytes; default: our own
+	Colour string // of buttons, as #rrggbb; default: our own
 }
 
 // Renderer draws pages. It is safe for concurrent use.
@@ -43,6 +45,7 @@ type Renderer struct {
 	languages []*wording
 	matcher   language.Matcher // its results are indices of languages
 	css       template.CSS
+	logo      template.URL
 	policy    string
 
 	login, logout, signedOut, onward, failure sheet
@@ -51,7 +54,8 @@ type Renderer struct {
 // sheet is one page in every language, in the order of Renderer.languages.
 type sheet []*template.Template
 
-// New parses the templates. It fails on a prefix that is no plain absolute path.
+// New parses the templates. It fails on a prefix that is no plain absolute path,
+// a logo that is no picture, and a colour that is none.
 func New(o Options) (*Renderer, error) {
 	if o.Prefix == "" {
 		o.Prefix = "/.auth"
@@ -66,12 +70,22 @@ func New(o Options) (*Renderer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}
+	brand, err := brandCSS(o.Colour)
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	logo, err := logoURL(o.Logo)
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	css = append(css, brand...)
 	// The value is typed as CSS so that the template copies it byte for byte:
 	// a comment stripped on the way would break the hash.
 	sum := sha256.Sum256(css)
 	p := &Renderer{
 		prefix: o.Prefix,
 		name:   o.Name,
+		logo:   logo,
 		css:    template.CSS(css), //nolint:gosec // our own embedded file, not input
 		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; " +
 			"img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
@@ -133,13 +147,14 @@ type frame struct {
 	Lang   string
 	CSS    template.CSS
 	Name   string
+	Logo   template.URL // "" for our own
 	Prefix string
 	Title  string
 	Page   any
 }
 
 func (p *Renderer) frame(lang int, title string, page any) frame {
-	return frame{Lang: p.languages[lang].lang, CSS: p.css, Name: p.name, Prefix: p.prefix, Title: title, Page: page}
+	return frame{Lang: p.languages[lang].lang, CSS: p.css, Name: p.name, Logo: p.logo, Prefix: p.prefix, Title: title, Page: page}
 }
 
 // answer is one page to be written.
