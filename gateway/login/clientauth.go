@@ -26,6 +26,8 @@ type authServer struct {
 	revocation string // RFC 7009
 	pushed     string // RFC 9126
 
+	wantsState bool // the exchange repeats the state, as Naver wants it
+
 	auth *clientAuth
 }
 

@@ -74,7 +74,7 @@ func newOAuth2(cfg config.Provider, _ *zap.Logger) (*api, error) {
 		p.scope = strings.Join(cfg.Scopes, ",") // as Kakao writes lists
 		p.refine = refineKakao
 	case config.ProviderNaver:
-		p.refine = refineNaver
+		p.refine, p.srv.wantsState = refineNaver, true
 	}
 	return p, nil
 }

@@ -40,7 +40,7 @@ func TestKakaoAndNaverUsers(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := newSocial(t, tt.user)
-			s.post = true
+			s.post, s.wantsState = true, tt.kind == "naver"
 			if diff := cmp.Diff(tt.want, newGateway(t, s.provider(tt.kind, tt.more...)).whoSignsIn(t)); diff != "" {
 				t.Error(diff)
 			}

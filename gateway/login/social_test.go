@@ -25,6 +25,8 @@ type social struct {
 	secret string
 	post   bool // the secret must come in the form
 
+	wantsState bool // the exchange must repeat the state
+
 	mu          sync.Mutex
 	api         map[string]http.HandlerFunc // by path; the access token was checked
 	tokenStatus int
@@ -154,7 +156,7 @@ func (s *social) serveToken(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`{"error":"invalid_client"}`))
 		return
 	case grant == nil || grant.Get("redirect_uri") != form.Get("redirect_uri") || form.Get("grant_type") != "authorization_code" ||
-		grant.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(sum[:]):
+		s.wantsState && grant.Get("state") != form.Get("state") || grant.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(sum[:]):
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = w.Write([]byte(`{"error":"invalid_grant"}`))
 		return
