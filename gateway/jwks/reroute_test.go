@@ -40,7 +40,7 @@ func TestRerouteMovesOneOriginAlone(t *testing.T) {
 			t.Errorf("%s asked %q, want %q", target, asked, want)
 		}
 	}
-	if err := jwks.Reroute(http.DefaultClient, "https://id.example.test", inside.URL); err == nil {
+	if err := jwks.Reroute(&http.Client{}, "https://id.example.test", inside.URL); err == nil {
 		t.Error("a client that could not be moved was taken")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -163,9 +164,7 @@ func withQuery(address string, add url.Values) (string, error) {
 		return "", err
 	}
 	q := u.Query()
-	for name, values := range add {
-		q[name] = values
-	}
+	maps.Copy(q, add)
 	u.RawQuery = q.Encode()
 	return u.String(), nil
 }
