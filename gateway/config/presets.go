@@ -57,7 +57,7 @@ func (p *Provider) preset() Provider {
 		}
 		return Provider{Issuer: "https://login.microsoftonline.com/" + tenant + "/v2.0"}
 	case ProviderGitHub:
-		return Provider{
+		return Provider{ //nolint:gosec // URLs, not credentials
 			AuthorizationURL: "https://github.com/login/oauth/authorize",
 			TokenURL:         "https://github.com/login/oauth/access_token",
 			UserinfoURL:      "https://api.github.com/user",
@@ -66,7 +66,7 @@ func (p *Provider) preset() Provider {
 			ClaimMapping:     ClaimMapping{SubjectClaim: "id", UsernameClaim: "login"},
 		}
 	case ProviderKakao:
-		return Provider{
+		return Provider{ //nolint:gosec // URLs, not credentials
 			AuthorizationURL: "https://kauth.kakao.com/oauth/authorize",
 			TokenURL:         "https://kauth.kakao.com/oauth/token",
 			UserinfoURL:      "https://kapi.kakao.com/v2/user/me",
@@ -77,7 +77,7 @@ func (p *Provider) preset() Provider {
 			},
 		}
 	case ProviderNaver:
-		return Provider{
+		return Provider{ //nolint:gosec // URLs, not credentials
 			AuthorizationURL: "https://nid.naver.com/oauth2.0/authorize",
 			TokenURL:         "https://nid.naver.com/oauth2.0/token",
 			UserinfoURL:      "https://openapi.naver.com/v1/nid/me",

@@ -43,12 +43,12 @@ func (k *checker) providerTwice(at string, i int, p *Provider, clients map[[2]st
 			clients[client] = i
 		}
 	}
-	if p.Issuer == "" || !p.OpenID() && !p.OAuth2() {
+	if p.UserIssuer() == "" || p.Name == "" {
 		return
 	}
 	for j := range k.Login.Providers[:i] {
 		other := &k.Login.Providers[j]
-		if other.UserIssuer() == p.Issuer && (p.OAuth2() || other.OAuth2()) {
+		if other.UserIssuer() == p.UserIssuer() && other.Name != p.Name && (p.OAuth2() || other.OAuth2()) {
 			k.fault(at+".issuer", fmt.Sprintf("login.providers[%d] names users of the same issuer", j), "write another one for the oauth2 provider, or remove it there")
 		}
 	}

@@ -26,6 +26,8 @@ type authServer struct {
 	revocation string // RFC 7009
 	pushed     string // RFC 9126
 
+	wantsState bool // the exchange repeats the state, as Naver wants it
+
 	auth *clientAuth
 }
 
@@ -63,14 +65,14 @@ func (c *clientAuth) post(ctx context.Context, endpoint string, form url.Values)
 	if c.mark != nil {
 		ctx = c.mark(ctx)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode())) //nolint:gosec // the endpoint is configured, or judged by jwks.Discover and the client
 	if err != nil {
 		return 0, nil, errors.New("the endpoint is no URL")
 	}
 	req.Header = header
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	resp, err := c.client.Do(req)
+	resp, err := c.client.Do(req) //nolint:gosec // as above
 	if err != nil {
 		return 0, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -74,7 +75,7 @@ func newOAuth2(cfg config.Provider, _ *zap.Logger) (*api, error) {
 		p.scope = strings.Join(cfg.Scopes, ",") // as Kakao writes lists
 		p.refine = refineKakao
 	case config.ProviderNaver:
-		p.refine = refineNaver
+		p.refine, p.srv.wantsState = refineNaver, true
 	}
 	return p, nil
 }
@@ -163,9 +164,7 @@ func withQuery(address string, add url.Values) (string, error) {
 		return "", err
 	}
 	q := u.Query()
-	for name, values := range add {
-		q[name] = values
-	}
+	maps.Copy(q, add)
 	u.RawQuery = q.Encode()
 	return u.String(), nil
 }

@@ -68,9 +68,13 @@ type providerTokens struct {
 
 // exchange redeems the code (RFC 6749, section 4.1.3). Errors are *httperr.Error.
 func (s *authServer) exchange(ctx context.Context, a *attempt, code string) (*tokenAnswer, error) {
-	status, body, err := s.auth.post(ctx, s.token, url.Values{
+	form := url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.redirect}, "code_verifier": {a.verifier},
-	})
+	}
+	if s.wantsState {
+		form.Set("state", a.state)
+	}
+	status, body, err := s.auth.post(ctx, s.token, form)
 	if err != nil {
 		return nil, exchangeError(err)
 	}

@@ -21,7 +21,7 @@ type tokenAnswer struct {
 
 // tokenRefusal is what a token endpoint says instead. It shows nothing of the
 // body but the error code.
-type tokenRefusal struct {
+type tokenRefusal struct { //nolint:errname // it is an answer
 	Status int
 	Code   string // RFC 6749, section 5.2; may be empty
 }
