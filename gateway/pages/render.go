@@ -43,6 +43,7 @@ type Renderer struct {
 	policy string
 
 	login, logout, signedOut, onward, failure *template.Template
+	sessions, tooMany, signedOutHere          *template.Template
 }
 
 // New parses the templates. It fails on a prefix that is no plain absolute path.
@@ -85,6 +86,15 @@ func New(o Options) (*Renderer, error) {
 		return nil, err
 	}
 	if p.onward, err = p.parse(layout, "onward.html", onwardView{}); err != nil {
+		return nil, err
+	}
+	if p.sessions, err = p.parse(layout, "sessions.html", sessionsView{}); err != nil {
+		return nil, err
+	}
+	if p.tooMany, err = p.parse(layout, "toomany.html", TooManyPage{}); err != nil {
+		return nil, err
+	}
+	if p.signedOutHere, err = p.parse(layout, "signedouthere.html", SignedOutPage{}); err != nil {
 		return nil, err
 	}
 	if p.failure, err = p.parse(layout, "error.html", errorView{}); err != nil {

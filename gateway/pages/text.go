@@ -9,6 +9,7 @@ type Text struct {
 	Logout    LogoutText
 	SignedOut SignedOutText
 	Onward    OnwardText
+	SignOut   SignOutText
 	Error     ErrorTexts
 }
 
@@ -97,6 +98,7 @@ func english() *Text {
 			Lead:  "Taking you to",
 			Go:    "Go there now",
 		},
+		SignOut: englishSignOut(),
 		Error: ErrorTexts{
 			ByCode: englishErrors(),
 			Client: ErrorText{
