@@ -34,6 +34,7 @@ type Provider struct {
 	calls     map[string]int
 	authorize []url.Values
 	exchanges []url.Values
+	signOut
 }
 
 // Script is how the provider behaves. The zero Script behaves well.
@@ -60,6 +61,8 @@ type Script struct {
 	UserinfoStatus int                  // anything but 0 fails it
 	UserinfoType   string               // content type; default application/json
 	UserinfoBody   string               // replaces the whole body
+
+	SignOut // see signout.go
 }
 
 // The endpoints, as Calls names them.
@@ -69,6 +72,9 @@ const (
 	Authorize = "authorize"
 	Token     = "token"
 	Userinfo  = "userinfo"
+
+	Revoke     = "revoke"
+	EndSession = "end"
 )
 
 // New starts a provider, which ends with the test.
@@ -82,6 +88,8 @@ func New(tb testing.TB) *Provider {
 	mux.HandleFunc("GET /keys", p.counted(Keys, p.serveKeys))
 	mux.HandleFunc("GET /authorize", p.counted(Authorize, p.serveAuthorize))
 	mux.HandleFunc("POST /token", p.counted(Token, p.serveToken))
+	mux.HandleFunc("POST /revoke", p.counted(Revoke, p.serveRevoke))
+	mux.HandleFunc("GET /end", p.counted(EndSession, p.serveEnd))
 	mux.HandleFunc("GET /userinfo", p.counted(Userinfo, p.serveUserinfo))
 	srv := httptest.NewServer(mux)
 	tb.Cleanup(srv.Close)
@@ -148,6 +156,9 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, _ *http.Request, script 
 		"code_challenge_methods_supported":      []string{"S256"},
 
 		"authorization_response_iss_parameter_supported": true,
+	}
+	if script.WithSignOut {
+		meta["end_session_endpoint"], meta["revocation_endpoint"] = p.Issuer+"/end", p.Issuer+"/revoke"
 	}
 	if script.Metadata != nil {
 		script.Metadata(meta)
