@@ -110,3 +110,10 @@ func (p *Provider) LogoutToken(over map[string]any) string {
 func (p *Provider) SignType(typ string, claims map[string]any) string {
 	return signTyped(typ, jose.ES256, p.keys.own, claims)
 }
+
+// SignKey makes a logout token that names another key than the provider's own.
+func (p *Provider) SignKey(kid string, claims map[string]any) string {
+	key := p.keys.own
+	key.KeyID = kid
+	return signTyped("logout+jwt", jose.ES256, key, claims)
+}
