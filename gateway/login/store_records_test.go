@@ -79,3 +79,9 @@ func (m *memoryStore) RemoveRecord(_ context.Context, kind, name string) error {
 		return nil
 	})
 }
+
+func (m *memoryStore) lastDelete() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.deleted
+}

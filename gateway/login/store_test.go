@@ -22,6 +22,7 @@ type memoryStore struct {
 	readOnly bool
 	creates  int
 	touches  int
+	deleted  time.Time // when something last was
 }
 
 var _ session.Store = (*memoryStore)(nil)
@@ -119,6 +120,7 @@ func (m *memoryStore) Delete(_ context.Context, key session.Key) error {
 			return errStoreDown
 		}
 		delete(m.sessions, key)
+		m.deleted = time.Now()
 		return nil
 	})
 }
