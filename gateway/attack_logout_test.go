@@ -32,7 +32,9 @@ func newCorpSite(t *testing.T, p plan) (*site, *oidctest.Provider) {
 // corpSession signs a subject in at the provider, in its session sid.
 func (s *site) corpSession(t *testing.T, corp *oidctest.Provider, subject, sid string) string {
 	t.Helper()
-	corp.Set(func(sc *oidctest.Script) { sc.Subject, sc.Claims = subject, map[string]any{"sid": sid, "groups": []string{"users"}} })
+	corp.Set(func(sc *oidctest.Script) {
+		sc.Subject, sc.Claims = subject, map[string]any{"sid": sid, "groups": []string{"users"}}
+	})
 	start := s.as(t, "", "/.auth/login?provider=corp&return_to=/app")
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Get(start.Header.Get("Location"))

@@ -18,8 +18,8 @@ import (
 
 // Reasons of a logout token that has no effect.
 const (
-	ReasonInvalidLogoutToken  = "invalid_logout_token"
-	ReasonReplayedLogoutToken = "replayed_logout_token"
+	ReasonInvalidLogoutToken  = "invalid_logout_token"  //nolint:gosec // a word of the reference
+	ReasonReplayedLogoutToken = "replayed_logout_token" //nolint:gosec // likewise
 )
 
 // logoutKind is the kind of the records of logout tokens that were used.
