@@ -12,14 +12,18 @@ func FuzzLoginCookie(f *testing.F) {
 	f.Add("AAAAAAAAAAAA.BBBBBBBBBBBB")
 	f.Add(strings.Repeat("AAAAAAAAAAA0.", 100))
 	f.Add("..")
+	f.Add(login.LoginMark('d', "/x", 0) + ".AAAAAAAAAAAA.fBBBBBBBBBBBB." + login.LoginMark('h', "", time.Minute))
+	f.Add(strings.Repeat(login.LoginMark('a', "/", 0)+".", 20))
 	f.Fuzz(func(t *testing.T, value string) {
-		found := login.ParseAttempts(value)
+		found, once := login.ParseLoginCookie(value)
 		if len(found) > 16 {
 			t.Fatalf("%d sign-ins under way", len(found))
 		}
-		again := login.ParseAttempts(strings.Join(found, "."))
-		if strings.Join(again, ".") != strings.Join(found, ".") {
-			t.Fatalf("%q is read as %q", found, again)
+		if len(once) > 350 {
+			t.Fatalf("a cookie of %d bytes", len(once))
+		}
+		if _, twice := login.ParseLoginCookie(once); twice != once {
+			t.Fatalf("%q is read as %q", once, twice)
 		}
 	})
 }

@@ -92,6 +92,7 @@ func (s *Service) endSession(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.auditLogout(r, live)
 	http.SetCookie(w, s.cookies.Clear())
+	s.forget(w, r)
 	w.Header().Set("Clear-Site-Data", `"cache"`) // what the back button would show
 	redirect(w, http.StatusSeeOther, target)
 	return nil

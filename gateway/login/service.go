@@ -31,6 +31,9 @@ type Options struct {
 	// form of a Host header: lower case, with its port unless that is the
 	// scheme's own. Without it, only the host of public_url is known.
 	KnownHost func(host string) bool
+	// KeptForms is where forms that came without a session are kept until their
+	// users have signed in (login.keep_forms); nil keeps none.
+	KeptForms session.Records
 }
 
 // Service answers the gateway's own endpoints of signing in and out. It is
@@ -48,6 +51,7 @@ type Service struct {
 	log       *zap.Logger
 	audit     func(Audit)
 	knownHost func(string) bool
+	forms     keptForms
 }
 
 var (
@@ -55,6 +59,8 @@ var (
 	_ httperr.HandlerFunc = (*Service)(nil).Callback
 	_ httperr.HandlerFunc = (*Service)(nil).Logout
 	_ httperr.HandlerFunc = (*Service)(nil).Me
+	_ httperr.HandlerFunc = (*Service)(nil).Done
+	_ httperr.HandlerFunc = (*Service)(nil).Resend
 )
 
 // New makes a Service. It reads the files of users providers but asks no
@@ -71,6 +77,7 @@ func New(o Options) (*Service, error) {
 		audit:     o.Audit,
 		knownHost: o.KnownHost,
 	}
+	s.forms.records, s.forms.ring = o.KeptForms, s.ring
 	if s.public.Host == "" {
 		return nil, errors.New("login: server.public_url is not an absolute URL")
 	}

@@ -86,5 +86,9 @@ func (p *Renderer) Login(w http.ResponseWriter, r *http.Request, status int, pag
 	if page.Failed {
 		title = p.text.Login.FailedTitle // read first by a screen reader
 	}
-	return p.write(w, r, answer{status: status, tmpl: p.login, title: title, page: v})
+	a := answer{status: status, tmpl: p.login, title: title, page: v}
+	if r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+		a.script = p.passFragment
+	}
+	return p.write(w, r, a)
 }

@@ -4,12 +4,15 @@
 // allowed and whether a form token is right are for the callers to judge.
 //
 // A page needs nothing but itself. Its one style sheet is inside it, allowed in
-// the Content-Security-Policy by hash, and there is no script, so pages work at
-// any host, behind any path and with the application down.
+// the Content-Security-Policy by hash, so pages work at any host, behind any path
+// and with the application down. Where there is a script, it is a few lines
+// allowed in the same way, which keep the fragment of an address; every page
+// works without it.
 package pages
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -43,6 +46,9 @@ type Renderer struct {
 	policy string
 
 	login, logout, signedOut, onward, failure *template.Template
+	fragment, loop, resubmit, done            *template.Template
+
+	passFragment, keepFragment, takeFragment script
 }
 
 // New parses the templates. It fails on a prefix that is no plain absolute path.
@@ -90,6 +96,9 @@ func New(o Options) (*Renderer, error) {
 	if p.failure, err = p.parse(layout, "error.html", errorView{}); err != nil {
 		return nil, err
 	}
+	if err := p.parseSignIn(layout); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -114,6 +123,7 @@ func (p *Renderer) parse(layout *template.Template, file string, zero any) (*tem
 type frame struct {
 	T      *Text
 	CSS    template.CSS
+	Script template.JS
 	Name   string
 	Prefix string
 	Title  string
@@ -131,6 +141,9 @@ type answer struct {
 	tmpl   *template.Template
 	title  string
 	page   any
+
+	script   script // nothing without code
+	referrer string // default: same-origin
 }
 
 // write draws the page into memory before it touches w, so that a template
@@ -141,7 +154,9 @@ func (p *Renderer) write(w http.ResponseWriter, r *http.Request, a answer) error
 		return fmt.Errorf("pages: %d is not a status", a.status)
 	}
 	var body bytes.Buffer
-	if err := a.tmpl.ExecuteTemplate(&body, "layout.html", p.frame(a.title, a.page)); err != nil {
+	f := p.frame(a.title, a.page)
+	f.Script = a.script.code
+	if err := a.tmpl.ExecuteTemplate(&body, "layout.html", f); err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}
 	h := w.Header()
@@ -158,8 +173,8 @@ func (p *Renderer) write(w http.ResponseWriter, r *http.Request, a answer) error
 	h.Set("X-Content-Type-Options", "nosniff")
 	// Not no-referrer: with it browsers send Origin: null from forms, and the
 	// check against cross-site requests would refuse our own pages.
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Content-Security-Policy", p.policy)
+	h.Set("Referrer-Policy", cmp.Or(a.referrer, "same-origin"))
+	h.Set("Content-Security-Policy", p.policy+a.script.policy)
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	w.WriteHeader(a.status)

@@ -9,6 +9,9 @@ type Text struct {
 	Logout    LogoutText
 	SignedOut SignedOutText
 	Onward    OnwardText
+	Loop      LoopText
+	Resubmit  ResubmitText
+	Done      DoneText
 	Error     ErrorTexts
 }
 
@@ -97,6 +100,9 @@ func english() *Text {
 			Lead:  "Taking you to",
 			Go:    "Go there now",
 		},
+		Loop:     englishLoop(),
+		Resubmit: englishResubmit(),
+		Done:     englishDone(),
 		Error: ErrorTexts{
 			ByCode: englishErrors(),
 			Client: ErrorText{
