@@ -67,7 +67,7 @@ func TestFormThatCameWithoutASessionIsNotLost(t *testing.T) {
 	const target = "/orders/(1)?draft='x'&p=%2F"
 	a := s.sendForm(t, target, order, ownForm("Cookie: sp=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")...)
 	s.denied(t, a, http.StatusUnauthorized)
-	if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Www-Authenticate") == "" || len(a.Header["Set-Cookie"]) != 0 {
+	if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("WWW-Authenticate") == "" || len(a.Header["Set-Cookie"]) != 0 {
 		t.Errorf("headers %v", a.Header)
 	}
 	page := readUnsent(a)

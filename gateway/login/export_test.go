@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/sallyport/sallyport/gateway/pages"
 )
 
 // What the tests in package login_test must see inside.
@@ -95,3 +97,6 @@ func (s *Service) KeepProgramsBusy() {
 		s.programs <- struct{}{}
 	}
 }
+
+// ParseFields is parseFields.
+func ParseFields(body string) ([]pages.FormField, bool) { return parseFields(body) }
