@@ -98,3 +98,42 @@ routes:
 		}
 	}
 }
+
+// TestGatewayRestartsInMidLogin: the user is at the provider meanwhile, and
+// notices nothing.
+func TestGatewayRestartsInMidLogin(t *testing.T) {
+	binary, dir, at := env.Build(t), t.TempDir(), env.Reserve(t)
+	op := oidctest.New(t)
+	env.WriteFile(t, dir, "client-secret", oidctest.ClientSecret)
+	env.WriteFile(t, dir, "config.yaml", fmt.Sprintf(`
+session: {embedded: {path: sessions.db}}
+login:
+  providers:
+    - {name: corp, type: oidc, issuer: %q, client_id: %s, client_secret_file: client-secret}
+routes:
+  - {name: app, upstream: "builtin:echo", policy: authenticated}
+`, op.Issuer, oidctest.ClientID))
+	c := client(t)
+	ready := func(g *env.Gateway) (location string) {
+		env.WaitUntil(t, "the provider to be found", func() bool {
+			got := send(t, c, "GET", g.URL+"/.auth/login?return_to=%2Fdeep", "Accept", "text/html")
+			location = got.header.Get("Location")
+			return got.status == http.StatusFound
+		})
+		return location
+	}
+	first := env.StartGateway(t, binary, dir, at)
+	callback := send(t, c, "GET", ready(first)).header.Get("Location")
+	if code := first.Stop(); code != 0 {
+		t.Fatalf("the gateway ended with %d", code)
+	}
+	second := env.StartGateway(t, binary, dir, at)
+	ready(second)
+	got := send(t, c, "GET", callback, "Accept", "text/html")
+	if got.status != http.StatusFound || got.header.Get("Location") != "/deep" {
+		t.Fatalf("%d to %q\n%s", got.status, got.header.Get("Location"), got.body)
+	}
+	if me := send(t, c, "GET", second.URL+"/.auth/me"); me.status != http.StatusOK || !strings.Contains(me.body, `"subject":"alice"`) {
+		t.Errorf("me: %d %s", me.status, me.body)
+	}
+}
