@@ -104,9 +104,13 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	}
 	trusted := newTrust(cfg.Server.TrustedProxies)
 	audit := log.Named("audit")
+	var keptForms session.Records
+	if cfg.Login.KeepForms {
+		keptForms = kept.records
+	}
 	signIn, err := login.New(login.Options{
 		Server: cfg.Server, Providers: cfg.Login.Providers, Sessions: sessions, Pages: people,
-		Log: log.Named("login"), KnownHost: table.KnownHost, Audit: auditor(audit, trusted),
+		Log: log.Named("login"), KnownHost: table.KnownHost, Audit: auditor(audit, trusted), KeptForms: keptForms,
 		ClientAddr: trusted.client, Records: kept.records, LogoutTargets: cfg.Login.LogoutTargets,
 	})
 	if err != nil {
@@ -127,6 +131,12 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	}
 	frontEdge := *edge
 	frontEdge.GRPC = true
+	frontEdge.Page = func(w http.ResponseWriter, r *http.Request, e *httperr.Error, requestID string) error {
+		if written, err := signIn.ErrorPage(w, r, e, requestID); written || err != nil {
+			return err
+		}
+		return edge.Page(w, r, e, requestID)
+	}
 	scheme := cfg.Server.URL().Scheme
 	front, err := proxy.New(proxy.Options{
 		Guard:     guard.New(table, sessions.Cookies(), scheme),
@@ -147,6 +157,8 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			"/login":  signIn.Login,
 			"/logout": signIn.Logout,
 			"/me":     signIn.Me,
+			"/done":   signIn.Done,
+			"/resend": signIn.Resend,
 
 			"/logout/done":  signIn.LogoutDone,
 			"/sessions":     signIn.Sessions,

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,17 +40,18 @@ func (s *Service) Callback(w http.ResponseWriter, r *http.Request) error {
 	// attempt is used up now.
 	a, err := s.takeAttempt(w, r, p, q.Get("state"))
 	if err != nil {
-		return s.strayCallback(w, r, p, a)
+		return s.strayCallback(w, r, p, a, q.Has("error"))
 	}
 	started, cookie, err := s.finish(r, p, a, q)
 	if err != nil {
 		return s.failSignIn(w, r, p.name(), s.wayBack(a), s.anotherAccount(err, p, a))
 	}
+	target := s.wayBack(a)
 	http.SetCookie(w, cookie)
 	s.remember(w, p.name())
+	s.settled(w, r, a.Nonce, target)
 	s.auditLogin(r, p.name(), started)
-	s.land(w, s.wayBack(a))
-	return nil
+	return s.arrive(w, r, a, target)
 }
 
 // takeAttempt opens the state and removes its nonce from the login cookie. On
@@ -62,12 +62,12 @@ func (s *Service) takeAttempt(w http.ResponseWriter, r *http.Request, p redirect
 	if err != nil {
 		return nil, err
 	}
-	nonces := s.readAttempts(r.Header)
-	at := slices.Index(nonces, a.Nonce)
-	if at < 0 {
+	under := s.readPending(r.Header)
+	if !under.drop(a.Nonce) {
 		return a, errState
 	}
-	s.keepAttempts(w, slices.Delete(nonces, at, at+1))
+	a.hash = a.hash || under.count(a.ReturnTo, markHash) > 0
+	s.keep(w, under)
 	if a.expired(time.Now()) || a.Origin != s.origin(r) {
 		return a, errState
 	}
@@ -101,26 +101,6 @@ func (s *Service) finish(r *http.Request, p redirector, a *attempt, q url.Values
 	}
 	// 7. Start the session under a new id.
 	return s.startSession(r, *in)
-}
-
-// strayCallback answers a callback that belongs to no attempt of this browser:
-// an old tab, a bookmark, the back button, or another's code. Who is signed in
-// goes where he wanted; anybody else is told to start again. The provider is
-// never asked.
-func (s *Service) strayCallback(w http.ResponseWriter, r *http.Request, p redirector, a *attempt) error {
-	live, _, err := s.live(r)
-	if err != nil {
-		return err
-	}
-	target := s.wayBack(a)
-	if live != nil {
-		redirect(w, http.StatusFound, target)
-		return nil
-	}
-	e := badRequest(ReasonInvalidState, "This sign-in took too long, or was started elsewhere. Start it again.", errState)
-	again := url.Values{"provider": {p.name()}, "return_to": {target}}
-	e.LoginURL = s.prefix + "/login?" + again.Encode()
-	return s.failLogin(r, p.name(), e)
 }
 
 // wayBack is where an attempt wanted to return to, or the start page. It was

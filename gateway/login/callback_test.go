@@ -92,7 +92,7 @@ func TestCallbackIsSingleUseAndShortLived(t *testing.T) {
 	if b.session() == "" {
 		t.Fatal("the first use does not sign in")
 	}
-	if b.cookie("sp_login") != "" {
+	if left, _ := login.ParseLoginCookie(b.cookie("sp_login")); len(left) != 0 {
 		t.Error("the finished sign-in is still in the login cookie")
 	}
 	if got := b.get(callback); got.StatusCode != http.StatusFound || got.location() != "/deep?x=1" || got.setCookie("sp") != nil {
@@ -290,10 +290,6 @@ func TestStaleCallbackOffersANewStart(t *testing.T) {
 	got := g.browser(t).get(callback)
 	if want := `"login_url":"/.auth/login?provider=corp\u0026return_to=%2Fdeep"`; !strings.Contains(got.body, want) {
 		t.Errorf("%s does not hold %s", got.body, want)
-	}
-	page := g.browser(t).get(callback, "Accept", "text/html")
-	if page.StatusCode != http.StatusBadRequest || !strings.Contains(page.body, "/.auth/login") {
-		t.Errorf("the page: %d %s", page.StatusCode, page.body)
 	}
 }
 

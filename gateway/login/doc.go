@@ -10,6 +10,11 @@
 //	GET callback -> state, cookie, provider, error, iss -> redeem the code
 //	             -> prove the ID token -> userinfo -> session -> 302 return_to
 //
+// A load of the login URL by a browser gets a page in place of the first 302,
+// which keeps the fragment; a callback that belongs to no attempt goes where it
+// wanted, or begins again, once (stray.go); and a browser that does not keep its
+// cookies is stopped with a page (loop.go).
+//
 // Nothing is kept on the server between the two: the state carries everything,
 // sealed, and the nonce in the cookie says which browser it belongs to.
 //

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/sallyport/sallyport/gateway/pages"
 )
 
 // What the tests in package login_test must see inside.
@@ -23,13 +25,21 @@ func (s *Service) StateStarted(provider, origin, returnTo string, started time.T
 	return state, string(a.Nonce)
 }
 
-// ParseAttempts is parseAttempts.
-func ParseAttempts(value string) []string {
-	var all []string
-	for _, n := range parseAttempts(nil, value) {
-		all = append(all, string(n))
+// ParseLoginCookie reads a login cookie and writes it again.
+func ParseLoginCookie(value string) (nonces []string, again string) {
+	var p pending
+	p.parse(value, time.Now())
+	for _, n := range p.nonces {
+		nonces = append(nonces, string(n))
 	}
-	return all
+	return nonces, p.String()
+}
+
+// LoginMark is a mark in the login cookie, of something that happened before.
+func LoginMark(kind byte, target string, ago time.Duration) string {
+	m := newMark(kind, target)
+	m.at -= int64(ago / time.Second)
+	return m.String()
 }
 
 // OpenState is openState.
@@ -87,3 +97,6 @@ func (s *Service) KeepProgramsBusy() {
 		s.programs <- struct{}{}
 	}
 }
+
+// ParseFields is parseFields.
+func ParseFields(body string) ([]pages.FormField, bool) { return parseFields(body) }

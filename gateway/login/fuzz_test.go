@@ -1,9 +1,12 @@
 package login_test
 
 import (
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sallyport/sallyport/gateway/login"
 )
@@ -12,14 +15,18 @@ func FuzzLoginCookie(f *testing.F) {
 	f.Add("AAAAAAAAAAAA.BBBBBBBBBBBB")
 	f.Add(strings.Repeat("AAAAAAAAAAA0.", 100))
 	f.Add("..")
+	f.Add(login.LoginMark('d', "/x", 0) + ".AAAAAAAAAAAA.fBBBBBBBBBBBB." + login.LoginMark('h', "", time.Minute))
+	f.Add(strings.Repeat(login.LoginMark('a', "/", 0)+".", 20))
 	f.Fuzz(func(t *testing.T, value string) {
-		found := login.ParseAttempts(value)
+		found, once := login.ParseLoginCookie(value)
 		if len(found) > 16 {
 			t.Fatalf("%d sign-ins under way", len(found))
 		}
-		again := login.ParseAttempts(strings.Join(found, "."))
-		if strings.Join(again, ".") != strings.Join(found, ".") {
-			t.Fatalf("%q is read as %q", found, again)
+		if len(once) > 350 {
+			t.Fatalf("a cookie of %d bytes", len(once))
+		}
+		if _, twice := login.ParseLoginCookie(once); twice != once {
+			t.Fatalf("%q is read as %q", once, twice)
 		}
 	})
 }
@@ -53,6 +60,30 @@ func FuzzFormToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, token string) {
 		if s.CheckFormToken(token, []byte("somebody")) {
 			t.Fatalf("%q is accepted", token)
+		}
+	})
+}
+
+// FuzzForm: what a page offers again is what was sent, or nothing is offered.
+func FuzzForm(f *testing.F) {
+	f.Add("a=1&b=%ED%99%8D&a=+%0D%0A")
+	f.Add("a&&=&b=%zz")
+	f.Add("%00=%FF")
+	f.Fuzz(func(t *testing.T, body string) {
+		fields, ok := login.ParseFields(body)
+		if ok == (len(fields) == 0) {
+			t.Fatalf("%q: %d fields, %v", body, len(fields), ok)
+		}
+		var pairs []string
+		for _, field := range fields {
+			if field.Name == "" || !utf8.ValidString(field.Name+field.Value) || strings.Contains(field.Name+field.Value, "\x00") {
+				t.Fatalf("%q has the field %q", body, field)
+			}
+			pairs = append(pairs, url.QueryEscape(field.Name)+"="+url.QueryEscape(field.Value))
+		}
+		again, same := login.ParseFields(strings.Join(pairs, "&"))
+		if ok && (!same || !slices.Equal(again, fields)) {
+			t.Fatalf("%q is read as %q, and that as %q", body, fields, again)
 		}
 	})
 }

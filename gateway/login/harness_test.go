@@ -34,6 +34,7 @@ type gateway struct {
 	Service *login.Service
 	Store   *memoryStore
 	Manager *session.Manager
+	secret  []byte
 	flush   func() // writes all activity; the last thing to do with the Manager
 
 	mu     sync.Mutex
@@ -52,6 +53,10 @@ type options struct {
 	maxPerUser    int
 	whenFull      string
 	logoutTargets []string
+
+	like   *gateway // shares its keys and its store
+	secure bool     // public_url is https, whatever the listener speaks
+	forms  session.Records
 }
 
 func newGateway(t *testing.T, providers ...config.Provider) *gateway {
@@ -73,9 +78,15 @@ func newGatewayWith(t *testing.T, o options) *gateway {
 	g.URL, g.Host = srv.URL, srv.Listener.Addr().String()
 
 	server := config.Server{Listen: g.Host, PublicURL: g.URL, AuthPrefix: "/.auth"}
-	secret := make([]byte, session.KeySize)
-	rand.Read(secret)
-	ring, err := session.NewKeyring(secret)
+	if o.secure {
+		server.PublicURL = "https://" + g.Host
+	}
+	g.secret = make([]byte, session.KeySize)
+	rand.Read(g.secret)
+	if o.like != nil {
+		g.secret, g.Store = o.like.secret, o.like.Store
+	}
+	ring, err := session.NewKeyring(g.secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +105,7 @@ func newGatewayWith(t *testing.T, o options) *gateway {
 	}
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(g.log), zap.DebugLevel))
 	g.Service, err = login.New(login.Options{
-		Server: server, Providers: o.providers, Sessions: g.Manager, Pages: renderer, Log: log,
+		Server: server, Providers: o.providers, Sessions: g.Manager, Pages: renderer, Log: log, KeptForms: o.forms,
 		Records: g.Store, LogoutTargets: o.logoutTargets,
 		Audit: func(a login.Audit) {
 			g.mu.Lock()
@@ -136,6 +147,8 @@ func newGatewayWith(t *testing.T, o options) *gateway {
 	mux.Handle("/.auth/sessions", edge.Handle(g.Service.Sessions))
 	mux.Handle("/.auth/sessions/end", edge.Handle(g.Service.EndSessions))
 	mux.Handle("/.auth/me", edge.Handle(g.Service.Me))
+	mux.Handle("/.auth/done", edge.Handle(g.Service.Done))
+	mux.Handle("/.auth/resend", edge.Handle(g.Service.Resend))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the application") })
 	return g
 }

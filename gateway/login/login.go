@@ -74,15 +74,21 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if live != nil && (!q.Has("provider") || offers(offered, live.Provider)) {
+			if q.Get(hashParam) == "1" {
+				return s.pages.Landed(w, r, orRoot(target))
+			}
 			redirect(w, http.StatusFound, orRoot(target))
 			return nil
+		}
+		if page := s.loop(r, target); page != nil {
+			return s.explainLoop(w, r, "", page)
 		}
 	}
 
 	// 3. Leave for the provider, or let the user choose.
 	if len(offered) == 1 {
 		if p, ok := offered[0].(redirector); ok {
-			return s.leave(w, r, p, target, switching)
+			return s.leave(w, r, p, departure{target: target, selectUser: switching})
 		}
 	}
 	return s.signInPage(w, r, http.StatusOK, pages.LoginPage{
@@ -108,31 +114,49 @@ func (s *Service) signInPage(w http.ResponseWriter, r *http.Request, status int,
 	return s.pages.Login(w, r, status, page)
 }
 
+// departure is what one way to the provider differs in from another.
+type departure struct {
+	target     string // the return URL, judged
+	selectUser bool   // let the user choose the account
+	again      bool   // a stale callback began it
+	hash       bool   // the browser keeps a fragment for the return URL
+}
+
 // leave sends the browser to the provider, with everything that the callback
 // will need sealed in the state.
-func (s *Service) leave(w http.ResponseWriter, r *http.Request, p redirector, target string, selectUser bool) error {
-	origin := s.origin(r)
-	if s.cookies.Clear().Domain != "" && origin != s.publicOrigin() {
-		// With a shared cookie the provider knows one redirect URI only, on
-		// another host than this one: so the way back names this one.
-		if target = orRoot(target); target[0] == '/' {
-			target = origin + target
-		}
+func (s *Service) leave(w http.ResponseWriter, r *http.Request, p redirector, d departure) error {
+	origin, target := s.origin(r), s.nameHost(r, d.target)
+	if s.cookies.Clear().Domain != "" {
 		origin = s.publicOrigin()
 	}
 	a := s.newAttempt(origin, target)
+	a.Again, a.hash = d.again, d.hash
 	a.redirect = s.redirectURI(origin, p.name())
 	state, err := s.sealState(a, p.name())
 	if err != nil {
 		return fmt.Errorf("seal the state: %w", err)
 	}
-	location, err := p.authorize(r.Context(), a, authorizeOptions{state: state, selectUser: selectUser})
+	if a.hash {
+		state += hashSuffix
+	}
+	location, err := p.authorize(r.Context(), a, authorizeOptions{state: state, selectUser: d.selectUser})
 	if err != nil {
 		return s.failLogin(r, p.name(), err)
 	}
-	s.keepAttempts(w, append(s.readAttempts(r.Header), a.Nonce))
-	redirect(w, http.StatusFound, location)
-	return nil
+	return s.goOn(w, r, a, location)
+}
+
+// nameHost makes a return URL name the host of r, where the callback will be on
+// another: with a shared cookie the provider knows one redirect URI only.
+func (s *Service) nameHost(r *http.Request, target string) string {
+	origin := s.origin(r)
+	if s.cookies.Clear().Domain == "" || origin == s.publicOrigin() {
+		return target
+	}
+	if target = orRoot(target); target[0] == '/' {
+		target = origin + target
+	}
+	return target
 }
 
 // submit is the POST of the sign-in page, or of a script.
@@ -177,7 +201,7 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) error {
 	http.SetCookie(w, cookie)
 	s.remember(w, p.name())
 	if len(s.readAttempts(r.Header)) > 0 {
-		s.keepAttempts(w, nil)
+		s.settledByForm(w, r, s.nameHost(r, target))
 	}
 	s.auditLogin(r, p.name(), started)
 	redirect(w, http.StatusSeeOther, orRoot(target))

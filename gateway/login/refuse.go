@@ -21,6 +21,7 @@ const (
 	ReasonInvalidLogin        = "invalid_login"
 	ReasonBusy                = "busy"
 	ReasonInvalidState        = "invalid_state"
+	ReasonLoop                = "sign_in_loop"
 	ReasonAccessDenied        = "access_denied"
 	ReasonProviderError       = "provider_error"
 	ReasonProviderUnavailable = "provider_unavailable"

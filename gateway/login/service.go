@@ -40,6 +40,9 @@ type Options struct {
 	// LogoutTargets are URLs elsewhere to which a sign-out may lead, compared
 	// character by character.
 	LogoutTargets []string
+	// KeptForms is where forms that came without a session are kept until their
+	// users have signed in (login.keep_forms); nil keeps none.
+	KeptForms session.Records
 }
 
 // Service answers the gateway's own endpoints of signing in and out. It is
@@ -62,6 +65,7 @@ type Service struct {
 	records       session.Records
 	logoutTargets []string
 	revocations   *revocations
+	forms         keptForms
 }
 
 var (
@@ -74,6 +78,8 @@ var (
 	_ httperr.HandlerFunc = (*Service)(nil).Sessions
 	_ httperr.HandlerFunc = (*Service)(nil).EndSessions
 	_ httperr.HandlerFunc = (*Service)(nil).Me
+	_ httperr.HandlerFunc = (*Service)(nil).Done
+	_ httperr.HandlerFunc = (*Service)(nil).Resend
 )
 
 // New makes a Service. It reads the files of users providers but asks no
@@ -90,6 +96,7 @@ func New(o Options) (*Service, error) {
 		audit:     o.Audit,
 		knownHost: o.KnownHost,
 	}
+	s.forms.records, s.forms.ring = o.KeptForms, s.ring
 	if s.public.Host == "" {
 		return nil, errors.New("login: server.public_url is not an absolute URL")
 	}

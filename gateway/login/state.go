@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/session"
@@ -26,8 +27,11 @@ type attempt struct {
 	Nonce    nonce  `json:"n"`
 	KeyID    byte   `json:"k"` // of the key from which the secrets below are derived
 	ReturnTo string `json:"r,omitempty"`
-	Origin   string `json:"o"` // scheme://host where the provider sends the browser back to
-	Started  int64  `json:"t"` // Unix seconds
+	Origin   string `json:"o"`           // scheme://host where the provider sends the browser back to
+	Started  int64  `json:"t"`           // Unix seconds
+	Again    bool   `json:"g,omitempty"` // begun by a stale callback, which happens once
+
+	hash bool // the browser keeps a fragment for the return URL
 
 	verifier string // PKCE code verifier (RFC 7636), never in a URL
 	idNonce  string // nonce of the ID token
@@ -71,6 +75,7 @@ func (s *Service) sealState(a *attempt, provider string) (string, error) {
 
 // openState reverses sealState, however old the state is.
 func (s *Service) openState(state, provider string) (*attempt, error) {
+	state, hash := strings.CutSuffix(state, hashSuffix)
 	if state == "" || len(state) > maxState {
 		return nil, errState
 	}
@@ -86,7 +91,7 @@ func (s *Service) openState(state, provider string) (*attempt, error) {
 	if err := json.Unmarshal(plain, a); err != nil || !a.Nonce.valid() || !s.derive(a) {
 		return nil, errState
 	}
-	a.redirect, a.state = s.redirectURI(a.Origin, provider), state
+	a.redirect, a.hash, a.state = s.redirectURI(a.Origin, provider), hash, state
 	return a, nil
 }
 

@@ -89,7 +89,11 @@ func (p *Renderer) Login(w http.ResponseWriter, r *http.Request, status int, pag
 	if page.Failed {
 		title = "login.failed_title" // read first by a screen reader
 	}
-	return p.write(w, r, answer{status: status, tmpl: p.login, title: title, page: v})
+	a := answer{status: status, tmpl: p.login, title: title, page: v}
+	if r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+		a.script = p.passFragment
+	}
+	return p.write(w, r, a)
 }
 
 // focus puts the cursor where typing goes on: into the only form for a password,

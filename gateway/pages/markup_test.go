@@ -82,7 +82,7 @@ func TestMarkupInValuesStaysText(t *testing.T) {
 		for _, s := range samples() {
 			t.Run(name+" in "+s.name, func(t *testing.T) {
 				t.Parallel()
-				if s.name == "onward" && strings.ContainsAny(payload, "\x00\x7f") {
+				if s.refuses() && strings.ContainsAny(payload, "\x00\x7f") {
 					return // refused as no URL; seen in another test
 				}
 				benign, _ := parse(t, s.serve(t, "", same).Body.String())
@@ -107,7 +107,7 @@ func TestScriptURLsAreNeverLinks(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,<script>alert(1)</script>", "vbscript:x", " javascript:alert(1)"} {
 		for _, s := range samples() {
-			if s.name == "onward" {
+			if s.refuses() {
 				continue // refused; seen in another test
 			}
 			elements, _ := parse(t, s.serve(t, "", func(string) string { return bad }).Body.String())
@@ -123,7 +123,7 @@ func checkLinks(t *testing.T, page string, elements []element) {
 			switch {
 			case strings.HasPrefix(attr, "on") || attr == "style" || attr == "src" || attr == "formaction":
 				t.Errorf("%s: %s has the attribute %s", page, e.Name, attr)
-			case attr == "action" && v != "/.auth/login" && v != "/.auth/logout" && v != "/.auth/sessions/end":
+			case attr == "action" && v != "/.auth/login" && v != "/.auth/logout" && v != "/.auth/sessions/end" && !strings.HasPrefix(v, "/orders"):
 				t.Errorf("%s: a form goes to %q", page, v)
 			case attr == "href" && e.Name == "a":
 				u, err := url.Parse(v)

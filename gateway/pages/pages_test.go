@@ -27,8 +27,9 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 var (
-	styleElement = regexp.MustCompile(`(?s)<style>(.*?)</style>`)
-	hashInPolicy = regexp.MustCompile(`'sha256-([^']+)'`)
+	styleElement  = regexp.MustCompile(`(?s)<style>(.*?)</style>`)
+	scriptElement = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
+	hashInPolicy  = regexp.MustCompile(`'sha256-([^']+)'`)
 )
 
 func TestPagesLookAsKept(t *testing.T) {
@@ -68,14 +69,22 @@ func TestEveryPageCarriesTheHeadersThatKeepItHarmless(t *testing.T) {
 				t.Fatalf("%d style elements, want 1", len(style))
 			}
 			sum := sha256.Sum256([]byte(style[0][1]))
+			referrer, scripts := "same-origin", ""
+			for _, m := range scriptElement.FindAllStringSubmatch(w.Body.String(), -1) {
+				own := sha256.Sum256([]byte(m[1]))
+				scripts = "; script-src 'sha256-" + base64.StdEncoding.EncodeToString(own[:]) + "'"
+			}
+			if s.name == "landed" {
+				referrer = "no-referrer" // its URL holds the code
+			}
 			want := map[string]string{
 				"Content-Type":           "text/html; charset=utf-8",
 				"Content-Length":         strconv.Itoa(w.Body.Len()),
 				"Cache-Control":          "no-store",
 				"X-Content-Type-Options": "nosniff",
-				"Referrer-Policy":        "same-origin",
+				"Referrer-Policy":        referrer,
 				"Content-Security-Policy": "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-					"'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
+					"'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'" + scripts,
 				"X-Frame-Options":            "DENY",
 				"Cross-Origin-Opener-Policy": "same-origin",
 			}
@@ -162,6 +171,16 @@ func TestNothingIsWrittenWhenAPageCannotBeDrawn(t *testing.T) {
 		},
 		"a status that is none": func(w http.ResponseWriter, r *http.Request) error { return p.Login(w, r, 0, pages.LoginPage{}) },
 		"onward to a script":    func(w http.ResponseWriter, r *http.Request) error { return p.Onward(w, r, "javascript:alert(1)") },
+		"a fragment page to a script": func(w http.ResponseWriter, r *http.Request) error {
+			return p.Fragment(w, r, "javascript:alert(1)", "/")
+		},
+		"a fragment page to a bare host":  func(w http.ResponseWriter, r *http.Request) error { return p.Fragment(w, r, "//evil.example/", "/") },
+		"a landing at a script":           func(w http.ResponseWriter, r *http.Request) error { return p.Landed(w, r, "javascript:alert(1)") },
+		"a landing at a backslash":        func(w http.ResponseWriter, r *http.Request) error { return p.Landed(w, r, `/\evil.example`) },
+		"a landing at somebody's account": func(w http.ResponseWriter, r *http.Request) error { return p.Landed(w, r, "https://app@evil.example/") },
+		"a form that runs a script": func(w http.ResponseWriter, r *http.Request) error {
+			return p.Resubmit(w, r, pages.ResubmitPage{Action: "javascript:alert(1)", Fields: []pages.FormField{{Name: "a"}}})
+		},
 		"onward to a bare path": func(w http.ResponseWriter, r *http.Request) error { return p.Onward(w, r, "//evil.example/") },
 		"onward without a host": func(w http.ResponseWriter, r *http.Request) error { return p.Onward(w, r, "https:///x") },
 		"onward with a line feed": func(w http.ResponseWriter, r *http.Request) error {

@@ -4,12 +4,15 @@
 // allowed and whether a form token is right are for the callers to judge.
 //
 // A page needs nothing but itself. Its one style sheet is inside it, allowed in
-// the Content-Security-Policy by hash, and there is no script, so pages work at
-// any host, behind any path and with the application down.
+// the Content-Security-Policy by hash, so pages work at any host, behind any path
+// and with the application down. Where there is a script, it is a few lines
+// allowed in the same way, which keep the fragment of an address; every page
+// works without it.
 package pages
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -50,6 +53,9 @@ type Renderer struct {
 
 	login, logout, signedOut, onward, failure sheet
 	sessions, tooMany, signedOutHere          sheet
+	fragment, loop, resubmit, done            sheet
+
+	passFragment, keepFragment, takeFragment script
 }
 
 // sheet is one page in every language, in the order of Renderer.languages.
@@ -128,6 +134,9 @@ func New(o Options) (*Renderer, error) {
 	if p.failure, err = p.parse(layout, "error.html", errorView{}); err != nil {
 		return nil, err
 	}
+	if err := p.parseSignIn(layout); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -156,6 +165,7 @@ func (p *Renderer) parse(layout sheet, file string, zero any) (sheet, error) {
 type frame struct {
 	Lang   string
 	CSS    template.CSS
+	Script template.JS
 	Name   string
 	Logo   template.URL // "" for our own
 	Prefix string
@@ -174,6 +184,9 @@ type answer struct {
 	tmpl   sheet
 	title  string // the id of a text
 	page   any
+
+	script   script // nothing without code
+	referrer string // default: same-origin
 }
 
 // write draws the page into memory before it touches w, so that a template
@@ -189,7 +202,9 @@ func (p *Renderer) write(w http.ResponseWriter, r *http.Request, a answer) error
 		return fmt.Errorf("pages: %w", err)
 	}
 	var body bytes.Buffer
-	if err := a.tmpl[lang].ExecuteTemplate(&body, "layout.html", p.frame(lang, title, a.page)); err != nil {
+	f := p.frame(lang, title, a.page)
+	f.Script = a.script.code
+	if err := a.tmpl[lang].ExecuteTemplate(&body, "layout.html", f); err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}
 	h := w.Header()
@@ -208,8 +223,8 @@ func (p *Renderer) write(w http.ResponseWriter, r *http.Request, a answer) error
 	h.Set("X-Content-Type-Options", "nosniff")
 	// Not no-referrer: with it browsers send Origin: null from forms, and the
 	// check against cross-site requests would refuse our own pages.
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Content-Security-Policy", p.policy)
+	h.Set("Referrer-Policy", cmp.Or(a.referrer, "same-origin"))
+	h.Set("Content-Security-Policy", p.policy+a.script.policy)
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	w.WriteHeader(a.status)

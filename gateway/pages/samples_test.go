@@ -109,6 +109,30 @@ func samples() []sample {
 		{name: "onward", method: "POST", target: "/.auth/logout", draw: func(p *pages.Renderer, w http.ResponseWriter, r *http.Request, in func(string) string) error {
 			return p.Onward(w, r, in("https://id.example.com/end?post_logout_redirect_uri=https%3A%2F%2Fapp.example.com%2F&state="))
 		}},
+		{name: "fragment", target: "/.auth/login", draw: func(p *pages.Renderer, w http.ResponseWriter, r *http.Request, in func(string) string) error {
+			return p.Fragment(w, r, in("https://id.example.com/authorize?client_id=app&state=abc&nonce=(1)'"), in("/reports?q=a b"))
+		}},
+		{name: "landed", target: "/.auth/callback/corp?code=abc&state=def.h", draw: func(p *pages.Renderer, w http.ResponseWriter, r *http.Request, in func(string) string) error {
+			return p.Landed(w, r, in("/reports/(1)?q='b'"))
+		}},
+		loopSample("loop_lost", pages.LoopPage{Cookie: "__Host-sp", Causes: []pages.LoopCause{pages.CauseDomain, pages.CausePlainHTTP, pages.CauseFrame, pages.CauseBlocked, pages.CauseClock}}),
+		loopSample("loop_unknown", pages.LoopPage{Cookie: "__Host-sp", Returned: true, Causes: []pages.LoopCause{pages.CauseUnknownSession, pages.CauseClock}}),
+		loopSample("loop_provider", pages.LoopPage{Causes: []pages.LoopCause{pages.CauseProvider}}),
+		{name: "resubmit", method: "POST", target: "/orders?draft=1", draw: func(p *pages.Renderer, w http.ResponseWriter, r *http.Request, in func(string) string) error {
+			return p.Resubmit(w, r, pages.ResubmitPage{
+				Action: in("/orders?draft=1"), SignInURL: in("/.auth/login?return_to=%2F.auth%2Fdone"), Reason: in("no_credential"), RequestID: in(requestID),
+				Fields: []pages.FormField{{Name: in("b[]"), Value: in("two\r\nlines")}, {Name: in("a"), Value: in("")}},
+			})
+		}},
+		{name: "resubmit_kept", method: "POST", target: "/orders", draw: func(p *pages.Renderer, w http.ResponseWriter, r *http.Request, in func(string) string) error {
+			return p.Resubmit(w, r, pages.ResubmitPage{SignInURL: in("/.auth/login?return_to=%2F.auth%2Fresend"), Kept: true, Reason: in("session_idle"), RequestID: in(requestID)})
+		}},
+		{name: "resubmit_ready", target: "/.auth/resend", draw: func(p *pages.Renderer, w http.ResponseWriter, r *http.Request, in func(string) string) error {
+			return p.Resubmit(w, r, pages.ResubmitPage{Action: in("/orders"), SignedIn: true, Fields: []pages.FormField{{Name: in("a"), Value: in("1")}}})
+		}},
+		{name: "done", target: "/.auth/done", draw: func(p *pages.Renderer, w http.ResponseWriter, r *http.Request, in func(string) string) error {
+			return p.Done(w, r, in("alice@example.com"))
+		}},
 		errorSample("error_400", "", "/a?x=%3Cb%3E", "", httperr.Error{Code: 400, Reason: "malformed_request"}),
 		errorSample("error_400_callback", "", "/.auth/callback/corp?code=abc&state=def", "", httperr.Error{Code: 400, Reason: "login_state_unknown", Public: "This sign-in was started in another browser, or too long ago."}),
 		errorSample("error_401", "", "/a?x=1", "", httperr.Error{Code: 401, Reason: "no_credential"}),
@@ -127,4 +151,34 @@ func samples() []sample {
 		errorSample("error_503", "", "/a?x=1", "", httperr.Error{Code: 503, Reason: "store_unavailable", Header: http.Header{"Retry-After": {"5"}}}),
 		errorSample("error_504", "POST", "/a", "", httperr.Error{Code: 504, Reason: "upstream_timeout"}),
 	}...)
+}
+
+func loopSample(name string, page pages.LoopPage) sample {
+	return sample{name: name, target: "/.auth/login", draw: func(p *pages.Renderer, w http.ResponseWriter, r *http.Request, in func(string) string) error {
+		page := page
+		page.AgainURL = in("/.auth/login?return_to=%2Freports")
+		page.Reason, page.RequestID = in("sign_in_loop"), in(requestID)
+		if page.Cookie != "" {
+			page.Cookie = in(page.Cookie)
+		}
+		return p.Loop(w, r, page)
+	}}
+}
+
+// refuses reports whether a page is not drawn at all with a URL that is none to
+// go to: seen in another test.
+func (s sample) refuses() bool {
+	switch s.name {
+	case "onward", "fragment", "landed", "resubmit", "resubmit_ready":
+		return true
+	}
+	return false
+}
+
+// scripts is how many script elements the page may have.
+func (s sample) scripts() int {
+	if s.name == "fragment" || s.name == "landed" {
+		return 1
+	}
+	return 0
 }

@@ -27,12 +27,13 @@ const (
 	PurposeForm                   // form tokens of the gateway's own pages
 	PurposeTokens                 // provider tokens at rest
 	PurposeSigning                // the gateway's signing keys at rest
+	PurposeKept                   // forms at rest, until their users have signed in
 	purposes
 )
 
 func (p Purpose) label() string {
 	return [purposes]string{
-		"session cookie check", "sign-in state", "sign-in nonce", "form token", "provider tokens", "signing keys",
+		"session cookie check", "sign-in state", "sign-in nonce", "form token", "provider tokens", "signing keys", "kept forms",
 	}[p]
 }
 

@@ -185,3 +185,14 @@ func (b *Browser) Cookie(url, name string) string {
 	b.t.Fatalf("browser: no cookie %q at %s", name, url)
 	return ""
 }
+
+// SetCookie gives the browser a cookie of a host, as a sign-in in another tab
+// would.
+func (b *Browser) SetCookie(url, name, value string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, stepTimeout)
+	defer cancel()
+	if _, err := chromedp.Call(ctx, network.SetCookie, network.SetCookieParams{URL: url, Name: name, Value: value}); err != nil {
+		b.t.Fatalf("browser: cookie %s: %v", name, err)
+	}
+}
