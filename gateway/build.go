@@ -107,7 +107,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	audit := log.Named("audit")
 	signIn, err := login.New(login.Options{
 		Server: cfg.Server, Providers: cfg.Login.Providers, Sessions: sessions, Pages: people,
-		Log: log.Named("login"), KnownHost: table.KnownHost, Audit: auditor(audit, trusted),
+		Log: log.Named("login"), KnownHost: table.KnownHost, Audit: auditor(audit, trusted), Meets: meetsStepUp,
 	})
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)
@@ -130,7 +130,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	scheme := cfg.Server.URL().Scheme
 	front, err := proxy.New(proxy.Options{
 		Guard:     guard.New(table, sessions.Cookies(), scheme),
-		Challenge: challenger(signIn.LoginURL, cfg.Server.URL().Host),
+		Challenge: challenger(func(r *http.Request, want policy.StepUp) string { return signIn.StepUpURL(r, login.StepUp(want)) }, cfg.Server.URL().Host),
 		Routes:    table.Routes(),
 		Builtin:   map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)},
 		Scheme:    scheme, MaxBody: cfg.Server.Limits.MaxBodyBytes,
@@ -279,7 +279,7 @@ func buildPolicies(cfg *config.Config) (map[string]*policy.Set, error) {
 func policyRules(rules []config.Rule) []policy.Rule {
 	out := make([]policy.Rule, len(rules))
 	for i, r := range rules {
-		out[i] = policy.Rule{Name: r.Name, Allow: policyMatch(r.Allow), Deny: policyMatch(r.Deny)}
+		out[i] = policy.Rule{Name: r.Name, Allow: policyMatch(r.Allow), Deny: policyMatch(r.Deny), Require: policyStepUp(r.Require)}
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/session"
@@ -91,6 +92,16 @@ func (r *Refusal) Error() string {
 
 // Unwrap returns the cause.
 func (r *Refusal) Unwrap() error { return r.Err }
+
+// TooMany is neither a yes nor a no: nothing is judged for the time being,
+// because too much was wrong before.
+type TooMany struct { //nolint:errname // as Refusal
+	Reason string
+	Wait   time.Duration // until it makes sense to ask again
+}
+
+// Error implements error.
+func (m *TooMany) Error() string { return m.Reason + ": again in " + m.Wait.String() }
 
 // Reasons of refusals, besides those of package jose.
 const (

@@ -44,11 +44,13 @@ func (s *Service) Callback(w http.ResponseWriter, r *http.Request) error {
 		return s.strayCallback(w, r, p, a)
 	}
 	started, cookie, err := s.finish(r, p, a, q)
+	if started != nil {
+		http.SetCookie(w, cookie)
+		s.auditLogin(r, p.name(), started)
+	}
 	if err != nil {
 		return s.failLogin(r, p.name(), err)
 	}
-	http.SetCookie(w, cookie)
-	s.auditLogin(r, p.name(), started)
 	s.land(w, s.wayBack(a))
 	return nil
 }
@@ -98,13 +100,8 @@ func (s *Service) finish(r *http.Request, p redirector, a *attempt, q url.Values
 	if err != nil {
 		return nil, nil, err
 	}
-	// 7. Start the session under a new id.
-	candidates := s.cookies.Read(r.Header)
-	started, cookie, err := s.sessions.Start(r.Context(), *in, &candidates)
-	if err != nil {
-		return nil, nil, storeOutage(err)
-	}
-	return started, cookie, nil
+	// 7. Start the session under a new id, and see whether it is what was wanted.
+	return s.begin(r, *in, &a.Wish, s.wayBack(a))
 }
 
 // strayCallback answers a callback that belongs to no attempt of this browser:

@@ -58,6 +58,10 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	want, err := readWish(q)
+	if err != nil {
+		return err
+	}
 	var chosen provider
 	if name := q.Get("provider"); name != "" {
 		if chosen = s.provider(name); chosen == nil {
@@ -68,16 +72,21 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 		return misdirected()
 	}
 
-	// 2. Who is signed in already is done, unless he wants to be another.
+	// 2. Who is signed in already is done, unless he wants to be another or has to
+	// prove himself better.
 	switching := q.Get("switch") == "1"
+	again := false
 	if !switching {
 		live, _, err := s.live(r)
 		if err != nil {
 			return err
 		}
-		if live != nil {
+		if live != nil && s.meets(&want, live.Identity) {
 			redirect(w, http.StatusFound, orRoot(target))
 			return nil
+		}
+		if again = live != nil; again && chosen == nil {
+			chosen = s.provider(live.Provider)
 		}
 	}
 
@@ -86,10 +95,10 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 		chosen = s.providers[0]
 	}
 	if p, ok := chosen.(redirector); ok {
-		return s.leave(w, r, p, target, switching)
+		return s.leave(w, r, p, target, authorizeOptions{selectUser: switching, wish: want, again: again})
 	}
 	return s.signInPage(w, r, http.StatusOK, pages.LoginPage{
-		Providers: s.choices(chosen), ReturnTo: target, Switch: switching,
+		Providers: s.choices(chosen), ReturnTo: target, Switch: switching, More: want.fields(),
 	})
 }
 
@@ -124,7 +133,7 @@ func (s *Service) signInPage(w http.ResponseWriter, r *http.Request, status int,
 
 // leave sends the browser to the provider, with everything that the callback
 // will need sealed in the state.
-func (s *Service) leave(w http.ResponseWriter, r *http.Request, p redirector, target string, selectUser bool) error {
+func (s *Service) leave(w http.ResponseWriter, r *http.Request, p redirector, target string, o authorizeOptions) error {
 	origin := s.origin(r)
 	if s.cookies.Clear().Domain != "" && origin != s.publicOrigin() {
 		// With a shared cookie the provider knows one redirect URI only, on
@@ -135,12 +144,13 @@ func (s *Service) leave(w http.ResponseWriter, r *http.Request, p redirector, ta
 		origin = s.publicOrigin()
 	}
 	a := s.newAttempt(origin, target)
-	a.redirect = s.redirectURI(origin, p.name())
-	state, err := s.sealState(a, p.name())
+	a.redirect, a.Wish = s.redirectURI(origin, p.name()), o.wish
+	var err error
+	o.state, err = s.sealState(a, p.name())
 	if err != nil {
 		return fmt.Errorf("seal the state: %w", err)
 	}
-	location, err := p.authorize(a, authorizeOptions{state: state, selectUser: selectUser})
+	location, err := p.authorize(a, o)
 	if err != nil {
 		return s.failLogin(r, p.name(), providerOutage(err))
 	}
@@ -167,6 +177,10 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	want, err := readWish(form)
+	if err != nil {
+		return err
+	}
 	p, err := s.formProvider(form.Get("provider"))
 	if err != nil {
 		return err
@@ -176,7 +190,7 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) error {
 	who, err := p.verify(r.Context(), username, form.Get("password"))
 	switch {
 	case errors.Is(err, ErrWrongPassword):
-		return s.refuseForm(w, r, p, target, username)
+		return s.refuseForm(w, r, p, target, username, &want)
 	case errors.Is(err, errBusy):
 		return s.failLogin(r, p.name(), outage(ReasonBusy, "Too many people are signing in right now.", err))
 	case err != nil:
@@ -184,16 +198,17 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) error {
 	}
 	// 4. Start the session. Sign-ins under way in other tabs find it when they
 	// come back, so nothing needs the login cookie any more.
-	candidates := s.cookies.Read(r.Header)
-	started, cookie, err := s.sessions.Start(r.Context(), session.SignIn{Identity: who, Provider: p.name()}, &candidates)
-	if err != nil {
-		return s.failLogin(r, p.name(), storeOutage(err))
+	started, cookie, err := s.begin(r, session.SignIn{Identity: who, Provider: p.name()}, &want, target)
+	if started != nil {
+		http.SetCookie(w, cookie)
+		s.auditLogin(r, p.name(), started)
 	}
-	http.SetCookie(w, cookie)
+	if err != nil {
+		return s.failLogin(r, p.name(), err)
+	}
 	if len(s.readAttempts(r.Header)) > 0 {
 		s.keepAttempts(w, nil)
 	}
-	s.auditLogin(r, p.name(), started)
 	redirect(w, http.StatusSeeOther, orRoot(target))
 	return nil
 }
@@ -215,7 +230,7 @@ func (s *Service) formProvider(name string) (passwords, error) {
 }
 
 // refuseForm answers a wrong password: the page again for a person.
-func (s *Service) refuseForm(w http.ResponseWriter, r *http.Request, p passwords, target, username string) error {
+func (s *Service) refuseForm(w http.ResponseWriter, r *http.Request, p passwords, target, username string, want *wish) error {
 	refused := s.failLogin(r, p.name(), refuse(http.StatusUnauthorized, ReasonInvalidLogin, "That user name and password do not match an account.", nil))
 	if !httperr.WantsPage(r) {
 		return refused
@@ -224,7 +239,7 @@ func (s *Service) refuseForm(w http.ResponseWriter, r *http.Request, p passwords
 		username = ""
 	}
 	return s.signInPage(w, r, http.StatusUnauthorized, pages.LoginPage{
-		Providers: s.choices(nil), ReturnTo: target, Failed: true, Username: username,
+		Providers: s.choices(nil), ReturnTo: target, Failed: true, Username: username, More: want.fields(),
 	})
 }
 

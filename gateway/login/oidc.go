@@ -214,8 +214,8 @@ func (o *oidc) authorize(a *attempt, opts authorizeOptions) (string, error) {
 		oauth2.S256ChallengeOption(a.verifier),
 		oauth2.SetAuthURLParam("nonce", a.idNonce),
 	}
-	if opts.selectUser {
-		params = append(params, oauth2.SetAuthURLParam("prompt", "select_account"))
+	for _, p := range opts.parameters() {
+		params = append(params, oauth2.SetAuthURLParam(p[0], p[1]))
 	}
 	return o.oauth2(found, a.redirect).AuthCodeURL(opts.state, params...), nil
 }

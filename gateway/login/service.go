@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/session"
 )
@@ -31,6 +32,9 @@ type Options struct {
 	// form of a Host header: lower case, with its port unless that is the
 	// scheme's own. Without it, only the host of public_url is known.
 	KnownHost func(host string) bool
+	// Meets judges whether a proof is what a StepUp asks for: the same judgement
+	// as the policy's. Without it nothing is ever met.
+	Meets func(want StepUp, id *identity.Identity) bool
 }
 
 // Service answers the gateway's own endpoints of signing in and out. It is
@@ -48,6 +52,7 @@ type Service struct {
 	log       *zap.Logger
 	audit     func(Audit)
 	knownHost func(string) bool
+	judge     func(StepUp, *identity.Identity) bool
 }
 
 var (
@@ -70,6 +75,7 @@ func New(o Options) (*Service, error) {
 		log:       o.Log,
 		audit:     o.Audit,
 		knownHost: o.KnownHost,
+		judge:     o.Meets,
 	}
 	if s.public.Host == "" {
 		return nil, errors.New("login: server.public_url is not an absolute URL")

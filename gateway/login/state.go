@@ -28,6 +28,7 @@ type attempt struct {
 	ReturnTo string `json:"r,omitempty"`
 	Origin   string `json:"o"` // scheme://host where the provider sends the browser back to
 	Started  int64  `json:"t"` // Unix seconds
+	Wish     wish   `json:"w,omitzero"`
 
 	verifier string // PKCE code verifier (RFC 7636), never in a URL
 	idNonce  string // nonce of the ID token

@@ -79,6 +79,9 @@ func (p *Renderer) action(r *http.Request, code int, loginURL string) action {
 	}
 	switch code {
 	case http.StatusForbidden:
+		if loginURL != "" {
+			return action{Label: t.SwitchAccount, URL: loginURL}
+		}
 		return action{Label: t.SwitchAccount, URL: p.loginURL([2]string{"switch", "1"}, [2]string{"return_to", here})}
 	case http.StatusUnauthorized:
 		if !isLoad(r) {
