@@ -108,6 +108,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	signIn, err := login.New(login.Options{
 		Server: cfg.Server, Providers: cfg.Login.Providers, Sessions: sessions, Pages: people,
 		Log: log.Named("login"), KnownHost: table.KnownHost, Audit: auditor(audit, trusted), Meets: meetsStepUp,
+		Lockout: cfg.Login.Lockout, ClientAddr: trusted.client, CORSOrigins: cfg.Login.CORSOrigins,
 	})
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)
@@ -143,7 +144,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 
 	p.handler = &handler{
 		prefix: cfg.Server.AuthPrefix,
-		endpoints: map[string]httperr.HandlerFunc{
+		endpoints: shared(signIn, map[string]httperr.HandlerFunc{
 			"/login":  signIn.Login,
 			"/logout": signIn.Logout,
 			"/me":     signIn.Me,
@@ -151,7 +152,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			jwksPath:     signing.serveJWKS,
 			metadataPath: signing.serveMetadata,
 			tokenPath:    signIn.Token(signing.exchange()),
-		},
+		}),
 		callback: signIn.Callback, knownHost: table.KnownHost, front: front.Serve,
 		edge: &frontEdge, ownEdge: edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,

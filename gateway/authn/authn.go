@@ -51,6 +51,7 @@ type Credential struct {
 	// connection was made; for client certificates.
 	Certificate *x509.Certificate
 	Bytes       int       // what the credential costs on the wire
+	Client      string    // the client's address, where its failures are counted
 	Active      bool      // the request counts as the user's activity
 	Evidence    *Evidence // of the possession of a key; nil where there is none
 }

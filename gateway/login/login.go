@@ -95,6 +95,9 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 		chosen = s.providers[0]
 	}
 	if p, ok := chosen.(redirector); ok {
+		if err := s.checkFlood(r, p.name()); err != nil {
+			return err
+		}
 		return s.leave(w, r, p, target, authorizeOptions{selectUser: switching, wish: want, again: again})
 	}
 	return s.signInPage(w, r, http.StatusOK, pages.LoginPage{
@@ -187,8 +190,11 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) error {
 	}
 	// 3. Prove who it is.
 	username := form.Get("username")
-	who, err := p.verify(r.Context(), username, form.Get("password"))
+	who, err := s.provePassword(r, p, username, form.Get("password"))
+	locked, isLocked := errors.AsType[*LockedOut](err)
 	switch {
+	case isLocked:
+		return s.failLogin(r, p.name(), lockedOut(locked))
 	case errors.Is(err, ErrWrongPassword):
 		return s.refuseForm(w, r, p, target, username, &want)
 	case errors.Is(err, errBusy):

@@ -32,6 +32,14 @@ type Options struct {
 	// form of a Host header: lower case, with its port unless that is the
 	// scheme's own. Without it, only the host of public_url is known.
 	KnownHost func(host string) bool
+	// Lockout bounds wrong passwords for users accounts.
+	Lockout config.Lockout
+	// ClientAddr returns the address of the client, for Lockout and against
+	// floods. Without it, or where it is no IP address, addresses don't count.
+	ClientAddr func(*http.Request) string
+	// CORSOrigins are the origins whose pages may read what CORS wraps, and ask
+	// for tokens.
+	CORSOrigins []string
 	// Meets judges whether a proof is what a StepUp asks for: the same judgement
 	// as the policy's. Without it nothing is ever met.
 	Meets func(want StepUp, id *identity.Identity) bool
@@ -53,6 +61,11 @@ type Service struct {
 	audit     func(Audit)
 	knownHost func(string) bool
 	judge     func(StepUp, *identity.Identity) bool
+
+	lockout     *lockout
+	flood       flood
+	clientAddr  func(*http.Request) string
+	corsOrigins []string
 }
 
 var (
@@ -76,6 +89,8 @@ func New(o Options) (*Service, error) {
 		audit:     o.Audit,
 		knownHost: o.KnownHost,
 		judge:     o.Meets,
+
+		lockout: newLockout(o.Lockout), clientAddr: o.ClientAddr, corsOrigins: o.CORSOrigins,
 	}
 	if s.public.Host == "" {
 		return nil, errors.New("login: server.public_url is not an absolute URL")
@@ -88,6 +103,9 @@ func New(o Options) (*Service, error) {
 	}
 	if s.knownHost == nil {
 		s.knownHost = func(host string) bool { return host == s.public.Host }
+	}
+	if s.clientAddr == nil {
+		s.clientAddr = func(*http.Request) string { return "" }
 	}
 	hashing := newHashSlots()
 	s.programs = make(hashSlots, max(1, cap(hashing)/2))
