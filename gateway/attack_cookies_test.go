@@ -27,6 +27,36 @@ func TestCookiesOfTheGatewayAreBoundToTheHostAndToHTTPS(t *testing.T) {
 	}
 }
 
+// TestPartitionedCookies (CHIPS): the cookie of each embedding site is its own,
+// and only the same attributes delete it.
+func TestPartitionedCookies(t *testing.T) {
+	s := newSite(t, plan{publicURL: "https://localhost", session: "cookie: {same_site: none, partitioned: true}"})
+	in := s.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"alice"}})
+	page := s.as(t, "", "/.auth/login", "Accept: text/html")
+	session, attempt := in.Cookies()[0], page.Cookies()[0]
+	out := s.post(t, "/.auth/logout", nil, "Cookie: "+session.Name+"="+session.Value, "Sec-Fetch-Site: same-origin")
+	again := s.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"alice"}}, "Cookie: "+attempt.Name+"="+attempt.Value)
+	all := slices.Concat(in.Cookies(), page.Cookies(), out.Cookies(), again.Cookies())
+	if len(all) != 5 {
+		t.Fatalf("%d cookies were set and deleted: %v", len(all), all)
+	}
+	for _, ck := range all {
+		if !ck.Partitioned || !ck.Secure || !ck.HttpOnly || ck.SameSite != http.SameSiteNoneMode || ck.Path != "/" || ck.Domain != "" || !strings.HasPrefix(ck.Name, "__Host-sp") {
+			t.Errorf("the cookie is %v", ck)
+		}
+	}
+	if deleted := []bool{out.Cookies()[0].MaxAge < 0, again.Cookies()[1].MaxAge < 0}; slices.Contains(deleted, false) {
+		t.Errorf("not deleted: %v", deleted)
+	}
+	s.passed(t, s.as(t, "alice", "/app")).isAlice(t)
+	plain := newSite(t, plan{publicURL: "https://localhost"})
+	for _, ck := range plain.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"alice"}}).Cookies() {
+		if ck.Partitioned {
+			t.Errorf("partitioned though nobody wants it: %v", ck)
+		}
+	}
+}
+
 // TestTwoLiveSessionsOnOneRequest (cookie tossing): whoever can plant a cookie
 // from a sibling host must not choose the user, in whatever order they arrive.
 func TestTwoLiveSessionsOnOneRequest(t *testing.T) {

@@ -78,6 +78,8 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	check.assertions()
 	check.policies()
 	check.routes()
+	check.stepUp()
+	check.loginLimits()
 	check.log()
 
 	faults := slices.Concat(file.faults, env.faults, check.faults)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/sallyport/sallyport/gateway/config"
 )
 
 // What the tests in package login_test must see inside.
@@ -87,3 +89,45 @@ func (s *Service) KeepProgramsBusy() {
 		s.programs <- struct{}{}
 	}
 }
+
+// Lockout is a lockout of its own.
+type Lockout struct{ l *lockout }
+
+// NewLockout is newLockout.
+func NewLockout(cfg config.Lockout) Lockout { return Lockout{newLockout(cfg)} }
+
+// Try makes an attempt that ends as it is told to.
+func (l Lockout) Try(username, address string, end error) error {
+	g := l.l.of("local", username, address)
+	if err := g.begin(); err != nil {
+		return err
+	}
+	g.end(end)
+	return nil
+}
+
+// Begin makes an attempt that has not ended.
+func (l Lockout) Begin(username, address string) error {
+	return l.l.of("local", username, address).begin()
+}
+
+// Remembered is how much is remembered.
+func (l Lockout) Remembered() int { return max(len(l.l.accounts.all), len(l.l.addresses.all)) }
+
+// MaxTallies is maxTallies.
+const MaxTallies = maxTallies
+
+// Flood is a flood of its own.
+type Flood struct{ flood }
+
+// Take is take.
+func (f *Flood) Take(address string) time.Duration { return f.take(address) }
+
+// Remembered is how many addresses are remembered.
+func (f *Flood) Remembered() int { return len(f.full) }
+
+// The bounds of a Flood.
+const (
+	FloodBurst = floodBurst
+	MaxFlood   = maxFlood
+)
