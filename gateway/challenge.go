@@ -90,7 +90,7 @@ func stepUpChallenge(realm string, want *policy.StepUp) string {
 // proofChallenge tells the sender of a bound token what was wrong with its proof,
 // and which algorithms a proof may have (RFC 9449, section 7.1).
 func proofChallenge(realm string, v *guard.Verdict) string {
-	code := ""
+	var code string
 	switch v.Reason {
 	case string(jose.InvalidProof), authn.ReasonReplayedProof:
 		code = "invalid_dpop_proof"

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -98,12 +99,8 @@ func TestTokensAreJudgedByTheirOwnClaims(t *testing.T) {
 		"a time to come":     {"auth_time": time.Now().Add(time.Hour).Unix()},
 		"a token just made,": {"auth_time": nil, "iat": time.Now().Unix()},
 	} {
-		claims := map[string]any{}
-		for _, m := range []map[string]any{good, change} {
-			for k, v := range m {
-				claims[k] = v
-			}
-		}
+		claims := maps.Clone(good)
+		maps.Copy(claims, change)
 		a := s.as(t, "", "/payments/", "Authorization: Bearer "+s.token(t, claims))
 		s.denied(t, a, http.StatusUnauthorized)
 		if got := a.reason(t); got != "insufficient_user_authentication" && name != "a class in a list" {
@@ -115,12 +112,11 @@ func TestTokensAreJudgedByTheirOwnClaims(t *testing.T) {
 func TestFreshSignInGoesOnUntilItIsOld(t *testing.T) {
 	s := newStepUpSite(t)
 	cookie := s.newSession(t, "alice", "")
-	stale := func() answer { return s.as(t, "", "/fresh/", "Cookie: "+cookie, "Accept: text/html") }
-	deadline := time.Now().Add(patience)
-	a := stale()
-	for a.StatusCode != http.StatusFound && time.Now().Before(deadline) {
-		a = stale()
-	}
+	var a answer
+	poll(t, "the sign-in is too old", func() bool {
+		a = s.as(t, "", "/fresh/", "Cookie: "+cookie, "Accept: text/html")
+		return a.StatusCode == http.StatusFound
+	})
 	s.upstream.take()
 	if got := a.Header.Get("Location"); got != "/.auth/login?return_to=%2Ffresh%2F&max_age=1" {
 		t.Fatalf("%d to %q", a.StatusCode, got)

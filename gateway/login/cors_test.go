@@ -2,6 +2,7 @@ package login_test
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -52,9 +53,7 @@ func TestAnswersAreSharedWithTheListedOriginsAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(c.method, "/.auth/me", nil)
-			for k, v := range c.header {
-				r.Header[k] = v
-			}
+			maps.Copy(r.Header, c.header)
 			w := httptest.NewRecorder()
 			serve.ServeHTTP(w, r)
 			got := w.Header()

@@ -28,7 +28,7 @@ func TestSignInsThatAnAddressMayBegin(t *testing.T) {
 			t.Error("others wait too")
 		}
 		for range 100 { // no faster than it refills, however long
-			time.Sleep(wait)
+			<-time.After(wait)
 			if f.Take("192.0.2.1") != 0 {
 				t.Fatal("the promised wait was not enough")
 			}

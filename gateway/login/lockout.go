@@ -56,9 +56,15 @@ type guess struct {
 
 // of names the attempt. The account need not exist.
 func (l *lockout) of(provider, username, address string) guess {
-	g := guess{owner: l, account: maphash.Comparable(l.seed, [2]string{provider, username})}
+	var h maphash.Hash
+	h.SetSeed(l.seed)
+	_, _ = h.WriteString(provider) // which has no zero byte in it; Write never fails
+	_ = h.WriteByte(0)
+	_, _ = h.WriteString(username)
+	g := guess{owner: l, account: h.Sum64()}
 	if network, ok := networkOf(address); ok {
-		g.address, g.addressed = maphash.Comparable(l.seed, network), true
+		bytes := network.Addr().As16()
+		g.address, g.addressed = maphash.Bytes(l.seed, bytes[:]), true
 	}
 	return g
 }

@@ -30,7 +30,7 @@ func TestAccountIsClosedForAWindowAfterTooManyWrongPasswords(t *testing.T) {
 			if err := l.Try("alice", "192.0.2.1", login.ErrWrongPassword); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		if wait := lockedFor(l.Try("alice", "198.51.100.1", nil)); wait != 59*time.Second {
 			t.Errorf("the right password from elsewhere has to wait %v", wait)
@@ -38,7 +38,7 @@ func TestAccountIsClosedForAWindowAfterTooManyWrongPasswords(t *testing.T) {
 		if err := l.Try("bob", "192.0.2.1", nil); err != nil {
 			t.Errorf("another account: %v", err)
 		}
-		time.Sleep(59 * time.Second)
+		<-time.After(59 * time.Second)
 		for range 3 { // a whole new window
 			if err := l.Try("alice", "", login.ErrWrongPassword); err != nil {
 				t.Errorf("after the wait: %v", err)
@@ -54,7 +54,7 @@ func TestWrongPasswordsSlideOutOfTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := login.NewLockout(config.Lockout{Attempts: 4, Window: time.Minute})
 		for range 30 { // two in any minute, for ever
-			time.Sleep(30 * time.Second)
+			<-time.After(30 * time.Second)
 			if err := l.Try("alice", "", login.ErrWrongPassword); err != nil {
 				t.Fatal(err)
 			}
@@ -62,11 +62,11 @@ func TestWrongPasswordsSlideOutOfTheWindow(t *testing.T) {
 		// Across the border of two windows it is as many as within one.
 		l = login.NewLockout(config.Lockout{Attempts: 4, Window: time.Minute})
 		_ = l.Try("bob", "", login.ErrWrongPassword)
-		time.Sleep(59 * time.Second)
+		<-time.After(59 * time.Second)
 		for range 2 {
 			_ = l.Try("bob", "", login.ErrWrongPassword)
 		}
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		refused := 0
 		for range 4 {
 			if l.Try("bob", "", login.ErrWrongPassword) != nil {
@@ -163,6 +163,15 @@ func TestFloodOfNamesDoesNotWashAwayWhatWasCounted(t *testing.T) {
 	}
 	if _ = l.Try("bob", "", login.ErrWrongPassword); l.Try("bob", "", nil) == nil {
 		t.Error("bob's wrong passwords were forgotten")
+	}
+}
+
+// TestAskingWhetherItIsClosedAllocatesNothing: programs with a remembered
+// password ask at each request.
+func TestAskingWhetherItIsClosedAllocatesNothing(t *testing.T) {
+	g := lockedGateway(t)
+	if n := testing.AllocsPerRun(100, func() { g.Service.LockedOut("alice", "2001:db8::1") }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 
