@@ -211,7 +211,7 @@ func wanted(w *wish) string {
 		parts = append(parts, "by "+strings.Join(w.AMR, " and "))
 	}
 	if w.MaxAge > 0 {
-		parts = append(parts, "within the last "+(time.Duration(w.MaxAge)*time.Second).String())
+		parts = append(parts, "within the last "+span(time.Duration(w.MaxAge)*time.Second))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -235,12 +235,32 @@ func came(w *wish, id *identity.Identity) string {
 	}
 	if w.MaxAge > 0 {
 		when := "at a time that it does not tell"
-		if !id.AuthTime.IsZero() {
-			when = time.Since(id.AuthTime).Round(time.Second).String() + " ago"
+		switch {
+		case id.AuthTime.IsZero():
+		case id.AuthTime.After(time.Now()):
+			when = "by a clock that is ahead of this one"
+		default:
+			when = span(time.Since(id.AuthTime)) + " ago"
 		}
 		parts = append(parts, when)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// span is how long something is, in one unit for people to read.
+func span(d time.Duration) string {
+	unit, word := time.Second, "second"
+	switch {
+	case d >= 2*time.Hour:
+		unit, word = time.Hour, "hour"
+	case d >= 2*time.Minute:
+		unit, word = time.Minute, "minute"
+	}
+	n := int64(d / unit)
+	if n != 1 {
+		word += "s"
+	}
+	return strconv.FormatInt(n, 10) + " " + word
 }
 
 // shorten cuts text of others to what a page can show.
