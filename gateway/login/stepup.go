@@ -193,6 +193,7 @@ func (s *Service) stepUpNotMet(w *wish, id *identity.Identity, target string) er
 	if e.Who = id.Email; e.Who == "" {
 		e.Who = id.Subject
 	}
+	e.Facts = facts(w, id)
 	q := url.Values{"switch": {"1"}}
 	if target != "" {
 		q.Set("return_to", target)
@@ -245,6 +246,28 @@ func came(w *wish, id *identity.Identity) string {
 		parts = append(parts, when)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// facts are wanted and came in the words of OpenID Connect.
+func facts(w *wish, id *identity.Identity) [][2]string {
+	list := w.fields()
+	answer := func(name, value string, asked bool) {
+		if !asked {
+			return
+		}
+		if value == "" {
+			value = "-"
+		}
+		list = append(list, [2]string{name, shorten(value)})
+	}
+	authTime := ""
+	if !id.AuthTime.IsZero() {
+		authTime = id.AuthTime.UTC().Format(time.RFC3339)
+	}
+	answer("acr", id.ACR, len(w.ACR) > 0)
+	answer("amr", strings.Join(id.AMR, " "), len(w.AMR) > 0)
+	answer("auth_time", authTime, w.MaxAge > 0)
+	return list
 }
 
 // span is how long something is, in one unit for people to read.

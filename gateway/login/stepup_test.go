@@ -104,7 +104,9 @@ func TestProviderThatIgnoresAStepUpDoesNotLoop(t *testing.T) {
 			if back.StatusCode != http.StatusForbidden || !strings.Contains(back.body, login.ReasonStepUpNotMet) {
 				t.Fatalf("%d %s", back.StatusCode, back.body)
 			}
-			for _, text := range []string{c.says, "alice", "switch=1", "return_to=%2fvault", strings.ReplaceAll(c.query, "+", "%2b")} {
+			name, value, _ := strings.Cut(c.query, "=")
+			fact := "<dt>" + name + "</dt><dd>" + strings.ReplaceAll(value, "+", " ") + "</dd>"
+			for _, text := range []string{c.says, fact, "alice", "switch=1", "return_to=%2fvault", strings.ReplaceAll(c.query, "+", "%2b")} {
 				if !strings.Contains(strings.ToLower(back.body), strings.ToLower(text)) && !strings.Contains(back.body, strings.ReplaceAll(text, "%2b", "&#43;")) {
 					t.Errorf("the page does not hold %q:\n%s", text, back.body)
 				}
