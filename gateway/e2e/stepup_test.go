@@ -79,6 +79,50 @@ routes:
 	}
 }
 
+// TestPageThatWantsAFreshSignIn asks a provider of others to ask for the
+// password once more, and believes what that says about it.
+func TestPageThatWantsAFreshSignIn(t *testing.T) {
+	binary, dir, at := env.Build(t), t.TempDir(), env.Reserve(t)
+	issuer := oidctest.NewZitadel(t, "web", "secret", at.URL()+"/.auth/callback/corp")
+	env.WriteFile(t, dir, "client-secret", "secret")
+	env.WriteFile(t, dir, "config.yaml", fmt.Sprintf(`
+login:
+  providers:
+    - {name: corp, type: oidc, issuer: %q, client_id: web, client_secret_file: client-secret}
+routes:
+  - {name: app, upstream: "builtin:echo", policy: authenticated}
+  - {name: fresh, paths: [/fresh/], upstream: "builtin:echo", policy: authenticated, require: {amr: [pwd], max_age: 8s}}
+`, issuer))
+	gateway := env.StartGateway(t, binary, dir, at)
+	browser := env.StartBrowser(t)
+	password := func() {
+		browser.Type(`input[name="username"]`, "test-user@localhost")
+		browser.Type(`input[name="password"]`, "verysecure")
+		browser.Click(`button[type="submit"], input[type="submit"], button`)
+	}
+	browser.Open(gateway.URL + "/inbox")
+	password()
+	browser.WaitURL(gateway.URL + "/inbox")
+	first := browser.Cookie(gateway.URL, "sp")
+
+	programs := client(t)
+	var got answer
+	deadline := time.Now().Add(30 * time.Second)
+	for time.Now().Before(deadline) && got.status != http.StatusUnauthorized {
+		got = send(t, programs, "GET", gateway.URL+"/fresh/", "Cookie", "sp="+first)
+		<-time.After(100 * time.Millisecond)
+	}
+	if !strings.Contains(got.header.Get("WWW-Authenticate"), `max_age="8"`) {
+		t.Fatalf("the sign-in never grew old: %d %v", got.status, got.header)
+	}
+	browser.Open(gateway.URL + "/fresh/?x=1")
+	password() // though he has a session there
+	browser.WaitURL(gateway.URL + "/fresh/?x=1")
+	if second := browser.Cookie(gateway.URL, "sp"); second == first {
+		t.Error("the session kept its id")
+	}
+}
+
 // TestApplicationInAFrameOfAnotherSite keeps people signed in by a partitioned
 // cookie, which no other site's frame shares.
 func TestApplicationInAFrameOfAnotherSite(t *testing.T) {
