@@ -75,7 +75,7 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 	// 2. Who is signed in already is done, unless he wants to be another or has to
 	// prove himself better.
 	switching := q.Get("switch") == "1"
-	again := false
+	reauth := false
 	if !switching {
 		live, _, err := s.live(r)
 		if err != nil {
@@ -85,7 +85,7 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 			redirect(w, http.StatusFound, orRoot(target))
 			return nil
 		}
-		if again = live != nil; again && chosen == nil {
+		if reauth = live != nil; reauth && chosen == nil {
 			chosen = s.provider(live.Provider)
 		}
 	}
@@ -98,7 +98,7 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 		if err := s.checkFlood(r, p.name()); err != nil {
 			return err
 		}
-		return s.leave(w, r, p, target, authorizeOptions{selectUser: switching, wish: want, again: again})
+		return s.leave(w, r, p, target, authorizeOptions{selectUser: switching, wish: want, reauth: reauth})
 	}
 	return s.signInPage(w, r, http.StatusOK, pages.LoginPage{
 		Providers: s.choices(chosen), ReturnTo: target, Switch: switching, More: want.fields(),

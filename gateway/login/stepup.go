@@ -137,7 +137,7 @@ func (o authorizeOptions) parameters() [][2]string {
 	switch {
 	case o.selectUser:
 		prompt = "select_account"
-	case o.again && (o.wish.MaxAge > 0 || len(o.wish.AMR) > 0):
+	case o.reauth && (o.wish.MaxAge > 0 || len(o.wish.AMR) > 0):
 		prompt = "login"
 	}
 	if prompt != "" {
