@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/config"
@@ -131,3 +132,11 @@ const (
 	FloodBurst = floodBurst
 	MaxFlood   = maxFlood
 )
+
+// ReadWish reads a wish, and says it again.
+func ReadWish(q url.Values) (up StepUp, again url.Values, err error) {
+	w, err := readWish(q)
+	again = url.Values{}
+	w.query(again)
+	return w.stepUp(), again, err
+}
