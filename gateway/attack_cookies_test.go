@@ -27,6 +27,52 @@ func TestCookiesOfTheGatewayAreBoundToTheHostAndToHTTPS(t *testing.T) {
 	}
 }
 
+// TestCookiesOfASharedDomain keep everything but the prefix that forbids one.
+func TestCookiesOfASharedDomain(t *testing.T) {
+	s := newSite(t, plan{publicURL: "https://www.app.localhost", session: "cookie: {domain: app.localhost}"})
+	in := s.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"alice"}})
+	page := s.as(t, "", "/.auth/login", "Accept: text/html")
+	cookies := append(in.Cookies(), page.Cookies()...)
+	if len(cookies) != 2 {
+		t.Fatalf("cookies: %v", cookies)
+	}
+	for _, ck := range cookies {
+		if !strings.HasPrefix(ck.Name, "__Secure-sp") || !ck.Secure || !ck.HttpOnly || ck.Path != "/" || ck.Domain != "app.localhost" || ck.SameSite != http.SameSiteLaxMode {
+			t.Errorf("the cookie is %v", ck)
+		}
+	}
+}
+
+// TestPartitionedCookies (CHIPS): the cookie of each embedding site is its own,
+// and only the same attributes delete it.
+func TestPartitionedCookies(t *testing.T) {
+	s := newSite(t, plan{publicURL: "https://localhost", session: "cookie: {same_site: none, partitioned: true}"})
+	in := s.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"alice"}})
+	page := s.as(t, "", "/.auth/login", "Accept: text/html")
+	session, attempt := in.Cookies()[0], page.Cookies()[0]
+	out := s.post(t, "/.auth/logout", nil, "Cookie: "+session.Name+"="+session.Value, "Sec-Fetch-Site: same-origin")
+	again := s.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"alice"}}, "Cookie: "+attempt.Name+"="+attempt.Value)
+	all := slices.Concat(in.Cookies(), page.Cookies(), out.Cookies(), again.Cookies())
+	if len(all) != 5 {
+		t.Fatalf("%d cookies were set and deleted: %v", len(all), all)
+	}
+	for _, ck := range all {
+		if !ck.Partitioned || !ck.Secure || !ck.HttpOnly || ck.SameSite != http.SameSiteNoneMode || ck.Path != "/" || ck.Domain != "" || !strings.HasPrefix(ck.Name, "__Host-sp") {
+			t.Errorf("the cookie is %v", ck)
+		}
+	}
+	if deleted := []bool{out.Cookies()[0].MaxAge < 0, again.Cookies()[1].MaxAge < 0}; slices.Contains(deleted, false) {
+		t.Errorf("not deleted: %v", deleted)
+	}
+	s.passed(t, s.as(t, "alice", "/app")).isAlice(t)
+	plain := newSite(t, plan{publicURL: "https://localhost"})
+	for _, ck := range plain.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"alice"}}).Cookies() {
+		if ck.Partitioned {
+			t.Errorf("partitioned though nobody wants it: %v", ck)
+		}
+	}
+}
+
 // TestTwoLiveSessionsOnOneRequest (cookie tossing): whoever can plant a cookie
 // from a sibling host must not choose the user, in whatever order they arrive.
 func TestTwoLiveSessionsOnOneRequest(t *testing.T) {
@@ -49,6 +95,34 @@ func TestTwoLiveSessionsOnOneRequest(t *testing.T) {
 	s.denied(t, navigation, http.StatusFound)
 	if page := s.as(t, "", navigation.Header.Get("Location"), "Cookie: "+alice+"; "+mallory, "Accept: text/html"); page.StatusCode != http.StatusOK {
 		t.Errorf("the sign-in page answers %d, to %s", page.StatusCode, page.Header.Get("Location"))
+	}
+}
+
+// TestTwoLiveSessionsInCrumbs: HTTP/2 sends each cookie in a field of its own
+// (RFC 9113, section 8.2.3).
+func TestTwoLiveSessionsInCrumbs(t *testing.T) {
+	s := newSite(t, plan{})
+	client, base := s.http2(t)
+	for cookies, want := range map[string]int{
+		s.signIn(t, "alice") + "; " + s.signIn(t, "mallory"):           http.StatusUnauthorized,
+		s.signIn(t, "mallory") + "; a=b; " + s.signIn(t, "alice"):      http.StatusUnauthorized,
+		s.signIn(t, "alice") + "; a=b; " + s.signIn(t, "alice"):        http.StatusOK,
+		"sp=garbage; " + s.signIn(t, "alice") + "; sp=" + "sp=nothing": http.StatusOK,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/app", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Cookie", cookies)
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want || resp.ProtoMajor != 2 {
+			t.Errorf("%s answers %d for %q", resp.Proto, resp.StatusCode, cookies)
+		}
+		s.upstream.take()
 	}
 }
 
@@ -146,9 +220,22 @@ func TestDeletingACookieReallyDeletesIt(t *testing.T) {
 			t.Fatalf("signing out set %v", out)
 		}
 		del := out[0]
-		if del.Name != in.Name || del.Path != in.Path || del.Domain != in.Domain || del.Secure != in.Secure || del.HttpOnly != in.HttpOnly || del.MaxAge >= 0 {
-			t.Errorf("set by %v\ndeleted by %v", in, del)
+		sameButDeleted(t, in, del)
+		// The cookie of a sign-in under way goes when it is over.
+		page := s.as(t, "", "/.auth/login", "Accept: text/html").Cookies()[0]
+		over := s.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"alice"}}, "Cookie: "+page.Name+"="+page.Value).Cookies()
+		if len(over) != 2 {
+			t.Fatalf("the end of a sign-in set %v", over)
 		}
+		sameButDeleted(t, page, over[1])
+	}
+}
+
+func sameButDeleted(t *testing.T, set, del *http.Cookie) {
+	t.Helper()
+	if del.Name != set.Name || del.Path != set.Path || del.Domain != set.Domain || del.Secure != set.Secure || del.HttpOnly != set.HttpOnly ||
+		del.SameSite != set.SameSite || del.Partitioned != set.Partitioned || del.MaxAge >= 0 || del.Expires.IsZero() {
+		t.Errorf("set by %v\ndeleted by %v", set, del)
 	}
 }
 

@@ -32,6 +32,59 @@ func TestOtherOriginsGetNoCORS(t *testing.T) {
 	}
 }
 
+// TestSharedAnswersOfTheGateway: the pages of a listed origin may read who is
+// signed in and ask for tokens, and nothing else; all others nothing at all.
+func TestSharedAnswersOfTheGateway(t *testing.T) {
+	const spa = "https://spa.example.test"
+	s := newSite(t, plan{login: "cors_origins: [" + spa + "]", tokens: "exchange: {enabled: true, audiences: [api]}"})
+	cors := func(a answer) string {
+		return a.Header.Get("Access-Control-Allow-Origin") + a.Header.Get("Access-Control-Allow-Credentials")
+	}
+	ask := func(method, target, origin, user string, more ...string) answer {
+		lines := append([]string{"Origin: " + origin, "Sec-Fetch-Site: cross-site", "Connection: close"}, more...)
+		if user != "" {
+			lines = append(lines, "Cookie: "+s.signIn(t, user))
+		}
+		return s.raw(t, s.request(method, target, lines...))
+	}
+	for name, c := range map[string]struct {
+		a      answer
+		status int
+		shared bool
+	}{
+		"who is signed in":          {ask("GET", "/.auth/me", spa, "alice"), 200, true},
+		"that nobody is":            {ask("GET", "/.auth/me", spa, ""), 401, true},
+		"a token":                   {ask("POST", "/.auth/token", spa, "alice", "Content-Length: 0"), 200, true},
+		"a token for nobody":        {ask("POST", "/.auth/token", spa, "", "Content-Length: 0"), 401, true},
+		"a preflight for a token":   {ask("OPTIONS", "/.auth/token", spa, "", "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"), 204, true},
+		"a token to another site":   {ask("POST", "/.auth/token", "https://evil.test", "alice", "Content-Length: 0"), 403, false},
+		"a token to null":           {ask("POST", "/.auth/token", "null", "alice", "Content-Length: 0"), 403, false},
+		"a token to a look-alike":   {ask("POST", "/.auth/token", spa+".evil.test", "alice", "Content-Length: 0"), 403, false},
+		"another site's preflight":  {ask("OPTIONS", "/.auth/token", "https://evil.test", "", "Access-Control-Request-Method: POST"), 405, false},
+		"signing out":               {ask("POST", "/.auth/logout", spa, "alice", "Content-Length: 0"), 403, false},
+		"a preflight for that":      {ask("OPTIONS", "/.auth/logout", spa, "", "Access-Control-Request-Method: POST"), 405, false},
+		"the sign-in page":          {ask("GET", "/.auth/login", spa, "", "Accept: text/html"), 200, false},
+		"a route of an application": {ask("GET", "/admin/x", spa, "alice"), 403, false},
+		"and nobody there":          {ask("GET", "/app", spa, ""), 401, false},
+		"another site, me":          {ask("GET", "/.auth/me", "https://evil.test", "alice"), 200, false},
+	} {
+		want := ""
+		if c.shared {
+			want = spa + "true"
+		}
+		if c.a.StatusCode != c.status || cors(c.a) != want {
+			t.Errorf("%s: %d, shared with %q", name, c.a.StatusCode, cors(c.a))
+		}
+		if c.a.Header.Get("Access-Control-Allow-Origin") == "*" {
+			t.Errorf("%s: shared with everybody", name)
+		}
+	}
+	// A cache must not give the answer for one origin to another.
+	if vary := ask("GET", "/.auth/me", "https://evil.test", "").Header.Get("Vary"); !strings.Contains(vary, "Origin") {
+		t.Errorf("Vary is %q", vary)
+	}
+}
+
 // TestMarkupInWhatPagesRepeat (CVE-2026-33525, CVE-2024-21496).
 func TestMarkupInWhatPagesRepeat(t *testing.T) {
 	const markup = `x"'><script>alert(1)</script>`

@@ -112,6 +112,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		Server: cfg.Server, Providers: cfg.Login.Providers, Sessions: sessions, Pages: people,
 		Log: log.Named("login"), KnownHost: table.KnownHost, Audit: auditor(audit, trusted), KeptForms: keptForms,
 		ClientAddr: trusted.client, Records: kept.records, LogoutTargets: cfg.Login.LogoutTargets,
+		Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
 	})
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)
@@ -140,7 +141,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	scheme := cfg.Server.URL().Scheme
 	front, err := proxy.New(proxy.Options{
 		Guard:     guard.New(table, sessions.Cookies(), scheme),
-		Challenge: challenger(signIn.LoginURL, cfg.Server.URL().Host),
+		Challenge: challenger(func(r *http.Request, want policy.StepUp) string { return signIn.StepUpURL(r, login.StepUp(want)) }, cfg.Server.URL().Host),
 		Routes:    table.Routes(),
 		Builtin:   map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)},
 		Scheme:    scheme, MaxBody: cfg.Server.Limits.MaxBodyBytes,
@@ -153,7 +154,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 
 	p.handler = &handler{
 		prefix: cfg.Server.AuthPrefix,
-		endpoints: map[string]httperr.HandlerFunc{
+		endpoints: shared(signIn, map[string]httperr.HandlerFunc{
 			"/login":  signIn.Login,
 			"/logout": signIn.Logout,
 			"/me":     signIn.Me,
@@ -167,7 +168,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			jwksPath:     signing.serveJWKS,
 			metadataPath: signing.serveMetadata,
 			tokenPath:    signIn.Token(signing.exchange()),
-		},
+		}),
 		subtrees: map[string]httperr.HandlerFunc{
 			"/backchannel-logout/":  signIn.BackChannelLogout,
 			"/frontchannel-logout/": signIn.FrontChannelLogout,
@@ -299,7 +300,7 @@ func buildPolicies(cfg *config.Config) (map[string]*policy.Set, error) {
 func policyRules(rules []config.Rule) []policy.Rule {
 	out := make([]policy.Rule, len(rules))
 	for i, r := range rules {
-		out[i] = policy.Rule{Name: r.Name, Allow: policyMatch(r.Allow), Deny: policyMatch(r.Deny)}
+		out[i] = policy.Rule{Name: r.Name, Allow: policyMatch(r.Allow), Deny: policyMatch(r.Deny), Require: policyStepUp(r.Require)}
 	}
 	return out
 }

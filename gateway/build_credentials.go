@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"go.uber.org/zap"
@@ -26,6 +27,7 @@ type credentials struct {
 	keys          *authn.APIKeys
 	passwords     *authn.Passwords // of accounts
 	accounts      *accounts        // bound once the service of sign-ins is made
+	client        func(*http.Request) string
 	certificates  *authn.ClientCert
 }
 
@@ -37,7 +39,7 @@ func buildCredentials(cfg *config.Config, log *zap.Logger, k *kept, issuers []au
 		bearer: authn.NewBearer(authn.BearerOptions{
 			Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: revocations, Possession: possession,
 		}),
-		issuers: len(issuers) > 0, accounts: &accounts{},
+		issuers: len(issuers) > 0, accounts: &accounts{}, client: newTrust(cfg.Server.TrustedProxies).client,
 	}
 	var err error
 	if c.introspection, err = buildIntrospection(cfg, log, revocations, possession); err != nil {
@@ -96,7 +98,7 @@ func (c *credentials) of(r *config.Route, kind string) authn.Authenticator {
 	case config.AuthAPIKey:
 		return c.keys.For(r.Name)
 	case config.AuthBasic:
-		return authn.NewBasic(c.passwords, c.tokenKinds(r))
+		return authn.NewBasic(c.passwords, c.tokenKinds(r), c.client)
 	case config.AuthClientCert:
 		return c.certificates
 	}
@@ -121,10 +123,20 @@ var _ authn.Accounts = (*accounts)(nil)
 func (a *accounts) Known(username string) bool { return a.signIn.KnownAccount(username) }
 func (a *accounts) Generation() uint64         { return a.signIn.AccountsGeneration() }
 
-func (a *accounts) Verify(ctx context.Context, username, password string) (*identity.Identity, error) {
-	id, err := a.signIn.VerifyAccount(ctx, username, password)
+func (a *accounts) LockedOut(username, address string) error {
+	if wait := a.signIn.LockedOut(username, address); wait > 0 {
+		return &authn.TooMany{Reason: login.ReasonLockedOut, Wait: wait}
+	}
+	return nil
+}
+
+func (a *accounts) Verify(ctx context.Context, username, password, address string) (*identity.Identity, error) {
+	id, err := a.signIn.VerifyAccount(ctx, username, password, address)
 	if errors.Is(err, login.ErrWrongPassword) {
 		return nil, &authn.Refusal{Reason: login.ReasonInvalidLogin}
+	}
+	if locked, ok := errors.AsType[*login.LockedOut](err); ok {
+		return nil, &authn.TooMany{Reason: login.ReasonLockedOut, Wait: locked.Wait}
 	}
 	return id, err
 }

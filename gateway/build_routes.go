@@ -89,5 +89,9 @@ func buildRoute(c config.Route, policies map[string]*policy.Set, creds *credenti
 	if rt.Policy = policies[c.Policy]; rt.Policy == nil {
 		return nil, fmt.Errorf("policy: no policy is called %q", c.Policy)
 	}
+	rt.Require = policyStepUp(c.Require)
+	if rt.Policy, err = rt.Policy.Requiring(rt.Require); err != nil {
+		return nil, fmt.Errorf("require: %w", err)
+	}
 	return rt, nil
 }

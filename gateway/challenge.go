@@ -5,24 +5,35 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/jose"
 	"github.com/sallyport/sallyport/gateway/login"
+	"github.com/sallyport/sallyport/policy"
 )
 
 // challenger says how to get in, by what the route takes.
-func challenger(loginURL func(*http.Request) string, realm string) guard.Challenger {
+func challenger(loginURL func(*http.Request, policy.StepUp) string, realm string) guard.Challenger {
 	return func(r *http.Request, v *guard.Verdict) guard.Prompt {
 		var c guard.Prompt
 		sessions := takes(v, authn.KindSession)
 		if sessions {
-			c.LoginURL = login.Offering(loginURL(r), v.Route.Providers, v.Reason == guard.ReasonWrongProvider)
+			// Who has to sign in anyway does it once, as the route wants it.
+			want := v.Route.Require
+			if v.Outcome == guard.StepUp {
+				want = v.StepUp
+			}
+			c.LoginURL = login.Offering(loginURL(r, want), v.Route.Providers, v.Reason == guard.ReasonWrongProvider)
 			if httperr.IsNavigation(r) && signingInHelps(v) {
 				c.Location = c.LoginURL
 			}
+		}
+		if v.Outcome == guard.StepUp {
+			c.WWWAuthenticate = []string{stepUpChallenge(realm, &v.StepUp)}
+			return c
 		}
 		for _, a := range v.Route.Auth {
 			challenge := ""
@@ -62,6 +73,19 @@ func bearerChallenge(realm string, v *guard.Verdict) string {
 	default:
 	}
 	return value
+}
+
+// stepUpChallenge says what a sign-in must be like (RFC 9470, section 3). The
+// words of a requirement hold nothing that would have to be escaped.
+func stepUpChallenge(realm string, want *policy.StepUp) string {
+	challenge := fmt.Sprintf("Bearer realm=%q, error=\"insufficient_user_authentication\", error_description=\"a newer or a stronger sign-in is required\"", realm)
+	if len(want.ACR) > 0 {
+		challenge += fmt.Sprintf(", acr_values=%q", strings.Join(want.ACR, " "))
+	}
+	if want.MaxAge > 0 {
+		challenge += fmt.Sprintf(", max_age=\"%d\"", int64(want.MaxAge/time.Second))
+	}
+	return challenge
 }
 
 // proofChallenge tells the sender of a bound token what was wrong with its proof,

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,10 @@ type Rule struct {
 	Name  string
 	Allow *Match
 	Deny  *Match
+
+	// Require is what the sign-in of whom the rule allows must have been like.
+	// It belongs beside Allow alone.
+	Require StepUp
 }
 
 // Match describes people: every field that is given must fit, and a field fits
@@ -103,7 +108,9 @@ func (e *Engine) Compile(name string, rules []Rule) (*Set, error) {
 		case r.Allow != nil && r.Deny != nil:
 			c.fault("", at, "has both allow and deny", "make two rules of it")
 		case r.Allow != nil:
-			s.allow = append(s.allow, compiledRule{name: label, match: c.match(at+".allow", r.Allow)})
+			s.allow = append(s.allow, compiledRule{name: label, match: c.match(at+".allow", r.Allow), require: c.require(at+".require", r.Require)})
+		case r.Deny != nil && !r.Require.Empty():
+			c.fault("", at+".require", "stands beside deny, which asks for no sign-in", "put it beside allow")
 		case r.Deny != nil:
 			s.deny = append(s.deny, compiledRule{name: label, match: c.match(at+".deny", r.Deny)})
 		default:
@@ -113,6 +120,7 @@ func (e *Engine) Compile(name string, rules []Rule) (*Set, error) {
 	if err := errors.Join(c.faults...); err != nil {
 		return nil, err
 	}
+	s.sortAllow()
 	return s, nil
 }
 
@@ -152,6 +160,23 @@ func (c *compiler) match(at string, m *Match) matcher {
 		out.claims = append(out.claims, claimMatcher{name: cl.Name, values: c.words(in, ".values", cl.Values)})
 	}
 	return out
+}
+
+func (c *compiler) require(at string, r StepUp) StepUp {
+	if r.MaxAge < 0 {
+		c.fault(at, ".max_age", "is negative", "write how old a sign-in may be, such as 1h")
+	}
+	for i, acr := range r.ACR {
+		if blank(acr) {
+			c.fault(at, fmt.Sprintf(".acr[%d]", i), "is empty", "write a value or delete the entry")
+		}
+	}
+	for i, amr := range r.AMR {
+		if blank(amr) {
+			c.fault(at, fmt.Sprintf(".amr[%d]", i), "is empty", "write a value or delete the entry")
+		}
+	}
+	return StepUp{ACR: slices.Clone(r.ACR), AMR: slices.Clone(r.AMR), MaxAge: r.MaxAge}
 }
 
 func (c *compiler) words(at, field string, list []string) words {

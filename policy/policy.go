@@ -2,7 +2,9 @@
 // It owns the vocabulary of rules, their compilation and their evaluation.
 //
 // The order of precedence is one sentence: a deny rule that matches wins over
-// every allow rule, and where no allow rule matches, access is denied. The
+// every allow rule; of the allow rules that match, one whose requirement is met
+// (or that has none) allows, and else the one that asks for the least says what
+// sign-in is needed; and where no allow rule matches, access is denied. The
 // order in which rules are written never matters.
 //
 // It leaves to others how an identity is proven, how a request finds its
@@ -46,24 +48,21 @@ const (
 	ReasonAuthenticated = "authenticated"   // the built-in policy: any proven user
 	ReasonUnproven      = "unproven"        // the identity has no subject: nobody is behind it
 	ReasonPolicyError   = "policy_error"    // the policy could not be evaluated
+
+	// ReasonStepUp: a rule would allow, after another sign-in (RFC 9470, section 3).
+	ReasonStepUp = "insufficient_user_authentication"
 )
 
 // Decision is the answer of a policy. The zero Decision denies.
 //
 // Rule names the rule that decided and is empty where none did. StepUp says
-// what is wanted and counts only with the effect NeedStepUp.
+// what is wanted and counts only with the effect NeedStepUp; its lists are the
+// policy's own and must not be changed.
 type Decision struct {
 	Effect Effect
 	Rule   string
 	Reason string
 	StepUp StepUp
-}
-
-// StepUp is how well, and how lately, a user must have proven himself.
-type StepUp struct {
-	ACR    string        // authentication context class reference
-	AMR    []string      // methods, all of them (RFC 8176)
-	MaxAge time.Duration // zero means no limit
 }
 
 // Identity is what policies see of a user. It is the policy language's own
@@ -75,6 +74,10 @@ type Identity struct {
 	EmailVerified bool
 	Groups        []string
 	Claims        Claims // nil: there are none
+
+	ACR      string    // authentication context class
+	AMR      []string  // how he proved himself
+	AuthTime time.Time // when he last did; zero when unknown
 }
 
 // Claims are what else is known of a user.
@@ -104,15 +107,17 @@ type Input struct {
 // Set is a compiled policy. It is immutable and safe for concurrent use.
 // A nil Set denies.
 type Set struct {
-	name   string
-	anyone bool // allow whoever has a subject
-	deny   []compiledRule
-	allow  []compiledRule
+	name    string
+	anyone  bool // allow whoever has a subject and meets require
+	require StepUp
+	deny    []compiledRule
+	allow   []compiledRule // those that ask for the least first
 }
 
 type compiledRule struct {
-	name  string
-	match matcher
+	name    string
+	match   matcher
+	require StepUp
 }
 
 // Authenticated returns the built-in policy that allows any proven user.
@@ -129,8 +134,8 @@ func (s *Set) Name() string {
 var errNoInput = errors.New("policy: nothing to decide on")
 
 // Evaluate decides. It neither changes nor keeps in, does no I/O and does not
-// allocate; only decoding the claims that rules ask for may. An error means that there is no answer; the Decision beside it
-// denies, with the reason policy_error.
+// allocate; only decoding the claims that rules ask for may. An error means that
+// there is no answer; the Decision beside it denies, with the reason policy_error.
 func (s *Set) Evaluate(_ context.Context, in *Input) (Decision, error) {
 	if in == nil {
 		return Decision{Reason: ReasonPolicyError}, errNoInput
@@ -143,6 +148,9 @@ func (s *Set) Evaluate(_ context.Context, in *Input) (Decision, error) {
 		return Decision{Reason: ReasonUnproven}, nil
 	}
 	if s.anyone {
+		if !s.require.MetBy(id.ACR, id.AMR, id.AuthTime, in.Now) {
+			return Decision{Effect: NeedStepUp, Reason: ReasonStepUp, StepUp: s.require}, nil
+		}
 		return Decision{Effect: Allow, Reason: ReasonAuthenticated}, nil
 	}
 	for i := range s.deny {
@@ -150,10 +158,18 @@ func (s *Set) Evaluate(_ context.Context, in *Input) (Decision, error) {
 			return Decision{Rule: s.deny[i].name, Reason: ReasonDeniedByRule}, nil
 		}
 	}
+	answer := Decision{Reason: ReasonNoRuleMatched}
 	for i := range s.allow {
-		if s.allow[i].match.fits(id) {
-			return Decision{Effect: Allow, Rule: s.allow[i].name, Reason: ReasonAllowedByRule}, nil
+		rule := &s.allow[i]
+		if !rule.match.fits(id) {
+			continue
+		}
+		if rule.require.MetBy(id.ACR, id.AMR, id.AuthTime, in.Now) {
+			return Decision{Effect: Allow, Rule: rule.name, Reason: ReasonAllowedByRule}, nil
+		}
+		if answer.Effect != NeedStepUp {
+			answer = Decision{Effect: NeedStepUp, Rule: rule.name, Reason: ReasonStepUp, StepUp: rule.require}
 		}
 	}
-	return Decision{Reason: ReasonNoRuleMatched}, nil
+	return answer, nil
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/session"
@@ -50,6 +51,7 @@ type Credential struct {
 	// connection was made; for client certificates.
 	Certificate *x509.Certificate
 	Bytes       int       // what the credential costs on the wire
+	Client      string    // the client's address, where its failures are counted
 	Active      bool      // the request counts as the user's activity
 	Evidence    *Evidence // of the possession of a key; nil where there is none
 }
@@ -91,6 +93,16 @@ func (r *Refusal) Error() string {
 
 // Unwrap returns the cause.
 func (r *Refusal) Unwrap() error { return r.Err }
+
+// TooMany is neither a yes nor a no: nothing is judged for the time being,
+// because too much was wrong before.
+type TooMany struct { //nolint:errname // as Refusal
+	Reason string
+	Wait   time.Duration // until it makes sense to ask again
+}
+
+// Error implements error.
+func (m *TooMany) Error() string { return m.Reason + ": again in " + m.Wait.String() }
 
 // Reasons of refusals, besides those of package jose.
 const (

@@ -35,10 +35,13 @@ const (
 type Accounts interface {
 	// Known tells whether there is an account of that name.
 	Known(username string) bool
+	// LockedOut returns *TooMany while no password of that account, or from that
+	// address, is judged.
+	LockedOut(username, address string) error
 	// Verify proves a password. A *Refusal is a definite no; any other error, such
 	// as of too many hashes being computed, means that it could not be judged. The
-	// identity is the caller's own.
-	Verify(ctx context.Context, username, password string) (*identity.Identity, error)
+	// identity is the caller's own. address is the client's; empty = unknown.
+	Verify(ctx context.Context, username, password, address string) (*identity.Identity, error)
 	// Generation changes whenever an account may have changed or gone.
 	Generation() uint64
 }
@@ -52,6 +55,7 @@ type TokenKinds struct{ Bearer, Introspection, APIKey Authenticator }
 type Basic struct {
 	passwords *Passwords
 	tokens    TokenKinds
+	client    func(*http.Request) string
 }
 
 var _ Authenticator = (*Basic)(nil)
@@ -82,21 +86,25 @@ func NewPasswords(accounts Accounts) (*Passwords, error) {
 }
 
 // NewBasic makes the authenticator of a route. Routes share passwords, and each
-// has token kinds of its own, which judge by that route.
-func NewBasic(passwords *Passwords, tokens TokenKinds) *Basic {
-	return &Basic{passwords: passwords, tokens: tokens}
+// has token kinds of its own, which judge by that route. client returns the
+// address of the client, by which wrong passwords are counted; it may be nil.
+func NewBasic(passwords *Passwords, tokens TokenKinds, client func(*http.Request) string) *Basic {
+	if client == nil {
+		client = func(*http.Request) string { return "" }
+	}
+	return &Basic{passwords: passwords, tokens: tokens, client: client}
 }
 
 // Kind implements Authenticator.
 func (*Basic) Kind() Kind { return KindBasic }
 
 // Extract implements Authenticator.
-func (*Basic) Extract(r *http.Request) (Credential, error) {
+func (b *Basic) Extract(r *http.Request) (Credential, error) {
 	value, ok := basicPair(r.Header)
 	if !ok {
 		return Credential{}, ErrNoCredential
 	}
-	return Credential{Kind: KindBasic, Value: Secret(value), Bytes: len("Authorization: Basic ") + len(value)}, nil
+	return Credential{Kind: KindBasic, Value: Secret(value), Bytes: len("Authorization: Basic ") + len(value), Client: b.client(r)}, nil
 }
 
 func basicPair(h http.Header) (string, bool) {
@@ -124,7 +132,7 @@ func (b *Basic) Authenticate(ctx context.Context, c Credential) (*identity.Ident
 		c.Value = Secret(password)
 		return kind.Authenticate(ctx, c)
 	}
-	return b.passwords.verify(ctx, username, password)
+	return b.passwords.verify(ctx, username, password, c.Client)
 }
 
 // tokenKind returns who judges the password as a token, or nil where it is one
@@ -162,9 +170,13 @@ func parseBasic(value string) (username, password string, ok bool) {
 	return username, password, true
 }
 
-func (p *Passwords) verify(ctx context.Context, username, password string) (*identity.Identity, error) {
+func (p *Passwords) verify(ctx context.Context, username, password, address string) (*identity.Identity, error) {
 	if p.accounts == nil {
 		return nil, &Refusal{Reason: ReasonUnsupportedCredential}
+	}
+	// Before what is remembered is looked at, or it could be guessed at freely.
+	if err := p.accounts.LockedOut(username, address); err != nil {
+		return nil, err
 	}
 	key := p.digest(username, password)
 	// The generation is read before the password is judged: what is judged by
@@ -174,7 +186,7 @@ func (p *Passwords) verify(ctx context.Context, username, password string) (*ide
 		return known.id, nil
 	}
 	return p.flights.do(ctx, key, func(ctx context.Context) (*identity.Identity, error) {
-		id, err := p.accounts.Verify(ctx, username, password)
+		id, err := p.accounts.Verify(ctx, username, password, address)
 		if err != nil {
 			p.right.Invalidate(key)
 			return nil, err

@@ -25,12 +25,20 @@ type people struct {
 	hashed     atomic.Int64
 	generation atomic.Uint64
 	wait       time.Duration
+	locked     atomic.Bool
 }
 
 func (p *people) Known(username string) bool { _, ok := p.passwords[username]; return ok }
 func (p *people) Generation() uint64         { return p.generation.Load() }
 
-func (p *people) Verify(_ context.Context, username, password string) (*identity.Identity, error) {
+func (p *people) LockedOut(_, address string) error {
+	if p.locked.Load() {
+		return &authn.TooMany{Reason: "locked_out_" + address, Wait: time.Minute}
+	}
+	return nil
+}
+
+func (p *people) Verify(_ context.Context, username, password, _ string) (*identity.Identity, error) {
 	p.hashed.Add(1)
 	if p.wait > 0 {
 		<-time.After(p.wait)
@@ -86,7 +94,7 @@ func signIn(t testing.TB, b *authn.Basic, header string) (*identity.Identity, er
 
 func TestBasicHeader(t *testing.T) {
 	accounts := &people{passwords: map[string]string{"alice": "pass:word", "jürgen": "straße", "bob": "x"}}
-	b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{})
+	b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{}, nil)
 	for name, c := range map[string]struct{ header, want string }{
 		"a colon in the password":              {basicPair("alice:pass:word"), accepted},
 		"the scheme in lower case":             {"basic" + basicPair("alice:pass:word")[5:], accepted},
@@ -161,7 +169,7 @@ func TestTokenAsThePasswordIsJudgedByItsKind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			id, err := signIn(t, authn.NewBasic(passwords(t, accounts), c.kinds(&got)), basicPair(c.user+":"+c.password))
+			id, err := signIn(t, authn.NewBasic(passwords(t, accounts), c.kinds(&got), nil), basicPair(c.user+":"+c.password))
 			if v := verdict(t, id, err); v != c.want {
 				t.Errorf("%s, want %s", v, c.want)
 			}
@@ -172,7 +180,7 @@ func TestTokenAsThePasswordIsJudgedByItsKind(t *testing.T) {
 	}
 	// Without accounts, only tokens count.
 	var got []string
-	id, err := signIn(t, authn.NewBasic(passwords(t, nil), authn.TokenKinds{Bearer: judgeOf{authn.KindBearer, &got}}), basicPair("u:opaque"))
+	id, err := signIn(t, authn.NewBasic(passwords(t, nil), authn.TokenKinds{Bearer: judgeOf{authn.KindBearer, &got}}, nil), basicPair("u:opaque"))
 	if v := verdict(t, id, err); v != authn.ReasonUnsupportedCredential {
 		t.Errorf("without accounts: %s", v)
 	}
@@ -181,7 +189,7 @@ func TestTokenAsThePasswordIsJudgedByItsKind(t *testing.T) {
 func TestRightPasswordIsHashedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		accounts := &people{passwords: map[string]string{"alice": "secret"}}
-		b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{})
+		b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{}, nil)
 		var first *identity.Identity
 		for range 60 {
 			id, err := signIn(t, b, basicPair("alice:secret"))
@@ -207,7 +215,7 @@ func TestRightPasswordIsHashedOnceAMinute(t *testing.T) {
 
 func TestChangedAccountsForgetEveryPassword(t *testing.T) {
 	accounts := &people{passwords: map[string]string{"alice": "secret"}}
-	b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{})
+	b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{}, nil)
 	if _, err := signIn(t, b, basicPair("alice:secret")); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +232,7 @@ func TestChangedAccountsForgetEveryPassword(t *testing.T) {
 
 func TestWrongPasswordsAreNeverRemembered(t *testing.T) {
 	accounts := &people{passwords: map[string]string{"alice": "secret"}}
-	b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{})
+	b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{}, nil)
 	for n := range 10 {
 		id, err := signIn(t, b, basicPair("alice:wrong"))
 		if got := verdict(t, id, err); got != "invalid_login" || accounts.hashed.Load() != int64(n+1) {
@@ -248,7 +256,7 @@ func TestWrongPasswordsAreNeverRemembered(t *testing.T) {
 // header splits at the first colon, so only a length keeps them apart inside.
 func TestPairsThatReadAlikeAreNotConfused(t *testing.T) {
 	accounts := &people{passwords: map[string]string{"a": "b:c", "ab": "c", "abc": "d", "abcd": "x"}}
-	b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{})
+	b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{}, nil)
 	var all sync.WaitGroup
 	for range 100 {
 		for pair, user := range map[string]string{"a:b:c": "a", "ab:c": "ab", "abc:d": "abc", "a:bc": "", "a:bcd": "", "ab:cd": "", "abcd:d": ""} {
@@ -269,7 +277,7 @@ func TestPairsThatReadAlikeAreNotConfused(t *testing.T) {
 func TestManyRequestsWithOnePasswordCostOneHash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		accounts := &people{passwords: map[string]string{"alice": "secret"}, wait: 100 * time.Millisecond}
-		b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{})
+		b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{}, nil)
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
@@ -287,7 +295,7 @@ func TestManyRequestsWithOnePasswordCostOneHash(t *testing.T) {
 
 func BenchmarkBasic(b *testing.B) {
 	accounts := &people{passwords: map[string]string{"alice": "secret"}}
-	kind := authn.NewBasic(passwords(b, accounts), authn.TokenKinds{})
+	kind := authn.NewBasic(passwords(b, accounts), authn.TokenKinds{}, nil)
 	header := basicPair("alice:secret")
 	b.ReportAllocs()
 	for b.Loop() {
@@ -304,7 +312,7 @@ func FuzzBasic(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header string) {
 		// Accounts that let everybody in who brings what can be read.
 		accounts := &anybody{}
-		b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{})
+		b := authn.NewBasic(passwords(t, accounts), authn.TokenKinds{}, nil)
 		id, err := signIn(t, b, header)
 		if err != nil {
 			if id != nil || accounts.username != "" {
@@ -328,7 +336,9 @@ type anybody struct{ username, password string }
 func (*anybody) Known(string) bool  { return true }
 func (*anybody) Generation() uint64 { return 0 }
 
-func (a *anybody) Verify(_ context.Context, username, password string) (*identity.Identity, error) {
+func (*anybody) LockedOut(string, string) error { return nil }
+
+func (a *anybody) Verify(_ context.Context, username, password, _ string) (*identity.Identity, error) {
 	a.username, a.password = username, password
 	return &identity.Identity{Issuer: "x", Subject: username}, nil
 }

@@ -89,7 +89,7 @@ func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 		"session.idle_timeout":                  {plain, "10m"},
 		"session.absolute_timeout":              {plain, "1h"},
 		"session.keys_files":                    {plain, "[testdata/files/secret]"},
-		"session.cookie.partitioned":            {"server: {public_url: https://app.example.com}\n" + plain, "true"},
+		"session.cookie.partitioned":            {"server: {public_url: https://app.example.com}\nsession: {cookie: {same_site: none}}\n" + plain, "true"},
 		"session.max_per_user":                  {plain, "5"},
 		"session.when_full":                     {plain, "refuse"},
 		"session.refresh.ahead":                 {plain, "30s"},

@@ -80,6 +80,8 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	check.pages()
 	check.policies()
 	check.routes()
+	check.stepUp()
+	check.loginLimits()
 	check.log()
 
 	faults := slices.Concat(file.faults, env.faults, check.faults)

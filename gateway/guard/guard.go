@@ -32,6 +32,8 @@ const (
 	BadMethod                // the path is served, this method is not: 405
 	BadHost                  // the host is not served: 421
 	Malformed                // the request could mean two things: 400
+	StepUp                   // proven, and allowed after another sign-in: sign in, or 401
+	TooMany                  // too many failed before: 429
 )
 
 // String returns the outcome's name in logs and metrics.
@@ -49,6 +51,10 @@ func (o Outcome) String() string {
 		return "bad_host"
 	case Malformed:
 		return "malformed"
+	case StepUp:
+		return "step_up"
+	case TooMany:
+		return "too_many"
 	case Forbid:
 	}
 	return "forbid"
@@ -79,9 +85,10 @@ type Verdict struct {
 	Allowed  []string // methods, for BadMethod
 	Identity *identity.Identity
 	Kind     authn.Kind
-	Bytes    int // of the credential on the wire
-	StepUp   policy.StepUp
-	Err      error // what went wrong inside, for the log alone
+	Bytes    int           // of the credential on the wire
+	StepUp   policy.StepUp // what is asked for, for StepUp
+	Wait     time.Duration // before another attempt, for TooMany
+	Err      error         // what went wrong inside, for the log alone
 
 	values  *headers.Prepared
 	cookies Cookies
@@ -164,6 +171,9 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 		return v, nil //nolint:nilerr // a refusal, not an outage
 	}
 	v.Rule, v.Reason, v.StepUp = d.Rule, d.Reason, d.StepUp
+	if d.Effect == policy.NeedStepUp {
+		v.Outcome = StepUp
+	}
 	if d.Effect != policy.Allow {
 		return v, nil
 	}
@@ -257,6 +267,10 @@ func (v *Verdict) refuse(err error) error {
 		v.Outcome, v.Reason = Challenge, no.Reason
 		return nil
 	}
+	if many, ok := errors.AsType[*authn.TooMany](err); ok {
+		v.Outcome, v.Reason, v.Wait = TooMany, many.Reason, many.Wait
+		return nil
+	}
 	return fmt.Errorf("route %s: %w", v.Route.Name, err)
 }
 
@@ -270,6 +284,9 @@ func evaluate(ctx context.Context, m *route.Match, r *http.Request, id *identity
 			EmailVerified: id.EmailVerified,
 			Groups:        id.Groups,
 			Claims:        id.Claims,
+			ACR:           id.ACR,
+			AMR:           id.AMR,
+			AuthTime:      id.AuthTime,
 		},
 		Request: policy.Request{Method: r.Method, Host: m.Host, Path: m.Path, RawQuery: r.URL.RawQuery},
 		Now:     time.Now(),

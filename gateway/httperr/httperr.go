@@ -24,8 +24,12 @@ type Error struct {
 
 	// Who is shown on the page of a 403: whom the gateway took the user for.
 	Who string
-	// LoginURL tells a program where a person can sign in.
+	// LoginURL tells a program where a person can sign in; on the page of a 403,
+	// it is where he switches to another account.
 	LoginURL string
+	// Facts are shown on the page as they are, name and value, in the words of a
+	// protocol, for whoever is asked for help.
+	Facts [][2]string
 }
 
 // Error returns the internal description. It must not reach a client.

@@ -31,7 +31,7 @@ func TestPasswordOfAnAccountIsProvenWithoutASession(t *testing.T) {
 		"a password that is far longer": {"bob", strings.Repeat("x", 2000), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			id, err := g.Service.VerifyAccount(t.Context(), c.username, c.password)
+			id, err := g.Service.VerifyAccount(t.Context(), c.username, c.password, "")
 			switch {
 			case c.issuer == "" && (id != nil || !errors.Is(err, login.ErrWrongPassword)):
 				t.Errorf("%v, %v", id, err)
@@ -66,7 +66,7 @@ func TestFloodOfPasswordsFromProgramsLeavesTheSignInPageItsShare(t *testing.T) {
 	g.Service.KeepProgramsBusy()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // it would wait for its turn
-	if id, err := g.Service.VerifyAccount(ctx, "alice", "correct horse"); id != nil || err == nil || errors.Is(err, login.ErrWrongPassword) {
+	if id, err := g.Service.VerifyAccount(ctx, "alice", "correct horse", ""); id != nil || err == nil || errors.Is(err, login.ErrWrongPassword) {
 		t.Errorf("a program: %v, %v; want no answer either way", id, err)
 	}
 	if got := g.program(t).post("/.auth/login", url.Values{"username": {"alice"}, "password": {"correct horse"}}); got.StatusCode != http.StatusSeeOther {

@@ -26,8 +26,8 @@ func authorizationRequest(cfg *config.Provider, scope string, a *attempt, o auth
 	if scope != "" {
 		q.Set("scope", scope)
 	}
-	if o.selectUser {
-		q.Set("prompt", "select_account")
+	for _, p := range o.parameters() {
+		q.Set(p[0], p[1])
 	}
 	return q
 }

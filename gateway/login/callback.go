@@ -43,14 +43,16 @@ func (s *Service) Callback(w http.ResponseWriter, r *http.Request) error {
 		return s.strayCallback(w, r, p, a, q.Has("error"))
 	}
 	started, cookie, err := s.finish(r, p, a, q)
+	if started != nil {
+		http.SetCookie(w, cookie)
+		s.auditLogin(r, p.name(), started)
+	}
 	if err != nil {
 		return s.failSignIn(w, r, p.name(), s.wayBack(a), s.anotherAccount(err, p, a))
 	}
 	target := s.wayBack(a)
-	http.SetCookie(w, cookie)
 	s.remember(w, p.name())
 	s.settled(w, r, a.Nonce, target)
-	s.auditLogin(r, p.name(), started)
 	return s.arrive(w, r, a, target)
 }
 
@@ -99,8 +101,8 @@ func (s *Service) finish(r *http.Request, p redirector, a *attempt, q url.Values
 	if err != nil {
 		return nil, nil, err
 	}
-	// 7. Start the session under a new id.
-	return s.startSession(r, *in)
+	// 7. Start the session under a new id, and see whether it is what was wanted.
+	return s.begin(r, *in, &a.Wish, s.wayBack(a))
 }
 
 // wayBack is where an attempt wanted to return to, or the start page. It was

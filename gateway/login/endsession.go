@@ -89,6 +89,7 @@ func (s *Service) wishedLogout(values url.Values) (string, error) {
 // and never the sign-out.
 func (s *Service) signedOutHere(w http.ResponseWriter, r *http.Request, ended endedSession, form url.Values, target string) error {
 	http.SetCookie(w, s.cookies.Clear())
+	s.forget(w, r)
 	// What the back button would show. Not "cookies": that would take those of the
 	// applications as well, which may keep what has nothing to do with the session.
 	w.Header().Set("Clear-Site-Data", `"cache"`)

@@ -3,8 +3,10 @@ package login
 import (
 	"context"
 	"errors"
+	"net/url"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/pages"
 )
 
@@ -100,3 +102,53 @@ func (s *Service) KeepProgramsBusy() {
 
 // ParseFields is parseFields.
 func ParseFields(body string) ([]pages.FormField, bool) { return parseFields(body) }
+
+// Lockout is a lockout of its own.
+type Lockout struct{ l *lockout }
+
+// NewLockout is newLockout.
+func NewLockout(cfg config.Lockout) Lockout { return Lockout{newLockout(cfg)} }
+
+// Try makes an attempt that ends as it is told to.
+func (l Lockout) Try(username, address string, end error) error {
+	g := l.l.of("local", username, address)
+	if err := g.begin(); err != nil {
+		return err
+	}
+	g.end(end)
+	return nil
+}
+
+// Begin makes an attempt that has not ended.
+func (l Lockout) Begin(username, address string) error {
+	return l.l.of("local", username, address).begin()
+}
+
+// Remembered is how much is remembered.
+func (l Lockout) Remembered() int { return max(len(l.l.accounts.all), len(l.l.addresses.all)) }
+
+// MaxTallies is maxTallies.
+const MaxTallies = maxTallies
+
+// Flood is a flood of its own.
+type Flood struct{ flood }
+
+// Take is take.
+func (f *Flood) Take(address string) time.Duration { return f.take(address) }
+
+// Remembered is how many addresses are remembered.
+func (f *Flood) Remembered() int { return len(f.full) }
+
+// The bounds of a Flood.
+const (
+	FloodBurst = floodBurst
+	MaxFlood   = maxFlood
+)
+
+// ReadWish reads a wish, and says it again.
+func ReadWish(q url.Values) (up StepUp, again url.Values, err error) {
+	w, err := readWish(q)
+	again = url.Values{}
+	w.query(again)
+	return w.stepUp(), again, err
+}

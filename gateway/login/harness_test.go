@@ -21,10 +21,12 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/login/oidctest"
 	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/session"
+	"github.com/sallyport/sallyport/policy"
 )
 
 // gateway is a Service behind a real listener, as build.go would mount it.
@@ -57,6 +59,7 @@ type options struct {
 	like   *gateway // shares its keys and its store
 	secure bool     // public_url is https, whatever the listener speaks
 	forms  session.Records
+	change func(*login.Options)
 }
 
 func newGateway(t *testing.T, providers ...config.Provider) *gateway {
@@ -104,7 +107,7 @@ func newGatewayWith(t *testing.T, o options) *gateway {
 		t.Fatal(err)
 	}
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(g.log), zap.DebugLevel))
-	g.Service, err = login.New(login.Options{
+	settings := login.Options{
 		Server: server, Providers: o.providers, Sessions: g.Manager, Pages: renderer, Log: log, KeptForms: o.forms,
 		Records: g.Store, LogoutTargets: o.logoutTargets,
 		Audit: func(a login.Audit) {
@@ -115,7 +118,15 @@ func newGatewayWith(t *testing.T, o options) *gateway {
 		KnownHost: func(host string) bool {
 			return host == g.Host || slices.Contains(o.known, host)
 		},
-	})
+		Meets: func(want login.StepUp, id *identity.Identity) bool {
+			p := policy.StepUp(want)
+			return p.MetBy(id.ACR, id.AMR, id.AuthTime, time.Now())
+		},
+	}
+	if o.change != nil {
+		o.change(&settings)
+	}
+	g.Service, err = login.New(settings)
 	if err != nil {
 		t.Fatal(err)
 	}

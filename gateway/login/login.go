@@ -62,23 +62,36 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	want, err := readWish(q)
+	if err != nil {
+		return err
+	}
 	if s.origin(r) == "" {
 		return misdirected()
 	}
 
-	// 2. Who is signed in already is done, unless he wants to be another.
+	// 2. Who is signed in already is done, unless he wants to be another or has to
+	// prove himself better.
 	switching := q.Get("switch") == "1"
+	reauth := false
 	if !switching {
 		live, _, err := s.live(r)
 		if err != nil {
 			return err
 		}
 		if live != nil && (!q.Has("provider") || offers(offered, live.Provider)) {
-			if q.Get(hashParam) == "1" {
-				return s.pages.Landed(w, r, orRoot(target))
+			if s.meets(&want, live.Identity) {
+				if q.Get(hashParam) == "1" {
+					return s.pages.Landed(w, r, orRoot(target))
+				}
+				redirect(w, http.StatusFound, orRoot(target))
+				return nil
 			}
-			redirect(w, http.StatusFound, orRoot(target))
-			return nil
+			// A better proof of the same user comes from where he has signed in.
+			reauth = true
+			if p := s.provider(live.Provider); p != nil && !q.Has("provider") {
+				offered = []provider{p}
+			}
 		}
 		if page := s.loop(r, target); page != nil {
 			return s.explainLoop(w, r, "", page)
@@ -88,11 +101,14 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 	// 3. Leave for the provider, or let the user choose.
 	if len(offered) == 1 {
 		if p, ok := offered[0].(redirector); ok {
-			return s.leave(w, r, p, departure{target: target, selectUser: switching})
+			if err := s.checkFlood(r, p.name()); err != nil {
+				return err
+			}
+			return s.leave(w, r, p, departure{target: target, selectUser: switching, wish: want, reauth: reauth})
 		}
 	}
 	return s.signInPage(w, r, http.StatusOK, pages.LoginPage{
-		Providers: s.choices(r, offered), ReturnTo: target, Switch: switching,
+		Providers: s.choices(r, offered), ReturnTo: target, Switch: switching, More: want.fields(),
 	})
 }
 
@@ -120,6 +136,8 @@ type departure struct {
 	selectUser bool   // let the user choose the account
 	again      bool   // a stale callback began it
 	hash       bool   // the browser keeps a fragment for the return URL
+	wish       wish   // what the sign-in is to be like
+	reauth     bool   // the user is signed in, and that was not enough
 }
 
 // leave sends the browser to the provider, with everything that the callback
@@ -130,7 +148,7 @@ func (s *Service) leave(w http.ResponseWriter, r *http.Request, p redirector, d 
 		origin = s.publicOrigin()
 	}
 	a := s.newAttempt(origin, target)
-	a.Again, a.hash = d.again, d.hash
+	a.Again, a.hash, a.Wish = d.again, d.hash, d.wish
 	a.redirect = s.redirectURI(origin, p.name())
 	state, err := s.sealState(a, p.name())
 	if err != nil {
@@ -139,7 +157,7 @@ func (s *Service) leave(w http.ResponseWriter, r *http.Request, p redirector, d 
 	if a.hash {
 		state += hashSuffix
 	}
-	location, err := p.authorize(r.Context(), a, authorizeOptions{state: state, selectUser: d.selectUser})
+	location, err := p.authorize(r.Context(), a, authorizeOptions{state: state, selectUser: d.selectUser, wish: d.wish, reauth: d.reauth})
 	if err != nil {
 		return s.failLogin(r, p.name(), err)
 	}
@@ -177,16 +195,23 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	want, err := readWish(form)
+	if err != nil {
+		return err
+	}
 	p, err := s.formProvider(form.Get("provider"))
 	if err != nil {
 		return err
 	}
 	// 3. Prove who it is.
 	username := form.Get("username")
-	who, err := p.verify(r.Context(), username, form.Get("password"))
+	who, err := s.provePassword(r, p, username, form.Get("password"))
+	locked, isLocked := errors.AsType[*LockedOut](err)
 	switch {
+	case isLocked:
+		return s.failLogin(r, p.name(), lockedOut(locked))
 	case errors.Is(err, ErrWrongPassword):
-		return s.refuseForm(w, r, p, target, username)
+		return s.refuseForm(w, r, p, target, username, &want)
 	case errors.Is(err, errBusy):
 		return s.failLogin(r, p.name(), outage(ReasonBusy, "Too many people are signing in right now.", err))
 	case err != nil:
@@ -194,16 +219,18 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) error {
 	}
 	// 4. Start the session. Sign-ins under way in other tabs find it when they
 	// come back, so nothing needs the login cookie any more.
-	started, cookie, err := s.startSession(r, session.SignIn{Identity: who, Provider: p.name()})
+	started, cookie, err := s.begin(r, session.SignIn{Identity: who, Provider: p.name()}, &want, target)
+	if started != nil {
+		http.SetCookie(w, cookie)
+		s.auditLogin(r, p.name(), started)
+	}
 	if err != nil {
 		return s.failSignIn(w, r, p.name(), target, err)
 	}
-	http.SetCookie(w, cookie)
 	s.remember(w, p.name())
 	if len(s.readAttempts(r.Header)) > 0 {
 		s.settledByForm(w, r, s.nameHost(r, target))
 	}
-	s.auditLogin(r, p.name(), started)
 	redirect(w, http.StatusSeeOther, orRoot(target))
 	return nil
 }
@@ -225,7 +252,7 @@ func (s *Service) formProvider(name string) (passwords, error) {
 }
 
 // refuseForm answers a wrong password: the page again for a person.
-func (s *Service) refuseForm(w http.ResponseWriter, r *http.Request, p passwords, target, username string) error {
+func (s *Service) refuseForm(w http.ResponseWriter, r *http.Request, p passwords, target, username string, want *wish) error {
 	refused := s.failLogin(r, p.name(), refuse(http.StatusUnauthorized, ReasonInvalidLogin, "That user name and password do not match an account.", nil))
 	if !httperr.WantsPage(r) {
 		return refused
@@ -234,7 +261,7 @@ func (s *Service) refuseForm(w http.ResponseWriter, r *http.Request, p passwords
 		username = ""
 	}
 	return s.signInPage(w, r, http.StatusUnauthorized, pages.LoginPage{
-		Providers: s.choices(r, s.providers), ReturnTo: target, Failed: true, Username: username,
+		Providers: s.choices(r, s.providers), ReturnTo: target, Failed: true, Username: username, More: want.fields(),
 	})
 }
 

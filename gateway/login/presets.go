@@ -44,8 +44,10 @@ func dialectOf(cfg *config.Provider) dialect {
 // notMember refuses somebody who has proven who he is and is not one of those
 // for whom this sign-in is. wanted comes from the configuration.
 func notMember(what string, wanted []string) error {
-	return refuse(http.StatusForbidden, ReasonNotMember,
-		fmt.Sprintf("Only %s %s may sign in here.", what, strings.Join(wanted, " or ")), nil)
+	who := what + " " + strings.Join(wanted, " or ")
+	e := refuse(http.StatusForbidden, ReasonNotMember, fmt.Sprintf("Only %s may sign in here.", who), nil)
+	e.Facts = [][2]string{{"wanted", who}} // the page's sentence is the reader's own language, and names nobody
+	return e
 }
 
 // groupsIncomplete refuses a sign-in whose groups are not all known. Without

@@ -171,7 +171,7 @@ func TestGitHubOrganizationsSayWhoMaySignIn(t *testing.T) {
 			if got.StatusCode != http.StatusForbidden || b.session() != "" || g.Store.created() != 0 {
 				t.Errorf("answered with %d", got.StatusCode)
 			}
-			if !strings.Contains(got.body, "Only members of "+strings.Trim(strings.ReplaceAll(tt.wanted, ", ", " or "), "[]")) ||
+			if !strings.Contains(got.body, "members of "+strings.Trim(strings.ReplaceAll(tt.wanted, ", ", " or "), "[]")) ||
 				!strings.Contains(got.body, "switch=1") || !strings.Contains(got.body, "return_to=%2Fdeep") {
 				t.Errorf("the page does not say who may come in, or leads to no other account: %s", got.body)
 			}

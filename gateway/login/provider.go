@@ -39,6 +39,9 @@ type redirector interface {
 type authorizeOptions struct {
 	state      string
 	selectUser bool // let the user choose the account, though he has a session there
+
+	wish   wish // what the sign-in is to be like
+	reauth bool // the user is signed in, and that was not enough
 }
 
 // passwords is a provider that judges a form of the gateway's own sign-in page.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/session"
 )
@@ -32,7 +33,8 @@ type Options struct {
 	// scheme's own. Without it, only the host of public_url is known.
 	KnownHost func(host string) bool
 	// ClientAddr returns the address of a request's client, as far as the proxies
-	// in front are trusted; nil takes the peer's.
+	// in front are trusted; nil takes the peer's. One that is no IP address does
+	// not count against floods and guesses.
 	ClientAddr func(*http.Request) string
 	// Records remember logout tokens that were used. Without them no provider can
 	// sign users out (Back-Channel Logout).
@@ -43,6 +45,14 @@ type Options struct {
 	// KeptForms is where forms that came without a session are kept until their
 	// users have signed in (login.keep_forms); nil keeps none.
 	KeptForms session.Records
+	// Lockout bounds wrong passwords for users accounts.
+	Lockout config.Lockout
+	// CORSOrigins are the origins whose pages may read what CORS wraps, and ask
+	// for tokens.
+	CORSOrigins []string
+	// Meets judges whether a proof is what a StepUp asks for: the same judgement
+	// as the policy's. Without it nothing is ever met.
+	Meets func(want StepUp, id *identity.Identity) bool
 }
 
 // Service answers the gateway's own endpoints of signing in and out. It is
@@ -66,6 +76,11 @@ type Service struct {
 	logoutTargets []string
 	revocations   *revocations
 	forms         keptForms
+	judge         func(StepUp, *identity.Identity) bool
+
+	lockout     *lockout
+	flood       flood
+	corsOrigins []string
 }
 
 var (
@@ -95,6 +110,9 @@ func New(o Options) (*Service, error) {
 		log:       o.Log,
 		audit:     o.Audit,
 		knownHost: o.KnownHost,
+		judge:     o.Meets,
+
+		lockout: newLockout(o.Lockout), clientAddr: o.ClientAddr, corsOrigins: o.CORSOrigins,
 	}
 	s.forms.records, s.forms.ring = o.KeptForms, s.ring
 	if s.public.Host == "" {

@@ -27,8 +27,9 @@ type attempt struct {
 	Nonce    nonce  `json:"n"`
 	KeyID    byte   `json:"k"` // of the key from which the secrets below are derived
 	ReturnTo string `json:"r,omitempty"`
-	Origin   string `json:"o"`           // scheme://host where the provider sends the browser back to
-	Started  int64  `json:"t"`           // Unix seconds
+	Origin   string `json:"o"` // scheme://host where the provider sends the browser back to
+	Started  int64  `json:"t"` // Unix seconds
+	Wish     wish   `json:"w,omitzero"`
 	Again    bool   `json:"g,omitempty"` // begun by a stale callback, which happens once
 
 	hash bool // the browser keeps a fragment for the return URL

@@ -120,7 +120,7 @@ func localIdentity(provider, subject, email, name string, groups []string) *iden
 	return &identity.Identity{
 		Issuer: localIssuer(provider), Subject: subject, PreferredUsername: subject,
 		Email: email, EmailVerified: email != "", Name: name, Groups: groups,
-		Method: provider, AuthTime: time.Now(),
+		Method: provider, AuthTime: time.Now(), AMR: []string{"pwd"},
 	}
 }
 

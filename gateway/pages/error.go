@@ -19,6 +19,7 @@ type errorView struct {
 	Action    action
 	SignOut   bool
 	FormToken string
+	Facts     [][2]string
 }
 
 // sessionEnded is where the texts of a 401 to a form begin.
@@ -34,7 +35,7 @@ type action struct {
 // header value that w carries already is not repeated, so the caller may have
 // set e.Header itself. A Code that is no error becomes 500.
 //
-// Shown of e are Public, Reason, and on a 403 Who; never Err. formToken goes
+// Shown of e are Public, Reason, Facts, and on a 403 Who; never Err. formToken goes
 // into the sign-out form of a 403.
 func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Error, requestID, formToken string) error {
 	if e == nil {
@@ -63,6 +64,7 @@ func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Erro
 		v.Who, v.FormToken = e.Who, formToken
 		v.SignOut = e.Who != "" || formToken != ""
 	}
+	v.Facts = e.Facts
 	v.Action = p.action(r, words, v.Code, e.LoginURL)
 
 	return p.write(w, r, answer{status: v.Code, header: e.Header, tmpl: p.failure, title: about + ".title", page: v})

@@ -15,11 +15,12 @@ const (
 // LoginPage is what the sign-in page offers.
 type LoginPage struct {
 	Providers []ProviderChoice
-	ReturnTo  string // sent back unjudged in links and hidden fields
-	FormToken string // hidden field "csrf"
-	Failed    bool   // the last attempt was refused; the page does not say which part was wrong
-	Username  string // refills the user name
-	Switch    bool   // somebody is signed in and wants to be another: links say so
+	ReturnTo  string      // sent back unjudged in links and hidden fields
+	FormToken string      // hidden field "csrf"
+	Failed    bool        // the last attempt was refused; the page does not say which part was wrong
+	Username  string      // refills the user name
+	Switch    bool        // somebody is signed in and wants to be another: links say so
+	More      [][2]string // further parameters, sent back in links and hidden fields
 }
 
 // ProviderChoice is one way to sign in.
@@ -42,7 +43,8 @@ type loginView struct {
 	FormToken string
 	Failed    bool
 	Username  string
-	Only      bool // one choice: no headings to tell choices apart
+	More      [][2]string
+	Only      bool // one choice: no headings to tell choices apart, and the first field has the focus
 }
 
 type choiceView struct {
@@ -62,7 +64,7 @@ type choiceView struct {
 func (p *Renderer) Login(w http.ResponseWriter, r *http.Request, status int, page LoginPage) error {
 	v := loginView{
 		Host: r.Host, ReturnTo: page.ReturnTo, FormToken: page.FormToken,
-		Failed: page.Failed, Username: page.Username, Only: len(page.Providers) == 1,
+		Failed: page.Failed, Username: page.Username, More: page.More, Only: len(page.Providers) == 1,
 	}
 	for i, c := range page.Providers {
 		if c.Title == "" {
@@ -75,7 +77,7 @@ func (p *Renderer) Login(w http.ResponseWriter, r *http.Request, status int, pag
 			if page.Switch {
 				switching = "1"
 			}
-			cv.URL = p.loginURL([2]string{"provider", c.Name}, [2]string{"return_to", page.ReturnTo}, [2]string{"switch", switching})
+			cv.URL = p.loginURL(append([][2]string{{"provider", c.Name}, {"return_to", page.ReturnTo}, {"switch", switching}}, page.More...)...)
 			cv.Also = i > 0 && page.Providers[i-1].Kind != KindRedirect
 		case KindPassword, KindPick:
 			cv.Also = i > 0

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -119,8 +120,13 @@ func outage(err error) error {
 // refuse answers what may not pass, by the table of answers.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict) error {
 	switch v.Outcome {
-	case guard.Challenge:
+	case guard.Challenge, guard.StepUp:
 		return p.challenge(w, r, v)
+	case guard.TooMany:
+		return &httperr.Error{
+			Code: http.StatusTooManyRequests, Reason: v.Reason, Public: "There were too many wrong passwords. Wait before the next attempt.",
+			Header: http.Header{"Retry-After": {strconv.Itoa(int((v.Wait + time.Second - 1) / time.Second))}},
+		}
 	case guard.NoRoute:
 		return &httperr.Error{Code: http.StatusNotFound, Reason: v.Reason, Public: "Nothing is served at this address."}
 	case guard.BadHost:
@@ -161,9 +167,13 @@ func (p *Proxy) challenge(w http.ResponseWriter, r *http.Request, v *guard.Verdi
 		w.WriteHeader(http.StatusFound)
 		return nil
 	}
+	public := "A valid credential is required."
+	if v.Outcome == guard.StepUp {
+		public = "This needs a newer or a stronger sign-in."
+	}
 	return &httperr.Error{
 		Code: http.StatusUnauthorized, Reason: v.Reason, LoginURL: c.LoginURL,
-		Public: "A valid credential is required.",
+		Public: public,
 		Header: http.Header{"Www-Authenticate": c.WWWAuthenticate},
 	}
 }

@@ -55,9 +55,11 @@ type Cookies struct {
 	domain   string
 	secure   bool
 	sameSite http.SameSite
-	maxAge   time.Duration
-	ring     *Keyring
-	encoding *base64.Encoding // strict: no value has two spellings
+	// partitioned keeps the cookie apart for each site that embeds this one (CHIPS).
+	partitioned bool
+	maxAge      time.Duration
+	ring        *Keyring
+	encoding    *base64.Encoding // strict: no value has two spellings
 }
 
 // NewCookies derives the cookie from the configuration. Without a configured
@@ -69,9 +71,11 @@ func NewCookies(srv config.Server, cfg config.Session, ring *Keyring) *Cookies {
 		domain:   cfg.Cookie.Domain,
 		secure:   srv.Secure(),
 		sameSite: http.SameSiteLaxMode,
-		maxAge:   cfg.AbsoluteTimeout,
-		ring:     ring,
-		encoding: base64.RawURLEncoding.Strict(),
+
+		partitioned: cfg.Cookie.Partitioned,
+		maxAge:      cfg.AbsoluteTimeout,
+		ring:        ring,
+		encoding:    base64.RawURLEncoding.Strict(),
 	}
 	switch cfg.Cookie.SameSite {
 	case "strict":
@@ -170,7 +174,7 @@ func (c *Cookies) lax(ck *http.Cookie) *http.Cookie {
 func (c *Cookies) base(name string) *http.Cookie {
 	return &http.Cookie{
 		Name: name, Path: "/", Domain: c.domain,
-		Secure: c.secure, HttpOnly: true, SameSite: c.sameSite,
+		Secure: c.secure, HttpOnly: true, SameSite: c.sameSite, Partitioned: c.partitioned,
 	}
 }
 

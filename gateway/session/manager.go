@@ -172,6 +172,10 @@ type SignIn struct {
 	ProviderSession string
 	Client          Client
 	Tokens          []byte // the provider's tokens in the clear; the Manager seals them
+
+	// Continues is the session that this one takes the place of, after its user
+	// has proven himself again: it keeps that one's beginning and end. May be nil.
+	Continues *Session
 }
 
 // Start makes a session under a new id and ends those that the browser had, so
@@ -190,6 +194,9 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 		CreatedAt:       now,
 		ExpiresAt:       now.Add(m.absolute),
 		IdleTimeout:     m.idle,
+	}
+	if old := in.Continues; old != nil {
+		s.CreatedAt, s.ExpiresAt = old.CreatedAt, old.ExpiresAt
 	}
 	id := *in.Identity
 	s.Identity = &id
