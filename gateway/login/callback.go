@@ -45,9 +45,10 @@ func (s *Service) Callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	started, cookie, err := s.finish(r, p, a, q)
 	if err != nil {
-		return s.failSignIn(w, r, p.name(), s.wayBack(a), err)
+		return s.failSignIn(w, r, p.name(), s.wayBack(a), s.anotherAccount(err, p, a))
 	}
 	http.SetCookie(w, cookie)
+	s.remember(w, p.name())
 	s.auditLogin(r, p.name(), started)
 	s.land(w, s.wayBack(a))
 	return nil

@@ -54,7 +54,7 @@ func (p *Provider) serveRevoke(w http.ResponseWriter, r *http.Request, script Sc
 	case script.RevokeStatus != 0:
 		writeJSON(w, script.RevokeStatus, map[string]any{"error": script.RevokeError, "error_description": r.PostForm.Encode()})
 		return
-	case !authenticated(r, script.Public):
+	case !authenticated(r, script):
 		writeJSON(w, http.StatusUnauthorized, map[string]any{"error": "invalid_client"})
 		return
 	}
