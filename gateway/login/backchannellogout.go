@@ -158,13 +158,18 @@ func (o *oidc) judgeLogout(ctx context.Context, raw string) (*jose.Logout, error
 	if err != nil {
 		return nil, badLogoutToken(err)
 	}
-	said, err := found.rules.JudgeLogout(token, claims, time.Now(), false)
+	rules := found.rules
+	if o.dialect.issuerOf != nil && o.dialect.issuerOf(claims.Issuer) {
+		rules.Issuer = claims.Issuer
+	}
+	said, err := rules.JudgeLogout(token, claims, time.Now(), false)
 	if err != nil {
 		return nil, badLogoutToken(err)
 	}
 	// Sessions know the user by the claim that was mapped to the subject.
 	if claim := o.cfg.SubjectClaim; claim != "" && claim != "sub" {
-		if said.Subject = claims.String(claim); said.Subject == "" && said.SessionID == "" {
+		v, _ := claims.Lookup(claim)
+		if said.Subject = subjectText(v); said.Subject == "" && said.SessionID == "" {
 			return nil, badLogoutToken(fmt.Errorf("it has neither sid nor %s, by which sessions know the user", claim))
 		}
 	}

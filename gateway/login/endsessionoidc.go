@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 
@@ -43,6 +44,6 @@ func (o *oidc) endSession(ctx context.Context, opts endSessionOptions) (string, 
 func (o *oidc) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	_, err := jwks.Discover(ctx, o.keys, o.cfg.Issuer, o.cfg.InsecureHTTP)
+	_, err := jwks.DiscoverAs(ctx, o.keys, o.cfg.Issuer, cmp.Or(o.dialect.named, o.cfg.Issuer), o.cfg.InsecureHTTP)
 	return err
 }

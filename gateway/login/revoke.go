@@ -26,18 +26,6 @@ const (
 	revokers       = 4
 )
 
-// tokenRevoker is a provider that may take tokens back (RFC 7009).
-type tokenRevoker interface {
-	provider
-	// revocation returns the endpoint, empty where the provider has none, and what
-	// sends a form there with the client's proof. The error is an outage.
-	revocation() (endpoint string, post postForm, err error)
-}
-
-// postForm sends a form with the client's proof, and returns the answer whatever
-// its status. An error means that there is no answer.
-type postForm func(ctx context.Context, endpoint string, form url.Values) (status int, body []byte, err error)
-
 // endedSession is a session at its end, and what its provider must still hear.
 type endedSession struct {
 	session *session.Session // nil when there was none
@@ -127,18 +115,18 @@ func (s *Service) revokeLater(e endedSession) {
 	if e.session == nil || e.tokens.RefreshToken == "" && e.tokens.AccessToken == "" {
 		return
 	}
-	if _, ok := s.provider(e.session.Provider).(tokenRevoker); ok {
+	if _, ok := s.provider(e.session.Provider).(authorized); ok {
 		s.revocations.add(e)
 	}
 }
 
 func (s *Service) revoke(ctx context.Context, e endedSession) {
-	p, ok := s.provider(e.session.Provider).(tokenRevoker)
+	p, ok := s.provider(e.session.Provider).(authorized)
 	if !ok {
 		return
 	}
-	endpoint, post, err := p.revocation()
-	if err == nil && endpoint == "" {
+	srv, err := p.server()
+	if err == nil && srv.revocation == "" {
 		return
 	}
 	a := Audit{
@@ -146,7 +134,7 @@ func (s *Service) revoke(ctx context.Context, e endedSession) {
 		Issuer: e.session.Identity.Issuer, Subject: e.session.Identity.Subject, Session: e.session.Key.String(),
 	}
 	if err == nil {
-		err = revokeTokens(ctx, post, endpoint, &e.tokens)
+		err = revokeTokens(ctx, srv, &e.tokens)
 	}
 	if err != nil {
 		a.Outcome, a.Reason = OutcomeFailed, ReasonProviderUnavailable
@@ -170,14 +158,14 @@ var errNotRevoked = errors.New("the provider refused to revoke a token")
 // revokeTokens is RFC 7009, section 2.1. The refresh token comes first: most
 // providers take the access tokens back with it. The body of an answer may quote
 // the token, so only its error code is kept.
-func revokeTokens(ctx context.Context, post postForm, endpoint string, tokens *providerTokens) error {
+func revokeTokens(ctx context.Context, srv *authServer, tokens *providerTokens) error {
 	for _, t := range []struct{ kind, token string }{
 		{"refresh_token", tokens.RefreshToken}, {"access_token", tokens.AccessToken},
 	} {
 		if t.token == "" {
 			continue
 		}
-		status, body, err := post(ctx, endpoint, url.Values{"token": {t.token}, "token_type_hint": {t.kind}})
+		status, body, err := srv.auth.post(ctx, srv.revocation, url.Values{"token": {t.token}, "token_type_hint": {t.kind}})
 		switch {
 		case err != nil:
 			return fmt.Errorf("revocation endpoint: %s: %w", t.kind, err)

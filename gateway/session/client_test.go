@@ -13,15 +13,14 @@ func TestClientsComeBackAsTheyWerePacked(t *testing.T) {
 		browser, system, address             string
 		wantBrowser, wantSystem, wantAddress string
 	}{
-		"everything":                    {"Firefox", "Linux", "2001:db8::1", "Firefox", "Linux", "2001:db8::1"},
-		"an address alone":              {"", "", "192.0.2.1", "", "", "192.0.2.1"},
-		"words alone":                   {"curl", "", "", "curl", "", "invalid IP"},
-		"nothing":                       {"", "", "", "", "", "invalid IP"},
-		"an IPv4 address in IPv6":       {"", "", "::ffff:192.0.2.1", "", "", "192.0.2.1"},
-		"an address with a zone":        {"", "", "fe80::1%eth0", "", "", "fe80::1"},
-		"words that would not fit":      {strings.Repeat("b", 99), strings.Repeat("s", 99), "", "bbbbbbbb", "ssssssss", "invalid IP"},
-		"words that look like two":      {"a/b", "c/d", "", "ab", "cd", "invalid IP"},
-		"the longest that there can be": {"Firefox1", "Windows1", "2001:db8:1111:2222:3333:4444:5555:6666", "Firefox1", "Windows1", "2001:db8:1111:2222:3333:4444:5555:6666"},
+		"everything":                     {"Firefox", "Linux", "2001:db8::1", "Firefox", "Linux", "2001:db8::1"},
+		"an address alone":               {"", "", "192.0.2.1", "", "", "192.0.2.1"},
+		"words alone":                    {"curl", "", "", "curl", "", "invalid IP"},
+		"nothing":                        {"", "", "", "", "", "invalid IP"},
+		"an IPv4 address in IPv6":        {"", "", "::ffff:192.0.2.1", "", "", "192.0.2.1"},
+		"an address with a zone":         {"", "", "fe80::1%eth0", "", "", "fe80::1"},
+		"words that are not on the list": {strings.Repeat("b", 99), "<script>", "", "", "", "invalid IP"},
+		"the longest that there can be":  {"Firefox", "Windows", "2001:db8:1111:2222:3333:4444:5555:6666", "Firefox", "Windows", "2001:db8:1111:2222:3333:4444:5555:6666"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, _ := netip.ParseAddr(c.address)
@@ -39,19 +38,10 @@ func TestClientsComeBackAsTheyWerePacked(t *testing.T) {
 			if got.Browser() != c.wantBrowser || got.System() != c.wantSystem || got.Address().String() != c.wantAddress {
 				t.Errorf("got %q on %q at %s", got.Browser(), got.System(), got.Address())
 			}
-			if cost := len(with) - len(without); cost >= 40 {
+			if cost := len(with) - len(without); cost > 20 {
 				t.Errorf("it takes %d bytes of the record", cost)
 			}
 		})
-	}
-}
-
-func TestDamagedClientsSayNothing(t *testing.T) {
-	for _, c := range []session.Client{"", "\x00", "\x04abc", "\xff", "\x03abcx/y", "\x10"} {
-		if c.Address().IsValid() {
-			t.Errorf("%q has the address %s", string(c), c.Address())
-		}
-		_, _ = c.Browser(), c.System()
 	}
 }
 
@@ -70,7 +60,7 @@ func TestACutFieldOfARecordIsDamage(t *testing.T) {
 	}
 	for n := len(bare) + 1; n < len(data); n++ {
 		if got, err := session.Unmarshal(s.Key, data[:n]); err == nil {
-			t.Errorf("cut to %d of %d bytes: %q", n, len(data), string(got.Client))
+			t.Errorf("cut to %d of %d bytes: %q", n, len(data), got.Client.Browser())
 		}
 	}
 }

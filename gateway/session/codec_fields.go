@@ -10,7 +10,7 @@ const (
 )
 
 func (w *writer) fields(s *Session) {
-	w.field(fieldClient, string(s.Client))
+	w.field(fieldClient, s.Client.pack())
 }
 
 func (w *writer) field(tag byte, value string) {
@@ -25,7 +25,7 @@ func (r *reader) fields(s *Session) {
 		tag := r.byte()
 		switch value := r.text(); tag {
 		case fieldClient:
-			s.Client = Client(value)
+			s.Client = unpackClient(value)
 		}
 	}
 }

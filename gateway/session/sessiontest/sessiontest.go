@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,7 @@ func Session(n int) *session.Session {
 		Key:             Key(n),
 		Provider:        "corp",
 		ProviderSession: fmt.Sprintf("08a5019c-17e1-4977-8f42-%012d", n),
+		Client:          session.NewClient("Firefox", "Windows", netip.AddrFrom4([4]byte{192, 0, 2, byte(n)})),
 		CreatedAt:       now,
 		ExpiresAt:       now.Add(12 * time.Hour),
 		IdleTimeout:     30 * time.Minute,
