@@ -1,0 +1,162 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sallyport/sallyport/gateway/e2e/env"
+)
+
+// site is what a person sees as one site: gateways behind a load balancer
+// without stickiness, and a provider of its own where people sign in.
+type site struct {
+	url      string
+	provider *env.OIDCProvider
+	gateways []*env.Gateway
+	valkey   *env.Valkey // nil with the embedded store
+
+	binary string
+	dirs   []string
+	at     []env.Addresses
+	only   atomic.Int64 // the one gateway that the balancer sends to; -1 = each in turn
+}
+
+// siteOptions shape a site. The zero value is one gateway with the embedded
+// store, a provider that is up, and an echo application.
+type siteOptions struct {
+	gateways     int // more than one, or withValkey: they share a Valkey
+	withValkey   bool
+	provider     env.OIDCProviderOptions
+	providerDown bool   // until somebody starts it
+	session      string // more of the session section
+	login        string // more of the login section
+	routes       []string
+}
+
+// afterLogout are the pages of the site to which its provider may send people
+// back after a sign-out.
+var afterLogout = []string{"/", "/.auth/logout", "/.auth/signed-out"}
+
+func startSite(t *testing.T, o siteOptions) *site {
+	t.Helper()
+	s := &site{binary: env.Build(t)}
+	s.only.Store(-1)
+	s.balance(t)
+
+	client := env.OIDCClient{
+		ID: "web", Secret: "the-secret-of-the-client-0123456789",
+		RedirectURIs: []string{s.url + "/.auth/callback/corp"}, Backchannel: s.url + "/.auth/backchannel-logout/corp",
+	}
+	for _, path := range afterLogout {
+		client.AfterLogout = append(client.AfterLogout, s.url+path)
+	}
+	o.provider.Clients = append(o.provider.Clients, client)
+	s.provider = env.NewOIDCProvider(t, o.provider)
+	if !o.providerDown {
+		s.provider.Start()
+	}
+
+	store := "store: embedded\n  embedded: {path: sessions.db}"
+	if o.withValkey || o.gateways > 1 {
+		s.valkey = env.StartValkey(t)
+		store = "store: valkey\n  valkey: {" + valkeyAt(s.valkey.URL()) + "}"
+	}
+	key := newKey()
+	for n := range max(1, o.gateways) {
+		dir := t.TempDir()
+		s.dirs, s.at = append(s.dirs, dir), append(s.at, env.Reserve(t))
+		env.WriteFile(t, dir, "key", key)
+		env.WriteFile(t, dir, "client-secret", client.Secret)
+		env.WriteFile(t, dir, "config.yaml", fmt.Sprintf(`
+session:
+  %s
+  keys_files: [key]
+  %s
+login:
+  providers:
+    - {name: corp, type: oidc, issuer: %q, client_id: web, client_secret_file: client-secret,
+       scopes: [openid, email, profile, offline_access], groups_claim: groups}
+  %s
+routes:
+  - {name: app, upstream: "builtin:echo", policy: authenticated}
+  - {name: assets, paths: [/assets], upstream: "builtin:echo", public: true}
+  %s
+log: {level: info}
+`, store, o.session, s.provider.Issuer, o.login, strings.Join(o.routes, "\n  ")))
+		s.gateways = append(s.gateways, nil)
+		s.start(t, n)
+	}
+	return s
+}
+
+// newKey makes the content of a keys file.
+func newKey() string {
+	key := make([]byte, 32)
+	rand.Read(key)
+	return base64.StdEncoding.EncodeToString(key)
+}
+
+// start starts the nth gateway. What its directory holds is up to the test.
+func (s *site) start(t *testing.T, n int, environ ...string) {
+	t.Helper()
+	s.gateways[n] = env.StartGateway(t, s.binary, s.dirs[n], s.at[n], append([]string{"SALLYPORT_SERVER__PUBLIC_URL=" + s.url}, environ...)...)
+}
+
+// restart stops the nth gateway in order, and starts it again.
+func (s *site) restart(t *testing.T, n int, environ ...string) {
+	t.Helper()
+	if code := s.gateways[n].Stop(); code != 0 {
+		t.Fatalf("the gateway ended with %d:\n%s", code, s.gateways[n].Output())
+	}
+	s.start(t, n, environ...)
+}
+
+// balance starts the load balancer, which is the site's address.
+func (s *site) balance(t *testing.T) {
+	t.Helper()
+	var requests atomic.Int64
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		n := s.only.Load()
+		if n < 0 {
+			n = requests.Add(1) % int64(len(s.gateways))
+		}
+		target, err := url.Parse(s.at[n].URL())
+		if err != nil {
+			panic(err) // it was written by env
+		}
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+	}}
+	srv := httptest.NewServer(proxy)
+	t.Cleanup(srv.Close)
+	s.url = strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)
+}
+
+// output is what all gateways have logged.
+func (s *site) output() string {
+	var b strings.Builder
+	for _, g := range s.gateways {
+		b.WriteString(g.Output())
+	}
+	return b.String()
+}
+
+// waitReady waits until people can sign in.
+func (s *site) waitReady(t *testing.T) {
+	t.Helper()
+	for n := range s.gateways {
+		env.WaitUntil(t, "people can sign in", func() bool {
+			return send(t, client(t), http.MethodGet, s.at[n].URL()+"/.auth/login").status != http.StatusServiceUnavailable
+		})
+	}
+}
