@@ -73,6 +73,8 @@ type OIDCCounts struct {
 	Introspection int `json:"introspection"`
 	Userinfo      int `json:"userinfo"`
 
+	TokenPending int `json:"token_pending"` // requests for tokens that are being delayed
+
 	Token       map[string]int `json:"token"`   // tokens that were issued, by grant type
 	Refused     map[string]int `json:"refused"` // requests for them that were not granted, by error
 	Backchannel struct {

@@ -14,7 +14,7 @@ import Provider, { interactionPolicy } from "oidc-provider";
 const options = JSON.parse(process.env.OP_OPTIONS);
 const counts = {
   authorization: 0, par: 0, s256: 0, login: 0, end_session: 0, revocation: 0, introspection: 0, userinfo: 0,
-  token: {}, refused: {}, backchannel: { ok: 0, failed: 0 },
+  token_pending: 0, token: {}, refused: {}, backchannel: { ok: 0, failed: 0 },
 };
 let behaviour = {};
 
@@ -163,7 +163,9 @@ async function interact(ctx) {
 async function watch(ctx, next) {
   if (ctx.path === "/token" && (behaviour.token_delay_ms || behaviour.token_status)) {
     const now = behaviour;
+    counts.token_pending++;
     if (now.token_delay_ms) await sleep(now.token_delay_ms);
+    counts.token_pending--;
     if (now.token_status) {
       counts.refused[now.token_status] = (counts.refused[now.token_status] ?? 0) + 1;
       ctx.status = now.token_status;
