@@ -78,11 +78,13 @@ func (p *person) open(to string) page {
 	return p.navigate(http.MethodGet, to, "")
 }
 
-// answer sends the form of a page, with one more field.
+// answer sends the form of a page, with one more field if it has a name.
 func (p *person) answer(at page, name, value string) page {
 	p.t.Helper()
 	action, fields := at.form(p.t)
-	fields.Set(name, value)
+	if name != "" {
+		fields.Set(name, value)
+	}
 	return p.navigate(http.MethodPost, action, fields.Encode())
 }
 

@@ -45,7 +45,7 @@ func TestSignInAndOutInABrowser(t *testing.T) {
 	if got.Codes() != 2 || got.S256 < 2 || len(got.Refused) != 0 {
 		t.Errorf("the provider has seen %+v", got)
 	}
-	if strings.Contains(s.output(), "the-secret-of-the-client") {
+	if strings.Contains(s.output(), clientSecret) {
 		t.Error("the secret of the client is in the log")
 	}
 }

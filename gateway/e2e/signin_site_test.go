@@ -41,7 +41,11 @@ type siteOptions struct {
 	session      string // more of the session section
 	login        string // more of the login section
 	routes       []string
+	app          func(*site) string // makes an application whose URL is APP in routes
 }
+
+// clientSecret is what the site has in common with its provider.
+const clientSecret = "the-secret-of-the-client-0123456789"
 
 // afterLogout are the pages of the site to which its provider may send people
 // back after a sign-out.
@@ -54,7 +58,7 @@ func startSite(t *testing.T, o siteOptions) *site {
 	s.balance(t)
 
 	client := env.OIDCClient{
-		ID: "web", Secret: "the-secret-of-the-client-0123456789",
+		ID: "web", Secret: clientSecret,
 		RedirectURIs: []string{s.url + "/.auth/callback/corp"}, Backchannel: s.url + "/.auth/backchannel-logout/corp",
 	}
 	for _, path := range afterLogout {
@@ -71,7 +75,10 @@ func startSite(t *testing.T, o siteOptions) *site {
 		s.valkey = env.StartValkey(t)
 		store = "store: valkey\n  valkey: {" + valkeyAt(s.valkey.URL()) + "}"
 	}
-	key := newKey()
+	routes, key := strings.Join(o.routes, "\n  "), newKey()
+	if o.app != nil {
+		routes = strings.ReplaceAll(routes, "APP", o.app(s))
+	}
 	for n := range max(1, o.gateways) {
 		dir := t.TempDir()
 		s.dirs, s.at = append(s.dirs, dir), append(s.at, env.Reserve(t))
@@ -92,7 +99,7 @@ routes:
   - {name: assets, paths: [/assets], upstream: "builtin:echo", public: true}
   %s
 log: {level: info}
-`, store, o.session, s.provider.Issuer, o.login, strings.Join(o.routes, "\n  ")))
+`, store, o.session, s.provider.Issuer, o.login, routes))
 		s.gateways = append(s.gateways, nil)
 		s.start(t, n)
 	}
