@@ -107,9 +107,7 @@ func TestFragmentSurvivesASignIn(t *testing.T) {
 				if at := browser.URL(); at != s.url+path {
 					t.Errorf("at %s, want %s", at, path)
 				}
-				browser.Open(s.url + "/.auth/logout")
-				browser.Click(`form button`)
-				s.signOutAtTheProvider(browser)
+				s.signOutInBrowser(browser)
 			}
 		})
 	}
