@@ -84,7 +84,7 @@ func startRefreshing(t *testing.T, gateways int, provider env.OIDCProviderOption
 // several times. The provider's refresh tokens can be used once, and a second
 // use would end everything; the application never sees a token that is no good.
 func TestRefreshWithRotation(t *testing.T) {
-	s := startRefreshing(t, 2, env.OIDCProviderOptions{TokenBytes: 20 << 10, Groups: 300})
+	s := startRefreshing(t, 2, env.OIDCProviderOptions{TokenBytes: 8 << 10, Groups: 300})
 	p := s.person(t)
 	p.wantAt(p.signIn("/", "alice"), "/")
 	cookie, wrong := "sp="+p.cookie("sp"), 0

@@ -47,10 +47,6 @@ type siteOptions struct {
 // clientSecret is what the site has in common with its provider.
 const clientSecret = "the-secret-of-the-client-0123456789"
 
-// afterLogout are the pages of the site to which its provider may send people
-// back after a sign-out.
-var afterLogout = []string{"/", "/.auth/logout", "/.auth/signed-out"}
-
 func startSite(t *testing.T, o siteOptions) *site {
 	t.Helper()
 	s := &site{binary: env.Build(t)}
@@ -60,9 +56,7 @@ func startSite(t *testing.T, o siteOptions) *site {
 	client := env.OIDCClient{
 		ID: "web", Secret: clientSecret,
 		RedirectURIs: []string{s.url + "/.auth/callback/corp"}, Backchannel: s.url + "/.auth/backchannel-logout/corp",
-	}
-	for _, path := range afterLogout {
-		client.AfterLogout = append(client.AfterLogout, s.url+path)
+		AfterLogout: []string{s.url + "/.auth/logout/done"},
 	}
 	o.provider.Clients = append(o.provider.Clients, client)
 	s.provider = env.NewOIDCProvider(t, o.provider)

@@ -73,7 +73,7 @@ type OIDCCounts struct {
 	Introspection int `json:"introspection"`
 	Userinfo      int `json:"userinfo"`
 
-	TokenPending int `json:"token_pending"` // requests for tokens that are being delayed
+	TokenPending int `json:"token_pending"` // requests for tokens whose answers are late
 
 	Token       map[string]int `json:"token"`   // tokens that were issued, by grant type
 	Refused     map[string]int `json:"refused"` // requests for them that were not granted, by error
@@ -197,7 +197,7 @@ func (p *OIDCProvider) Counts() OIDCCounts {
 
 // OIDCBehaviour is how a provider treats requests for tokens.
 type OIDCBehaviour struct {
-	Delay  time.Duration // before it answers
+	Delay  time.Duration // before it answers, and after it has done what it was asked for
 	Status int           // refuse with this status; 0 = answer
 	Error  string        // and this error; empty = temporarily_unavailable
 }

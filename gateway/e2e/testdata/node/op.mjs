@@ -161,18 +161,14 @@ async function interact(ctx) {
 
 // watch counts what clients and browsers ask for, and misbehaves as told.
 async function watch(ctx, next) {
-  if (ctx.path === "/token" && (behaviour.token_delay_ms || behaviour.token_status)) {
-    const now = behaviour;
-    counts.token_pending++;
-    if (now.token_delay_ms) await sleep(now.token_delay_ms);
-    counts.token_pending--;
-    if (now.token_status) {
-      counts.refused[now.token_status] = (counts.refused[now.token_status] ?? 0) + 1;
-      ctx.status = now.token_status;
-      ctx.set("Retry-After", "1");
-      ctx.body = { error: now.refuse ?? "temporarily_unavailable" };
-      return;
-    }
+  const now = behaviour;
+  if (ctx.path === "/token" && now.token_status) {
+    await delay(now.token_delay_ms);
+    counts.refused[now.token_status] = (counts.refused[now.token_status] ?? 0) + 1;
+    ctx.status = now.token_status;
+    ctx.set("Retry-After", "1");
+    ctx.body = { error: now.refuse };
+    return;
   }
   await next();
   const { route, params } = ctx.oidc ?? {};
@@ -181,6 +177,14 @@ async function watch(ctx, next) {
   if ((route === "authorization" || route === "pushed_authorization_request") && params?.code_challenge_method === "S256") counts.s256++;
   if (route === "end_session" || route === "revocation" || route === "introspection" || route === "userinfo") counts[route]++;
   if (route === "token" && ctx.status === 200) counts.token[params.grant_type] = (counts.token[params.grant_type] ?? 0) + 1;
+  if (route === "token") await delay(now.token_delay_ms); // what is done is done: only the answer is late
+}
+
+async function delay(ms) {
+  if (!ms) return;
+  counts.token_pending++;
+  await sleep(ms);
+  counts.token_pending--;
 }
 
 // logout is what an administrator of the provider does to an account.
