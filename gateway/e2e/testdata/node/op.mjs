@@ -83,8 +83,9 @@ const provider = new Provider(options.issuer, {
   // Consent is given without being asked for.
   loadExistingGrant: async (ctx) => {
     const { client, session, requestParamScopes } = ctx.oidc;
-    const known = session.grantIdFor(client.clientId);
-    if (known) return provider.Grant.find(known);
+    const id = session.grantIdFor(client.clientId);
+    const known = id && await provider.Grant.find(id); // it may have been revoked
+    if (known) return known;
     const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
     grant.addOIDCScope([...requestParamScopes, "offline_access"].join(" "));
     await grant.save();
