@@ -72,7 +72,7 @@ func startRefreshing(t *testing.T, gateways int, provider env.OIDCProviderOption
 	provider.AccessToken = 4 * time.Second
 	s := startSite(t, siteOptions{
 		gateways: gateways, provider: provider,
-		session: "refresh: {ahead: 2s, grace: 10s, min_remaining: 1s}",
+		session: "refresh: {ahead: 2s, grace: 3s, min_remaining: 1s}",
 		app:     func(s *site) string { return s.api(t) },
 		routes:  []string{`- {name: api, paths: [/api], upstream: "APP", policy: authenticated, forward_access_token: true}`},
 	})

@@ -37,9 +37,10 @@ type siteOptions struct {
 	gateways     int // more than one, or withValkey: they share a Valkey
 	withValkey   bool
 	provider     env.OIDCProviderOptions
-	providerDown bool   // until somebody starts it
-	session      string // more of the session section
-	login        string // more of the login section
+	providerDown bool               // until somebody starts it
+	providers    func(*site) string // more of the list of providers
+	session      string             // more of the session section
+	login        string             // more of the login section
 	routes       []string
 	app          func(*site) string // makes an application whose URL is APP in routes
 }
@@ -73,6 +74,10 @@ func startSite(t *testing.T, o siteOptions) *site {
 	if o.app != nil {
 		routes = strings.ReplaceAll(routes, "APP", o.app(s))
 	}
+	providers := ""
+	if o.providers != nil {
+		providers = o.providers(s)
+	}
 	for n := range max(1, o.gateways) {
 		dir := t.TempDir()
 		s.dirs, s.at = append(s.dirs, dir), append(s.at, env.Reserve(t))
@@ -87,13 +92,14 @@ login:
   providers:
     - {name: corp, type: oidc, issuer: %q, client_id: web, client_secret_file: client-secret,
        scopes: [openid, email, profile, offline_access], groups_claim: groups}
+    %s
   %s
 routes:
-  - {name: app, upstream: "builtin:echo", policy: authenticated}
+  - {name: app, upstream: "builtin:echo", policy: authenticated, headers: [{name: X-Forwarded-Issuer, claim: iss}]}
   - {name: assets, paths: [/assets], upstream: "builtin:echo", public: true}
   %s
 log: {level: info}
-`, store, o.session, s.provider.Issuer, o.login, routes))
+`, store, o.session, s.provider.Issuer, providers, o.login, routes))
 		s.gateways = append(s.gateways, nil)
 		s.start(t, n)
 	}
@@ -152,12 +158,17 @@ func (s *site) output() string {
 	return b.String()
 }
 
-// waitReady waits until people can sign in.
+// waitReady waits until people can sign in, at every gateway.
 func (s *site) waitReady(t *testing.T) {
 	t.Helper()
+	waitSignIn(t, s, "corp")
+}
+
+func waitSignIn(t *testing.T, s *site, provider string) {
+	t.Helper()
 	for n := range s.gateways {
-		env.WaitUntil(t, "people can sign in", func() bool {
-			return send(t, client(t), http.MethodGet, s.at[n].URL()+"/.auth/login").status != http.StatusServiceUnavailable
+		env.WaitUntil(t, "people can sign in with "+provider, func() bool {
+			return send(t, client(t), http.MethodGet, s.at[n].URL()+"/.auth/login?provider="+provider).status == http.StatusFound
 		})
 	}
 }

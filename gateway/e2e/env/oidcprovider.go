@@ -221,6 +221,12 @@ func (p *OIDCProvider) Logout(account string) {
 	p.test(http.MethodPost, "logout?account="+url.QueryEscape(account), "")
 }
 
+// LogoutOldest is Logout for the oldest of the sessions only.
+func (p *OIDCProvider) LogoutOldest(account string) {
+	p.t.Helper()
+	p.test(http.MethodPost, "logout?oldest=1&account="+url.QueryEscape(account), "")
+}
+
 func (p *OIDCProvider) test(method, what, body string) []byte {
 	p.t.Helper()
 	req, err := http.NewRequestWithContext(p.t.Context(), method, p.Issuer+"/test/"+what, strings.NewReader(body))

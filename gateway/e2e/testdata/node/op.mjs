@@ -6,7 +6,8 @@
 //
 //   GET  /test/counts              how often each thing was asked for
 //   POST /test/behaviour           {"token_delay_ms": 800, "token_status": 503, "refuse": "invalid_grant"}
-//   POST /test/logout?account=bob  ends bob's sessions here, and tells his clients (Back-Channel Logout 1.0)
+//   POST /test/logout?account=bob  ends bob's sessions here, with &oldest=1 the oldest of them, and tells
+//                                  the clients (Back-Channel Logout 1.0)
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import Provider, { interactionPolicy } from "oidc-provider";
@@ -136,7 +137,7 @@ provider.use(async (ctx, next) => {
     ctx.status = 204;
   }
   if (what === "logout") {
-    await logout(ctx.query.account);
+    await logout(ctx.query.account, ctx.query.oldest);
     ctx.status = 204;
   }
 });
@@ -189,7 +190,7 @@ async function delay(ms) {
 }
 
 // logout is what an administrator of the provider does to an account.
-async function logout(account) {
+async function logout(account, oldest) {
   for (const [id, payload] of [...(models.get("Session") ?? [])]) {
     if (payload.accountId !== account) continue;
     models.get("Session").delete(id);
@@ -201,6 +202,7 @@ async function logout(account) {
         (err) => { counts.backchannel.failed++; console.error(err.message); },
       );
     }
+    if (oldest) return;
   }
 }
 
