@@ -168,7 +168,17 @@ func waitSignIn(t *testing.T, s *site, provider string) {
 	t.Helper()
 	for n := range s.gateways {
 		env.WaitUntil(t, "people can sign in with "+provider, func() bool {
-			return send(t, client(t), http.MethodGet, s.at[n].URL()+"/.auth/login?provider="+provider).status == http.StatusFound
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.at[n].URL()+"/.auth/login?provider="+provider, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = strings.TrimPrefix(s.url, "http://") // the one that the provider knows
+			res, err := client(t).Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			return res.StatusCode == http.StatusFound
 		})
 	}
 }
