@@ -19,7 +19,6 @@ import (
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/login"
-	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/proxy"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/embedded"
@@ -99,7 +98,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		return nil, err
 	}
 
-	people, err := pages.New(pages.Options{Prefix: cfg.Server.AuthPrefix})
+	people, err := buildPages(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -67,6 +67,10 @@ func TestFaultsThatOnlyBuildingFindsHaveTheirPlace(t *testing.T) {
 			"assertions:\n  keys_files: [" + file("signing", "changeme") + "]" + routes,
 			"file:2: assertions.keys_files[0]: holds no PEM private key",
 		},
+		"a logo that is a page": {
+			"pages:\n  logo_file: " + file("logo.svg", "<!doctype html>") + routes,
+			"file:2: pages.logo_file: the logo is no SVG",
+		},
 		"two routes that no request can tell apart": {
 			"routes:\n  - {name: one, upstream: 'builtin:echo', public: true}\n  - {name: two, upstream: 'builtin:echo', public: true}\n",
 			"file:3: routes[1].paths",

@@ -42,6 +42,7 @@ func Default() *Config {
 			Exchange:   TokenExchange{Lifetime: 5 * time.Minute},
 		},
 		Assertions: Assertions{Algorithm: "ES256", Lifetime: time.Minute},
+		Pages:      Pages{Name: "Sallyport"},
 		Log:        Log{Level: "info", Format: "json"},
 	}
 }

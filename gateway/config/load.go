@@ -76,6 +76,7 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	check.tokens()
 	check.introspection()
 	check.assertions()
+	check.pages()
 	check.policies()
 	check.routes()
 	check.log()

@@ -22,6 +22,7 @@ type Config struct {
 
 	Policies []Policy `mapstructure:"policies"`
 	Routes   []Route  `mapstructure:"routes"`
+	Pages    Pages    `mapstructure:"pages"`
 	Log      Log      `mapstructure:"log"`
 
 	// The short form: one application behind one OpenID provider. Load turns
@@ -32,6 +33,13 @@ type Config struct {
 	Upstream         string `mapstructure:"upstream"`
 
 	source source // where each key was written, for error messages
+}
+
+// Pages is how the pages that people see are made one's own.
+type Pages struct {
+	Name     string `mapstructure:"name"`
+	LogoFile string `mapstructure:"logo_file"` // "" = our own
+	Color    string `mapstructure:"color"`     // of buttons, #rrggbb; "" = our own
 }
 
 // Server is the public listener.

@@ -67,6 +67,19 @@ func TestEveryPageIsReadableWithoutEyesOrMouse(t *testing.T) {
 	}
 }
 
+// TestNothingMoves keeps the pages still, for those whom motion makes ill: what is
+// not there needs no prefers-reduced-motion.
+func TestNothingMoves(t *testing.T) {
+	t.Parallel()
+	css, err := os.ReadFile("templates/style.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := regexp.MustCompile(`(?i)\b(animation|transition|@keyframes|scroll-behavior)\b[^;]*`).Find(css); m != nil {
+		t.Errorf("the style sheet has %s", m)
+	}
+}
+
 // TestColoursCanBeTold measures the contrast of every pair of colours that is
 // put together (WCAG 2.2, success criteria 1.4.3 and 1.4.11), light and dark.
 func TestColoursCanBeTold(t *testing.T) {

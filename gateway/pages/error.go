@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,6 +20,9 @@ type errorView struct {
 	SignOut   bool
 	FormToken string
 }
+
+// sessionEnded is where the texts of a 401 to a form begin.
+const sessionEnded = "error.session_ended"
 
 // action is the one link that helps most.
 type action struct {
@@ -42,19 +44,17 @@ func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Erro
 	if v.Code < 400 || v.Code > 599 {
 		v.Code = http.StatusInternalServerError
 	}
-	about := p.text.Error.about(v.Code)
+	words := p.words(r)
+	about := words.about(v.Code)
 	switch {
 	case v.Code == http.StatusUnauthorized && !isLoad(r):
-		about = p.text.Error.SessionEnded
+		about = sessionEnded
 	case (v.Code == http.StatusBadRequest || v.Code == http.StatusForbidden) && e.Who == "" && p.signingIn(r):
-		about = p.text.Error.SignInFailed
+		about = "error.sign_in_failed"
 	}
-	v.Lead, v.Advice = e.Public, about.Advice
-	if v.Lead == "" {
-		v.Lead = about.Lead
-	}
+	v.Lead, v.Advice = words.explain(about, e)
 	if v.Code == http.StatusTooManyRequests || v.Code == http.StatusServiceUnavailable {
-		v.Advice = strings.TrimSpace(v.Advice + " " + p.text.Error.wait(e.Header.Get("Retry-After")))
+		v.Advice = strings.TrimSpace(v.Advice + " " + words.wait(e.Header.Get("Retry-After")))
 	}
 	if v.Code == http.StatusMisdirectedRequest {
 		v.Host = r.Host
@@ -63,27 +63,30 @@ func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Erro
 		v.Who, v.FormToken = e.Who, formToken
 		v.SignOut = e.Who != "" || formToken != ""
 	}
-	v.Action = p.action(r, v.Code, e.LoginURL)
+	v.Action = p.action(r, words, v.Code, e.LoginURL)
 
-	return p.write(w, r, answer{status: v.Code, header: e.Header, tmpl: p.failure, title: about.Title, page: v})
+	return p.write(w, r, answer{status: v.Code, header: e.Header, tmpl: p.failure, title: about + ".title", page: v})
 }
 
 // action chooses by what went wrong: another account, a sign-in, the same
 // address again, or the start page. None is taken without a click: a page that
 // went on by itself would turn a broken sign-in into a redirect loop.
-func (p *Renderer) action(r *http.Request, code int, loginURL string) action {
-	t, here := &p.text.Error, p.here(r)
-	signIn := action{Label: t.SignIn, URL: p.loginURL([2]string{"return_to", here})}
+func (p *Renderer) action(r *http.Request, words *wording, code int, loginURL string) action {
+	here := p.here(r)
+	signIn := action{Label: words.first("error.sign_in"), URL: p.loginURL([2]string{"return_to", here})}
 	if loginURL != "" {
 		signIn.URL = loginURL
 	}
 	switch code {
 	case http.StatusForbidden:
-		return action{Label: t.SwitchAccount, URL: p.loginURL([2]string{"switch", "1"}, [2]string{"return_to", here})}
+		if loginURL == "" {
+			loginURL = p.loginURL([2]string{"switch", "1"}, [2]string{"return_to", here})
+		}
+		return action{Label: words.first("error.switch_account"), URL: loginURL}
 	case http.StatusUnauthorized:
 		if !isLoad(r) {
 			// The form that was not sent is one step back in this tab.
-			signIn.Label, signIn.NewTab = t.SignInNewTab, true
+			signIn.Label, signIn.NewTab = words.first("error.sign_in_new_tab"), true
 			if loginURL == "" {
 				signIn.URL = p.loginURL()
 			}
@@ -92,15 +95,15 @@ func (p *Renderer) action(r *http.Request, code int, loginURL string) action {
 	case http.StatusMisdirectedRequest, http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge:
 		return action{}
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return action{Label: t.Start, URL: "/"}
+		return action{Label: words.first("error.start"), URL: "/"}
 	}
 	switch {
 	case here == "":
 		return signIn
 	case code == http.StatusBadRequest:
-		return action{Label: t.Start, URL: "/"}
+		return action{Label: words.first("error.start"), URL: "/"}
 	case isLoad(r):
-		return action{Label: t.Again, URL: here}
+		return action{Label: words.first("error.again"), URL: here}
 	}
 	return action{}
 }
@@ -111,10 +114,41 @@ func (p *Renderer) signingIn(r *http.Request) bool {
 	return ok && (rest == "/login" || strings.HasPrefix(rest, "/callback/"))
 }
 
-// wait says when to try again, from the value of Retry-After.
-func (t *ErrorTexts) wait(retryAfter string) string {
-	if n, err := strconv.Atoi(retryAfter); err == nil && n > 0 {
-		return fmt.Sprintf(t.Wait, n)
+// about returns where the texts of a status begin.
+func (w *wording) about(code int) string {
+	id := "error." + strconv.Itoa(code)
+	switch _, ok := w.texts[id+".title"]; {
+	case ok:
+		return id
+	case code >= 500:
+		return "error.5xx"
 	}
-	return t.WaitABit
+	return "error.4xx"
+}
+
+// explain says what happened and what to do. What there is to say of a reason is
+// more exact than what there is of a status; Public, which is English, stands in
+// for reasons without a text.
+func (w *wording) explain(about string, e *httperr.Error) (lead, advice string) {
+	reason := "reason." + e.Reason
+	advice = w.first(reason+".advice", about+".advice")
+	if about == sessionEnded { // what became of the form is more than why
+		return w.first(about + ".lead"), advice
+	}
+	if lead = w.first(reason); lead == "" {
+		lead = e.Public
+	}
+	if lead == "" {
+		lead = w.first(about + ".lead")
+	}
+	return lead, advice
+}
+
+// wait says when to try again, from the value of Retry-After.
+func (w *wording) wait(retryAfter string) string {
+	if n, err := strconv.Atoi(retryAfter); err == nil && n > 0 {
+		text, _ := w.t("error.wait", "seconds", strconv.Itoa(n)) // an id that a test has seen
+		return text
+	}
+	return w.first("error.wait_a_bit")
 }

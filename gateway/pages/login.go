@@ -42,7 +42,7 @@ type loginView struct {
 	FormToken string
 	Failed    bool
 	Username  string
-	Only      bool // one choice: no headings to tell choices apart, and the first field has the focus
+	Only      bool // one choice: no headings to tell choices apart
 }
 
 type choiceView struct {
@@ -50,6 +50,8 @@ type choiceView struct {
 	ID   int    // makes element ids unique
 	URL  string // of a redirect
 	Also bool   // divided from the choice above
+
+	Focus bool // its first empty field has the focus
 }
 
 // Login writes the sign-in page with status, which is 200 or, after a refused
@@ -82,9 +84,28 @@ func (p *Renderer) Login(w http.ResponseWriter, r *http.Request, status int, pag
 		}
 		v.Choices = append(v.Choices, cv)
 	}
-	title := p.text.Login.Title
+	v.focus()
+	title := "login.title"
 	if page.Failed {
-		title = p.text.Login.FailedTitle // read first by a screen reader
+		title = "login.failed_title" // read first by a screen reader
 	}
 	return p.write(w, r, answer{status: status, tmpl: p.login, title: title, page: v})
+}
+
+// focus puts the cursor where typing goes on: into the only form for a password,
+// where nothing else is offered, or where it was refused. Anywhere else it would
+// take a screen reader past the choices above.
+func (v *loginView) focus() {
+	only := -1
+	for i, c := range v.Choices {
+		if c.Kind == KindPassword {
+			if only >= 0 {
+				return
+			}
+			only = i
+		}
+	}
+	if only >= 0 {
+		v.Choices[only].Focus = v.Only || v.Failed
+	}
 }

@@ -26,12 +26,12 @@ func (p *Renderer) ConfirmLogout(w http.ResponseWriter, r *http.Request, page Lo
 	if isLocal(page.ReturnTo) {
 		v.CancelURL = page.ReturnTo
 	}
-	return p.write(w, r, answer{status: http.StatusOK, tmpl: p.logout, title: p.text.Logout.Title, page: v})
+	return p.write(w, r, answer{status: http.StatusOK, tmpl: p.logout, title: "logout.title", page: v})
 }
 
 // SignedOut says that the session is over and links to a new sign-in.
 func (p *Renderer) SignedOut(w http.ResponseWriter, r *http.Request) error {
-	return p.write(w, r, answer{status: http.StatusOK, tmpl: p.signedOut, title: p.text.SignedOut.Title})
+	return p.write(w, r, answer{status: http.StatusOK, tmpl: p.signedOut, title: "signed_out.title"})
 }
 
 // Onward answers a form post whose next stop is another site, such as the
@@ -51,7 +51,7 @@ func (p *Renderer) Onward(w http.ResponseWriter, r *http.Request, next string) e
 	return p.write(w, r, answer{
 		status: http.StatusOK,
 		header: http.Header{"Refresh": {"0; url=" + to}},
-		tmpl:   p.onward, title: p.text.Onward.Title, page: onwardView{URL: to, Host: u.Host},
+		tmpl:   p.onward, title: "onward.title", page: onwardView{URL: to, Host: u.Host},
 	})
 }
 

@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/text/language"
 )
 
 //go:embed templates
@@ -29,6 +31,8 @@ var files embed.FS
 type Options struct {
 	Prefix string // path of the gateway's endpoints; default "/.auth"
 	Name   string // product name shown; default "Sallyport"
+	Logo   []byte // a picture for the head of every page, of at most MaxLogo bytes; default: our own
+	Colour string // of buttons, as #rrggbb; default: our own
 }
 
 // Renderer draws pages. It is safe for concurrent use.
@@ -36,16 +40,22 @@ type Options struct {
 // Each of its methods either writes one whole answer and returns nil, or writes
 // nothing and returns an error. A client that goes away is not an error.
 type Renderer struct {
-	prefix string
-	name   string
-	text   *Text
-	css    template.CSS
-	policy string
+	prefix    string
+	name      string
+	languages []*wording
+	matcher   language.Matcher // its results are indices of languages
+	css       template.CSS
+	logo      template.URL
+	policy    string
 
-	login, logout, signedOut, onward, failure *template.Template
+	login, logout, signedOut, onward, failure sheet
 }
 
-// New parses the templates. It fails on a prefix that is no plain absolute path.
+// sheet is one page in every language, in the order of Renderer.languages.
+type sheet []*template.Template
+
+// New parses the templates. It fails on a prefix that is no plain absolute path,
+// a logo that is no picture, and a colour that is none.
 func New(o Options) (*Renderer, error) {
 	if o.Prefix == "" {
 		o.Prefix = "/.auth"
@@ -60,21 +70,39 @@ func New(o Options) (*Renderer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}
+	brand, err := brandCSS(o.Colour)
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	logo, err := logoURL(o.Logo)
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	css = append(css, brand...)
 	// The value is typed as CSS so that the template copies it byte for byte:
 	// a comment stripped on the way would break the hash.
 	sum := sha256.Sum256(css)
 	p := &Renderer{
 		prefix: o.Prefix,
 		name:   o.Name,
-		text:   english(),
+		logo:   logo,
 		css:    template.CSS(css), //nolint:gosec // our own embedded file, not input
 		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; " +
 			"img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
 	}
-	layout, err := template.ParseFS(files, "templates/layout.html")
-	if err != nil {
-		return nil, fmt.Errorf("pages: %w", err)
+	if p.languages, err = readLanguages(); err != nil {
+		return nil, err
 	}
+	var layout sheet
+	tags := make([]language.Tag, len(p.languages))
+	for i, words := range p.languages {
+		t, err := template.New("").Funcs(template.FuncMap{"t": words.t, "around": words.around}).ParseFS(files, "templates/layout.html")
+		if err != nil {
+			return nil, fmt.Errorf("pages: %w", err)
+		}
+		layout, tags[i] = append(layout, t), words.tag
+	}
+	p.matcher = language.NewMatcher(tags)
 	if p.login, err = p.parse(layout, "login.html", loginView{}); err != nil {
 		return nil, err
 	}
@@ -93,43 +121,48 @@ func New(o Options) (*Renderer, error) {
 	return p, nil
 }
 
-// parse adds one page to a copy of the layout, and draws it once without data:
-// html/template finds unsafe contexts only when it is first executed, and a
-// fault must show at start, not in front of a user.
-func (p *Renderer) parse(layout *template.Template, file string, zero any) (*template.Template, error) {
-	t, err := layout.Clone()
-	if err != nil {
-		return nil, fmt.Errorf("pages: %w", err)
+// parse adds one page to a copy of the layout, in every language, and draws it
+// once without data: html/template finds unsafe contexts only when it is first
+// executed, and a fault must show at start, not in front of a user.
+func (p *Renderer) parse(layout sheet, file string, zero any) (sheet, error) {
+	page := make(sheet, len(layout))
+	for i := range layout {
+		t, err := layout[i].Clone()
+		if err != nil {
+			return nil, fmt.Errorf("pages: %w", err)
+		}
+		if t, err = t.ParseFS(files, "templates/"+file); err != nil {
+			return nil, fmt.Errorf("pages: %w", err)
+		}
+		if err := t.ExecuteTemplate(io.Discard, "layout.html", p.frame(i, "", zero)); err != nil {
+			return nil, fmt.Errorf("pages: %w", err)
+		}
+		page[i] = t
 	}
-	if t, err = t.ParseFS(files, "templates/"+file); err != nil {
-		return nil, fmt.Errorf("pages: %w", err)
-	}
-	if err := t.ExecuteTemplate(io.Discard, "layout.html", p.frame("", zero)); err != nil {
-		return nil, fmt.Errorf("pages: %w", err)
-	}
-	return t, nil
+	return page, nil
 }
 
 // frame is what the layout needs around every page.
 type frame struct {
-	T      *Text
+	Lang   string
 	CSS    template.CSS
 	Name   string
+	Logo   template.URL // "" for our own
 	Prefix string
 	Title  string
 	Page   any
 }
 
-func (p *Renderer) frame(title string, page any) frame {
-	return frame{T: p.text, CSS: p.css, Name: p.name, Prefix: p.prefix, Title: title, Page: page}
+func (p *Renderer) frame(lang int, title string, page any) frame {
+	return frame{Lang: p.languages[lang].lang, CSS: p.css, Name: p.name, Logo: p.logo, Prefix: p.prefix, Title: title, Page: page}
 }
 
 // answer is one page to be written.
 type answer struct {
 	status int
 	header http.Header // added to what w carries; a value that is there is not repeated
-	tmpl   *template.Template
-	title  string
+	tmpl   sheet
+	title  string // the id of a text
 	page   any
 }
 
@@ -140,8 +173,13 @@ func (p *Renderer) write(w http.ResponseWriter, r *http.Request, a answer) error
 	if a.status < 200 || a.status > 599 {
 		return fmt.Errorf("pages: %d is not a status", a.status)
 	}
+	lang := p.language(r)
+	title, err := p.languages[lang].t(a.title)
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
 	var body bytes.Buffer
-	if err := a.tmpl.ExecuteTemplate(&body, "layout.html", p.frame(a.title, a.page)); err != nil {
+	if err := a.tmpl[lang].ExecuteTemplate(&body, "layout.html", p.frame(lang, title, a.page)); err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}
 	h := w.Header()
@@ -153,6 +191,8 @@ func (p *Renderer) write(w http.ResponseWriter, r *http.Request, a answer) error
 		}
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", p.languages[lang].lang)
+	vary(h, "Accept-Language")
 	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -167,4 +207,16 @@ func (p *Renderer) write(w http.ResponseWriter, r *http.Request, a answer) error
 		_, _ = w.Write(body.Bytes()) // the client may be gone; the answer is given
 	}
 	return nil
+}
+
+// vary adds a field to Vary, which another layer may have begun already.
+func vary(h http.Header, field string) {
+	for _, v := range h.Values("Vary") {
+		for name := range strings.SplitSeq(v, ",") {
+			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, field) {
+				return
+			}
+		}
+	}
+	h.Add("Vary", field)
 }

@@ -34,6 +34,7 @@ type Provider struct {
 	calls     map[string]int
 	authorize []url.Values
 	exchanges []url.Values
+	pushes    map[string]url.Values // by request_uri
 }
 
 // Script is how the provider behaves. The zero Script behaves well.
@@ -46,6 +47,11 @@ type Script struct {
 	KeysStatus     int                  // anything but 0 fails the key set
 
 	Answer func(url.Values) // changes what the browser carries back
+
+	Push       bool                  // requests for authorization must be pushed (RFC 9126)
+	PushStatus int                   // anything but 0 fails that, with TokenError
+	PushAnswer func(map[string]any)  // changes the answer to a pushed request
+	Assertion  func(url.Values) bool // judges the client's assertion (RFC 7523), which it must then have
 
 	Public        bool                               // the client has no secret
 	TokenStatus   int                                // anything but 0 fails the exchange, after the code is used
@@ -68,6 +74,7 @@ const (
 	Keys      = "keys"
 	Authorize = "authorize"
 	Token     = "token"
+	Push      = "push"
 	Userinfo  = "userinfo"
 )
 
@@ -76,11 +83,13 @@ func New(tb testing.TB) *Provider {
 	tb.Helper()
 	p := &Provider{
 		keys: newKeys(tb), grants: make(map[string]grant), access: make(map[string]string), calls: make(map[string]int),
+		pushes: make(map[string]url.Values),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.counted(Discovery, p.serveMetadata))
 	mux.HandleFunc("GET /keys", p.counted(Keys, p.serveKeys))
 	mux.HandleFunc("GET /authorize", p.counted(Authorize, p.serveAuthorize))
+	mux.HandleFunc("POST /par", p.counted(Push, p.servePush))
 	mux.HandleFunc("POST /token", p.counted(Token, p.serveToken))
 	mux.HandleFunc("GET /userinfo", p.counted(Userinfo, p.serveUserinfo))
 	srv := httptest.NewServer(mux)
@@ -148,6 +157,10 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, _ *http.Request, script 
 		"code_challenge_methods_supported":      []string{"S256"},
 
 		"authorization_response_iss_parameter_supported": true,
+	}
+	if script.Push {
+		meta["pushed_authorization_request_endpoint"] = p.Issuer + "/par"
+		meta["require_pushed_authorization_requests"] = true
 	}
 	if script.Metadata != nil {
 		script.Metadata(meta)
