@@ -9,6 +9,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -241,9 +242,9 @@ func (p *person) sessions() (values []string) {
 // lastURL is the URL of the last answer that came from such an address.
 func (p *person) lastURL(prefix string) string {
 	p.t.Helper()
-	for i := len(p.hops) - 1; i >= 0; i-- {
-		if strings.HasPrefix(p.hops[i].url, prefix) {
-			return p.hops[i].url
+	for _, h := range slices.Backward(p.hops) {
+		if strings.HasPrefix(h.url, prefix) {
+			return h.url
 		}
 	}
 	p.t.Fatalf("never at %s:%s", prefix, p.trail())

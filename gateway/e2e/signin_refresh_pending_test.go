@@ -20,6 +20,8 @@ import (
 // provider about it (RFC 7662). It answers 200 to a token that is good there.
 func (s *site) api(t *testing.T) string {
 	t.Helper()
+	asks := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	t.Cleanup(asks.CloseIdleConnections)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if !ok {
@@ -34,7 +36,7 @@ func (s *site) api(t *testing.T) string {
 		}
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.SetBasicAuth("web", clientSecret)
-		res, err := http.DefaultClient.Do(req)
+		res, err := asks.Do(req)
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)
 			return
@@ -58,7 +60,7 @@ func (s *site) ask(path, cookie string) error {
 		return err
 	}
 	req.Header.Set("Cookie", cookie)
-	res, err := http.DefaultClient.Do(req)
+	res, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
 	if err != nil {
 		return err
 	}
