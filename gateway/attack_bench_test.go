@@ -67,6 +67,7 @@ type plan struct {
 	routes     string // more YAML list items
 	identities string // more YAML list items
 	providers  string // more YAML list items
+	login      string // more YAML members of login
 	issuers    string // more YAML list items of tokens.issuers
 	tokens     string // more YAML members of tokens
 	adminToken string // a file; "" turns the admin API off
@@ -158,7 +159,7 @@ func orDefault(s, fallback string) string {
 func siteYAML(p *plan, keys string) string {
 	return strings.NewReplacer(
 		"$PUBLIC", p.publicURL, "$TRUSTED", p.trusted, "$LIMITS", p.limits, "$SESSION", p.session,
-		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
+		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$LOGIN", p.login, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
 		"$TOKENS", p.tokens, "$ADMIN_TOKEN", p.adminToken,
 		"$ISSUERS", p.issuers, "$ISSUER", tokenIssuer, "$AUDIENCE", tokenAudience, "$KEYS", keys,
 	).Replace(`
@@ -179,6 +180,7 @@ login:
         - {subject: mallory, groups: [users]}
         $IDENTITIES
     $PROVIDERS
+  $LOGIN
 tokens:
   issuers:
     - {issuer: "$ISSUER", audiences: ["$AUDIENCE", "api://b"], algorithms: [ES256], jwks_file: "$KEYS", groups_claim: groups}

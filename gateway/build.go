@@ -107,6 +107,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	signIn, err := login.New(login.Options{
 		Server: cfg.Server, Providers: cfg.Login.Providers, Sessions: sessions, Pages: people,
 		Log: log.Named("login"), KnownHost: table.KnownHost, Audit: auditor(audit, trusted),
+		ClientAddr: trusted.client, Records: kept.records, LogoutTargets: cfg.Login.LogoutTargets,
 	})
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)
@@ -147,9 +148,17 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			"/logout": signIn.Logout,
 			"/me":     signIn.Me,
 
+			"/logout/done":  signIn.LogoutDone,
+			"/sessions":     signIn.Sessions,
+			"/sessions/end": signIn.EndSessions,
+
 			jwksPath:     signing.serveJWKS,
 			metadataPath: signing.serveMetadata,
 			tokenPath:    signIn.Token(signing.exchange()),
+		},
+		subtrees: map[string]httperr.HandlerFunc{
+			"/backchannel-logout/":  signIn.BackChannelLogout,
+			"/frontchannel-logout/": signIn.FrontChannelLogout,
 		},
 		callback: signIn.Callback, knownHost: table.KnownHost, front: front.Serve,
 		edge: &frontEdge, ownEdge: edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,

@@ -24,6 +24,7 @@ type handler struct {
 	prefix    string // of the gateway's own endpoints
 	endpoints map[string]httperr.HandlerFunc
 	callback  httperr.HandlerFunc
+	subtrees  map[string]httperr.HandlerFunc // of endpoints that end with a provider's name
 	knownHost func(host string) bool
 	front     httperr.HandlerFunc
 	edge      *httperr.Edge // for the front end
@@ -141,6 +142,11 @@ func (h *handler) own(r *http.Request) (httperr.HandlerFunc, bool) {
 	}
 	if strings.HasPrefix(rest, "/callback/") {
 		return h.callback, true
+	}
+	if cut := strings.IndexByte(strings.TrimPrefix(rest, "/"), '/'); cut >= 0 {
+		if serve, ok := h.subtrees[rest[:cut+2]]; ok {
+			return serve, true
+		}
 	}
 	return notServed, true
 }

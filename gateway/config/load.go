@@ -73,6 +73,7 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	check.server()
 	check.session()
 	check.login()
+	check.signOut()
 	check.tokens()
 	check.introspection()
 	check.assertions()

@@ -92,6 +92,12 @@ const (
 	StoreValkey   = "valkey"
 )
 
+// What a sign-in does whose user has session.max_per_user sessions already.
+const (
+	WhenFullOldestOut = "oldest_out"
+	WhenFullRefuse    = "refuse"
+)
+
 // Session says how long sessions live and where.
 type Session struct {
 	Store           string        `mapstructure:"store"` // embedded | valkey

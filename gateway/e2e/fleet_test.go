@@ -28,6 +28,7 @@ type fleet struct {
 	key      []byte
 	valkey   []string
 	top      string // more of the configuration, at its top level
+	login    string // more list items of login.providers
 }
 
 // startFleetLike starts one more gateway over the store of the nth of another
@@ -82,13 +83,14 @@ session:
 login:
   providers:
     - {name: dev, type: dev, identities: [{subject: alice, email: alice@example.com}, {subject: bob}]}
+    %s
 routes:
   - {name: app, upstream: "builtin:echo", policy: authenticated}
   - {name: assets, paths: [/assets], upstream: "builtin:echo", public: true}
   %s
 log: {level: warn}
 %s
-`, way, more, strings.Join(routes, "\n  "), f.top))
+`, way, more, f.login, strings.Join(routes, "\n  "), f.top))
 		env.WriteFile(t, dir, "admin-token", "let me in")
 		f.gateways = append(f.gateways, env.StartGateway(t, f.binary, dir, env.Reserve(t)))
 	}

@@ -11,6 +11,10 @@ import (
 const (
 	EventLogin  = "login"
 	EventLogout = "logout"
+	// EventRevoke: a provider was asked to take the tokens of an ended session back.
+	EventRevoke = "revoke_tokens"
+	// EventProviderLogout: a provider said that a session or a user is signed out.
+	EventProviderLogout = "provider_logout"
 
 	OutcomeOK     = "ok"
 	OutcomeFailed = "failed"
@@ -18,7 +22,8 @@ const (
 
 // Audit is one act that matters afterwards: somebody signed in, or did not, or
 // signed out. It holds no secret. Request is for the client's address and the
-// request id, and must not be kept.
+// request id, and must not be kept; it is
+// nil for what happens in the background.
 type Audit struct {
 	Event, Outcome, Reason string
 	Provider               string

@@ -45,7 +45,7 @@ func (s *Service) Callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	started, cookie, err := s.finish(r, p, a, q)
 	if err != nil {
-		return s.failLogin(r, p.name(), s.anotherAccount(err, p, a))
+		return s.failSignIn(w, r, p.name(), s.wayBack(a), s.anotherAccount(err, p, a))
 	}
 	http.SetCookie(w, cookie)
 	s.remember(w, p.name())
@@ -100,12 +100,7 @@ func (s *Service) finish(r *http.Request, p redirector, a *attempt, q url.Values
 		return nil, nil, err
 	}
 	// 7. Start the session under a new id.
-	candidates := s.cookies.Read(r.Header)
-	started, cookie, err := s.sessions.Start(r.Context(), *in, &candidates)
-	if err != nil {
-		return nil, nil, storeOutage(err)
-	}
-	return started, cookie, nil
+	return s.startSession(r, *in)
 }
 
 // strayCallback answers a callback that belongs to no attempt of this browser:

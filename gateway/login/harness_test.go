@@ -48,6 +48,10 @@ type options struct {
 	tls       bool
 	known     []string // further hosts
 	cookie    config.Cookie
+
+	maxPerUser    int
+	whenFull      string
+	logoutTargets []string
 }
 
 func newGateway(t *testing.T, providers ...config.Provider) *gateway {
@@ -77,7 +81,7 @@ func newGatewayWith(t *testing.T, o options) *gateway {
 	}
 	g.Manager = session.NewManager(session.Options{
 		Store: g.Store, Keyring: ring, Server: server,
-		Session: config.Session{Cookie: o.cookie, IdleTimeout: 30 * time.Minute, AbsoluteTimeout: 12 * time.Hour},
+		Session: config.Session{Cookie: o.cookie, IdleTimeout: 30 * time.Minute, AbsoluteTimeout: 12 * time.Hour, MaxPerUser: o.maxPerUser, WhenFull: o.whenFull},
 	})
 	g.flush = sync.OnceFunc(g.Manager.Close)
 	t.Cleanup(g.flush)
@@ -91,6 +95,7 @@ func newGatewayWith(t *testing.T, o options) *gateway {
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(g.log), zap.DebugLevel))
 	g.Service, err = login.New(login.Options{
 		Server: server, Providers: o.providers, Sessions: g.Manager, Pages: renderer, Log: log,
+		Records: g.Store, LogoutTargets: o.logoutTargets,
 		Audit: func(a login.Audit) {
 			g.mu.Lock()
 			defer g.mu.Unlock()
@@ -125,6 +130,11 @@ func newGatewayWith(t *testing.T, o options) *gateway {
 	mux.Handle("/.auth/login", edge.Handle(g.Service.Login))
 	mux.Handle("/.auth/callback/", edge.Handle(g.Service.Callback))
 	mux.Handle("/.auth/logout", edge.Handle(g.Service.Logout))
+	mux.Handle("/.auth/logout/done", edge.Handle(g.Service.LogoutDone))
+	mux.Handle("/.auth/backchannel-logout/", edge.Handle(g.Service.BackChannelLogout))
+	mux.Handle("/.auth/frontchannel-logout/", edge.Handle(g.Service.FrontChannelLogout))
+	mux.Handle("/.auth/sessions", edge.Handle(g.Service.Sessions))
+	mux.Handle("/.auth/sessions/end", edge.Handle(g.Service.EndSessions))
 	mux.Handle("/.auth/me", edge.Handle(g.Service.Me))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the application") })
 	return g

@@ -170,10 +170,9 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) error {
 	}
 	// 4. Start the session. Sign-ins under way in other tabs find it when they
 	// come back, so nothing needs the login cookie any more.
-	candidates := s.cookies.Read(r.Header)
-	started, cookie, err := s.sessions.Start(r.Context(), session.SignIn{Identity: who, Provider: p.name()}, &candidates)
+	started, cookie, err := s.startSession(r, session.SignIn{Identity: who, Provider: p.name()})
 	if err != nil {
-		return s.failLogin(r, p.name(), storeOutage(err))
+		return s.failSignIn(w, r, p.name(), target, err)
 	}
 	http.SetCookie(w, cookie)
 	s.remember(w, p.name())

@@ -5,13 +5,14 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/session"
 )
 
 // Logout is GET and POST Prefix/logout. GET asks and never acts, because any
 // page can make a browser send one. POST ends every session that the browser
-// has here.
+// has here, on every gateway, and then the one at the provider: see signedOutHere.
 func (s *Service) Logout(w http.ResponseWriter, r *http.Request) error {
 	noStore(w)
 	switch r.Method {
@@ -28,7 +29,7 @@ func (s *Service) askLogout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest(ReasonMalformed, "", err)
 	}
-	target, err := s.wishedReturn(q)
+	target, err := s.wishedLogout(q)
 	if err != nil {
 		return err
 	}
@@ -68,38 +69,36 @@ func (s *Service) endSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// 2. Judge where to go before anything ends.
+	wish := form
 	if !form.Has("return_to") && !form.Has("rd") {
-		q, err := url.ParseQuery(r.URL.RawQuery)
-		if err != nil {
+		var err error
+		if wish, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 			return badRequest(ReasonMalformed, "", err)
 		}
-		form = q
 	}
-	target, err := s.wishedReturn(form)
+	target, err := s.wishedLogout(wish)
 	if err != nil {
 		return err
 	}
-	if target == "" {
-		target = s.prefix + "/logout"
-	}
 	// 3. End the sessions. Only then is the cookie deleted: with the store down
 	// the session lives, and the user must be able to try again.
-	// Whose session it is is for the record alone: one that can't be read can be
-	// ended nevertheless.
+	// Whose session it is is for the record and the provider alone: one that can't
+	// be read can be ended nevertheless.
 	live, candidates, _ := s.live(r)
+	ended := s.takeTokens(r, live)
 	if err := s.sessions.End(r.Context(), &candidates); err != nil {
 		return storeOutage(err)
 	}
 	s.auditLogout(r, live)
-	http.SetCookie(w, s.cookies.Clear())
-	w.Header().Set("Clear-Site-Data", `"cache"`) // what the back button would show
-	redirect(w, http.StatusSeeOther, target)
-	return nil
+	s.revokeLater(ended)
+	// 4. Go on, by way of the provider where it has a session of its own.
+	return s.signedOutHere(w, r, ended, form, target)
 }
 
 // who is how a session's user is shown to himself.
-func who(s *session.Session) string {
-	id := s.Identity
+func who(s *session.Session) string { return nameOf(s.Identity) }
+
+func nameOf(id *identity.Identity) string {
 	for _, name := range []string{id.Email, id.PreferredUsername, id.Name} {
 		if name != "" {
 			return name

@@ -31,6 +31,15 @@ type Options struct {
 	// form of a Host header: lower case, with its port unless that is the
 	// scheme's own. Without it, only the host of public_url is known.
 	KnownHost func(host string) bool
+	// ClientAddr returns the address of a request's client, as far as the proxies
+	// in front are trusted; nil takes the peer's.
+	ClientAddr func(*http.Request) string
+	// Records remember logout tokens that were used. Without them no provider can
+	// sign users out (Back-Channel Logout).
+	Records session.Records
+	// LogoutTargets are URLs elsewhere to which a sign-out may lead, compared
+	// character by character.
+	LogoutTargets []string
 }
 
 // Service answers the gateway's own endpoints of signing in and out. It is
@@ -48,12 +57,22 @@ type Service struct {
 	log       *zap.Logger
 	audit     func(Audit)
 	knownHost func(string) bool
+
+	clientAddr    func(*http.Request) string
+	records       session.Records
+	logoutTargets []string
+	revocations   *revocations
 }
 
 var (
 	_ httperr.HandlerFunc = (*Service)(nil).Login
 	_ httperr.HandlerFunc = (*Service)(nil).Callback
 	_ httperr.HandlerFunc = (*Service)(nil).Logout
+	_ httperr.HandlerFunc = (*Service)(nil).LogoutDone
+	_ httperr.HandlerFunc = (*Service)(nil).BackChannelLogout
+	_ httperr.HandlerFunc = (*Service)(nil).FrontChannelLogout
+	_ httperr.HandlerFunc = (*Service)(nil).Sessions
+	_ httperr.HandlerFunc = (*Service)(nil).EndSessions
 	_ httperr.HandlerFunc = (*Service)(nil).Me
 )
 
@@ -83,6 +102,7 @@ func New(o Options) (*Service, error) {
 	if s.knownHost == nil {
 		s.knownHost = func(host string) bool { return host == s.public.Host }
 	}
+	s.signOutFrom(o)
 	hashing := newHashSlots()
 	s.programs = make(hashSlots, max(1, cap(hashing)/2))
 	for _, cfg := range o.Providers {
@@ -127,9 +147,11 @@ func newProvider(cfg config.Provider, server config.Server, log *zap.Logger, has
 }
 
 // Run does the providers' background work: discovery, with patience where a
-// provider is down, and the fetching of keys. It returns when ctx ends.
+// provider is down, the fetching of keys, and what is left to do at them after a
+// sign-out. It returns when ctx ends.
 func (s *Service) Run(ctx context.Context) {
 	var all sync.WaitGroup
+	all.Go(func() { s.revocations.run(ctx) })
 	for _, p := range s.providers {
 		all.Go(func() { p.run(ctx) })
 	}

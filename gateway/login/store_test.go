@@ -17,10 +17,12 @@ type memoryStore struct {
 	sessions map[session.Key]*session.Session
 	tokens   map[session.Key][]byte
 	seen     map[session.Key]time.Time
+	records  map[string]session.Record
 	down     bool
 	readOnly bool
 	creates  int
 	touches  int
+	deleted  time.Time // when something last was
 }
 
 var _ session.Store = (*memoryStore)(nil)
@@ -28,6 +30,7 @@ var _ session.Store = (*memoryStore)(nil)
 func newMemoryStore() *memoryStore {
 	return &memoryStore{
 		sessions: make(map[session.Key]*session.Session), tokens: make(map[session.Key][]byte), seen: make(map[session.Key]time.Time),
+		records: make(map[string]session.Record),
 	}
 }
 
@@ -117,21 +120,12 @@ func (m *memoryStore) Delete(_ context.Context, key session.Key) error {
 			return errStoreDown
 		}
 		delete(m.sessions, key)
+		m.deleted = time.Now()
 		return nil
 	})
 }
 
-func (m *memoryStore) DeleteSubject(context.Context, string, string) (int, error) { return 0, nil }
-
-func (m *memoryStore) DeleteProviderSession(context.Context, string, string) (int, error) {
-	return 0, nil
-}
-
 func (m *memoryStore) DeleteBefore(context.Context, time.Time) (int, error) { return 0, nil }
-
-func (m *memoryStore) List(context.Context, session.Filter) ([]session.Listed, error) {
-	return nil, nil
-}
 
 func (m *memoryStore) Touch(_ context.Context, key session.Key, at time.Time) error {
 	return m.locked(func() error {

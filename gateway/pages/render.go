@@ -49,6 +49,7 @@ type Renderer struct {
 	policy    string
 
 	login, logout, signedOut, onward, failure sheet
+	sessions, tooMany, signedOutHere          sheet
 }
 
 // sheet is one page in every language, in the order of Renderer.languages.
@@ -113,6 +114,15 @@ func New(o Options) (*Renderer, error) {
 		return nil, err
 	}
 	if p.onward, err = p.parse(layout, "onward.html", onwardView{}); err != nil {
+		return nil, err
+	}
+	if p.sessions, err = p.parse(layout, "sessions.html", sessionsView{}); err != nil {
+		return nil, err
+	}
+	if p.tooMany, err = p.parse(layout, "toomany.html", TooManyPage{}); err != nil {
+		return nil, err
+	}
+	if p.signedOutHere, err = p.parse(layout, "signedouthere.html", SignedOutPage{}); err != nil {
 		return nil, err
 	}
 	if p.failure, err = p.parse(layout, "error.html", errorView{}); err != nil {

@@ -93,7 +93,7 @@ func errorSample(name, method, target, formToken string, e httperr.Error) sample
 }
 
 func samples() []sample {
-	return []sample{
+	return append(signOutSamples(), []sample{
 		loginSample("login_chooser", 200, nil, "redirect", "redirect"),
 		loginSample("login_password", 200, nil, "password"),
 		loginSample("login_refused", 401, func(p *pages.LoginPage) { p.Failed, p.Username = true, "alice" }, "password"),
@@ -126,5 +126,5 @@ func samples() []sample {
 		errorSample("error_502", "", "/a", "", httperr.Error{Code: 502, Reason: "upstream_unavailable"}),
 		errorSample("error_503", "", "/a?x=1", "", httperr.Error{Code: 503, Reason: "store_unavailable", Header: http.Header{"Retry-After": {"5"}}}),
 		errorSample("error_504", "POST", "/a", "", httperr.Error{Code: 504, Reason: "upstream_timeout"}),
-	}
+	}...)
 }

@@ -25,6 +25,7 @@ import (
 //	         preferred user name, acr, method
 //	lists    groups, amr: uvarint count, strings
 //	claims   uvarint count, then name and value
+//	fields   what was added later: see codec_fields.go
 const recordVersion = 1
 
 const (
@@ -91,6 +92,7 @@ func Marshal(s *Session) ([]byte, error) {
 	if err := w.claims(id.Claims); err != nil {
 		return nil, err
 	}
+	w.fields(s)
 	return w.buf, nil
 }
 
@@ -154,6 +156,7 @@ func (h *head) session(key Key, r reader) (*Session, error) {
 	if all.claims = r.claims(); all.claims != "" {
 		id.Claims = &all.claims
 	}
+	r.fields(s)
 	switch {
 	case r.failed:
 		return nil, errRecordShort

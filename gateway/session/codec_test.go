@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -76,6 +77,7 @@ func roundTrip(t *testing.T, s *session.Session) *session.Session {
 func TestASessionSurvivesTheRecord(t *testing.T) {
 	full := typical()
 	full.SealedTokens = []byte("sealed")
+	full.Client = session.NewClient("Firefox", "Linux", netip.MustParseAddr("2001:db8::1"))
 	bare := &session.Session{
 		Identity:  &identity.Identity{Subject: "s"},
 		CreatedAt: time.Unix(1, 0), ExpiresAt: time.Unix(0, 1), // the end before the start
@@ -198,7 +200,7 @@ func TestFieldsAddedByALaterReleaseAreIgnored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := session.Unmarshal(session.Key{}, append(data, "a later field"...))
+	s, err := session.Unmarshal(session.Key{}, append(data, "\xf0\x0da later field\xf1\x00"...))
 	if err != nil || s.Identity.Name != "Alice Liddell" {
 		t.Errorf("got %v, %v", s, err)
 	}

@@ -40,6 +40,7 @@ type Manager struct {
 	cookies   *Cookies
 	idle      time.Duration
 	absolute  time.Duration
+	limit     limit
 	toucher   *toucher
 	unread    trouble // the store could not be read
 	unwritten trouble // nor written, as a look at an idle session showed
@@ -53,6 +54,7 @@ func NewManager(o Options) *Manager {
 		cookies:  NewCookies(o.Server, o.Session, o.Keyring),
 		idle:     o.Session.IdleTimeout,
 		absolute: o.Session.AbsoluteTimeout,
+		limit:    limit{o.Session.MaxPerUser, o.Session.WhenFull == config.WhenFullRefuse},
 		toucher:  newToucher(o.Store, touchInterval(o.Session.IdleTimeout), o.TouchFailed),
 	}
 }
@@ -168,12 +170,14 @@ type SignIn struct {
 	Identity        *identity.Identity
 	Provider        string
 	ProviderSession string
+	Client          Client
 	Tokens          []byte // the provider's tokens in the clear; the Manager seals them
 }
 
 // Start makes a session under a new id and ends those that the browser had, so
 // that no id from before the sign-in is worth anything after it (session
-// fixation, OWASP ASVS 5, 7.2.4).
+// fixation, OWASP ASVS 5, 7.2.4). Where the user has as many sessions as he may,
+// it ends the oldest, or returns ErrTooMany and changes nothing.
 func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*Session, *http.Cookie, error) {
 	if in.Identity == nil || in.Identity.Subject == "" {
 		return nil, nil, errors.New("session: a session needs an identity with a subject")
@@ -182,17 +186,24 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 	s := &Session{
 		Provider:        in.Provider,
 		ProviderSession: in.ProviderSession,
+		Client:          in.Client,
 		CreatedAt:       now,
 		ExpiresAt:       now.Add(m.absolute),
 		IdleTimeout:     m.idle,
 	}
 	id := *in.Identity
 	s.Identity = &id
+	if err := m.checkRoom(ctx, s.Identity, previous); err != nil {
+		return nil, nil, err
+	}
 	ck, err := m.create(ctx, s, in.Tokens)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := m.End(ctx, previous); err != nil {
+		return nil, nil, errors.Join(err, m.store.Delete(ctx, s.Key))
+	}
+	if err := m.makeRoom(ctx, s); err != nil {
 		return nil, nil, errors.Join(err, m.store.Delete(ctx, s.Key))
 	}
 	return s, ck, nil

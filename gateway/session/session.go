@@ -36,6 +36,7 @@ type Session struct {
 
 	Provider        string // name of the login provider
 	ProviderSession string // the provider's own session id (sid), if it told one
+	Client          Client // from where it began
 
 	CreatedAt   time.Time
 	ExpiresAt   time.Time     // the absolute timeout: nothing extends it
@@ -66,6 +67,7 @@ func (s *Session) Clone() *Session {
 		Version:         s.Version,
 		Provider:        s.Provider,
 		ProviderSession: s.ProviderSession,
+		Client:          s.Client,
 		CreatedAt:       s.CreatedAt,
 		ExpiresAt:       s.ExpiresAt,
 		IdleTimeout:     s.IdleTimeout,

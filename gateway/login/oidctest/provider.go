@@ -35,6 +35,7 @@ type Provider struct {
 	authorize []url.Values
 	exchanges []url.Values
 	pushes    map[string]url.Values // by request_uri
+	signOut
 }
 
 // Script is how the provider behaves. The zero Script behaves well.
@@ -66,6 +67,8 @@ type Script struct {
 	UserinfoStatus int                  // anything but 0 fails it
 	UserinfoType   string               // content type; default application/json
 	UserinfoBody   string               // replaces the whole body
+
+	SignOut // see signout.go
 }
 
 // The endpoints, as Calls names them.
@@ -76,6 +79,9 @@ const (
 	Token     = "token"
 	Push      = "push"
 	Userinfo  = "userinfo"
+
+	Revoke     = "revoke"
+	EndSession = "end"
 )
 
 // New starts a provider, which ends with the test.
@@ -91,6 +97,8 @@ func New(tb testing.TB) *Provider {
 	mux.HandleFunc("GET /authorize", p.counted(Authorize, p.serveAuthorize))
 	mux.HandleFunc("POST /par", p.counted(Push, p.servePush))
 	mux.HandleFunc("POST /token", p.counted(Token, p.serveToken))
+	mux.HandleFunc("POST /revoke", p.counted(Revoke, p.serveRevoke))
+	mux.HandleFunc("GET /end", p.counted(EndSession, p.serveEnd))
 	mux.HandleFunc("GET /userinfo", p.counted(Userinfo, p.serveUserinfo))
 	srv := httptest.NewServer(mux)
 	tb.Cleanup(srv.Close)
@@ -161,6 +169,9 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, _ *http.Request, script 
 	if script.Push {
 		meta["pushed_authorization_request_endpoint"] = p.Issuer + "/par"
 		meta["require_pushed_authorization_requests"] = true
+	}
+	if script.WithSignOut {
+		meta["end_session_endpoint"], meta["revocation_endpoint"] = p.Issuer+"/end", p.Issuer+"/revoke"
 	}
 	if script.Metadata != nil {
 		script.Metadata(meta)

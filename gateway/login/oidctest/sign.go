@@ -55,7 +55,15 @@ func Unsigned(claims map[string]any) string {
 }
 
 func sign(alg jose.SignatureAlgorithm, key jose.JSONWebKey, claims map[string]any) string {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, (&jose.SignerOptions{}).WithType("JWT"))
+	return signTyped("JWT", alg, key, claims)
+}
+
+func signTyped(typ string, alg jose.SignatureAlgorithm, key jose.JSONWebKey, claims map[string]any) string {
+	options := &jose.SignerOptions{}
+	if typ != "" {
+		options = options.WithType(jose.ContentType(typ))
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, options)
 	if err != nil {
 		return "no signer: " + err.Error()
 	}

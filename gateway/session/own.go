@@ -1,0 +1,124 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway/identity"
+)
+
+// ErrTooMany is the answer to a sign-in of a user who has as many sessions as he
+// may: nothing was changed.
+var ErrTooMany = errors.New("session: the user has too many sessions")
+
+// limit is how many sessions a user can have at a time.
+type limit struct {
+	max    int  // 0 = any number
+	refuse bool // rather than end the oldest
+}
+
+// Sessions returns the sessions of a user that go on, the one that was used last
+// first. Looking is not activity.
+func (m *Manager) Sessions(ctx context.Context, issuer, subject string) ([]Listed, error) {
+	listed, err := m.store.List(ctx, Filter{Issuer: issuer, Subject: subject})
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	listed = slices.DeleteFunc(listed, func(l Listed) bool { return l.Expired(now) })
+	for i := range listed {
+		l := &listed[i]
+		// What waits here to be written, the store can't know.
+		if at := time.Unix(0, m.toucher.lastUse(l.Key)); at.After(l.LastSeen) {
+			l.LastSeen = at
+		}
+	}
+	listed = slices.DeleteFunc(listed, func(l Listed) bool { return now.Sub(l.LastSeen) > m.idleTimeout(l.Session) })
+	slices.SortFunc(listed, func(a, b Listed) int {
+		return cmp.Or(b.LastSeen.Compare(a.LastSeen), slices.Compare(a.Key[:], b.Key[:]))
+	})
+	return listed, nil
+}
+
+// checkRoom refuses a sign-in beyond the limit, where that is what the limit
+// does. Those of the browser itself, which the sign-in ends, do not count. Two
+// sign-ins at one moment may both find room.
+func (m *Manager) checkRoom(ctx context.Context, id *identity.Identity, previous *Candidates) error {
+	if m.limit.max <= 0 || !m.limit.refuse {
+		return nil
+	}
+	listed, err := m.Sessions(ctx, id.Issuer, id.Subject)
+	if err != nil {
+		return err
+	}
+	listed = slices.DeleteFunc(listed, func(l Listed) bool { return previous.holds(l.Key) })
+	if len(listed) >= m.limit.max {
+		return ErrTooMany
+	}
+	return nil
+}
+
+// makeRoom ends the oldest sessions of the user of s beyond the limit. It looks
+// after s was made, so that of two sign-ins at one moment the later to look sees
+// both.
+func (m *Manager) makeRoom(ctx context.Context, s *Session) error {
+	if m.limit.max <= 0 || m.limit.refuse {
+		return nil
+	}
+	listed, err := m.Sessions(ctx, s.Identity.Issuer, s.Identity.Subject)
+	if err != nil {
+		return err
+	}
+	listed = slices.DeleteFunc(listed, func(l Listed) bool { return l.Key == s.Key })
+	excess := len(listed) - (m.limit.max - 1)
+	if excess <= 0 {
+		return nil
+	}
+	slices.SortFunc(listed, func(a, b Listed) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return m.EndKeys(ctx, keysOf(listed[:excess])...)
+}
+
+func keysOf(listed []Listed) []Key {
+	keys := make([]Key, len(listed))
+	for i, l := range listed {
+		keys[i] = l.Key
+	}
+	return keys
+}
+
+// holds reports whether one of the candidates has the key.
+func (c *Candidates) holds(key Key) bool {
+	if c == nil {
+		return false
+	}
+	for i := range c.n {
+		if c.ids[i].Key() == key {
+			return true
+		}
+	}
+	return false
+}
+
+// EndKeys ends sessions on every gateway. Absent ones are no error.
+func (m *Manager) EndKeys(ctx context.Context, keys ...Key) error {
+	var errs []error
+	for _, key := range keys {
+		errs = append(errs, m.store.Delete(ctx, key))
+	}
+	return errors.Join(errs...)
+}
+
+// EndSubject ends all sessions of a user on every gateway, and says how many
+// there were.
+func (m *Manager) EndSubject(ctx context.Context, issuer, subject string) (int, error) {
+	return m.store.DeleteSubject(ctx, issuer, subject)
+}
+
+// EndProviderSession ends, on every gateway, the sessions that began from one
+// session at the provider, and says how many there were.
+func (m *Manager) EndProviderSession(ctx context.Context, issuer, sid string) (int, error) {
+	return m.store.DeleteProviderSession(ctx, issuer, sid)
+}
