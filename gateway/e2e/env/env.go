@@ -1,7 +1,7 @@
 //go:build e2e
 
 // Package env starts the real components of the end-to-end tests: the built
-// gateway, a browser, a legacy application, Valkey in its three layouts, and a
+// gateway, a browser, an OpenID provider, Valkey in its three layouts, and a
 // network that fails between them. Each listens on loopback, is bounded
 // in time, and ends with the test that started it. A component that is missing
 // fails the test.
