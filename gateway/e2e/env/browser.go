@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,19 @@ func (b *Browser) Script(expression string) string {
 func (b *Browser) WaitText(text string) {
 	b.t.Helper()
 	b.wait(fmt.Sprintf("the page never showed %q", text), func(_, shown string) bool { return strings.Contains(shown, text) })
+}
+
+// WaitAny waits until the page shows one of the texts, and returns which.
+func (b *Browser) WaitAny(texts ...string) (found string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf("the page never showed one of %q", texts), func(_, shown string) bool {
+		at := slices.IndexFunc(texts, func(text string) bool { return strings.Contains(shown, text) })
+		if at >= 0 {
+			found = texts[at]
+		}
+		return at >= 0
+	})
+	return found
 }
 
 // WaitURL waits until the address bar shows a URL that begins so.

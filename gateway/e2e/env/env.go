@@ -1,7 +1,7 @@
 //go:build e2e
 
 // Package env starts the real components of the end-to-end tests: the built
-// gateway, a browser, a legacy application, Valkey in its three layouts, and a
+// gateway, a browser, an OpenID provider, Valkey in its three layouts, and a
 // network that fails between them. Each listens on loopback, is bounded
 // in time, and ends with the test that started it. A component that is missing
 // fails the test.
@@ -100,6 +100,12 @@ func (p *Process) end(signal syscall.Signal) int {
 		p.t.Errorf("%s did not end within %v", p.name, startTimeout)
 	}
 	return p.cmd.ProcessState.ExitCode()
+}
+
+// Kill ends the process at once, as a crash does.
+func (p *Process) Kill() {
+	p.t.Helper()
+	p.end(syscall.SIGKILL)
 }
 
 // Output returns what the process has written so far.
