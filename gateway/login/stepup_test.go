@@ -74,12 +74,12 @@ func TestProviderThatIgnoresAStepUpDoesNotLoop(t *testing.T) {
 		claims map[string]any
 		says   string // to the user
 	}{
-		"the old class":               {"acr_values=mfa", map[string]any{"acr": "pwd"}, "of the class pwd"},
-		"no class":                    {"acr_values=mfa", map[string]any{"acr": nil}, "of no class"},
-		"an old sign-in":              {"max_age=300", map[string]any{"auth_time": hour}, "60 minutes ago"},
-		"a sign-in of the future":     {"max_age=300", map[string]any{"auth_time": time.Now().Add(time.Hour).Unix()}, "by a clock that is ahead"},
-		"no time, though it must be":  {"max_age=300", map[string]any{"auth_time": nil}, "does not tell"},
-		"a method less":               {"amr_values=pwd+otp", map[string]any{"amr": []string{"pwd"}}, "by pwd"},
+		"the old class":               {"acr_values=mfa", map[string]any{"acr": "pwd"}, "<dt>acr</dt><dd>pwd</dd>"},
+		"no class":                    {"acr_values=mfa", map[string]any{"acr": nil}, "<dt>acr</dt><dd>-</dd>"},
+		"an old sign-in":              {"max_age=300", map[string]any{"auth_time": hour}, "<dt>auth_time</dt><dd>" + time.Unix(hour, 0).UTC().Format(time.RFC3339) + "</dd>"},
+		"a sign-in of the future":     {"max_age=300", map[string]any{"auth_time": time.Now().Add(time.Hour).Unix()}, "<dt>auth_time</dt><dd>2"},
+		"no time, though it must be":  {"max_age=300", map[string]any{"auth_time": nil}, "<dt>auth_time</dt><dd>-</dd>"},
+		"a method less":               {"amr_values=pwd+otp", map[string]any{"amr": []string{"pwd"}}, "<dt>amr</dt><dd>pwd</dd>"},
 		"markup in place of a class":  {"acr_values=mfa", map[string]any{"acr": "<script>x</script>"}, "&lt;script&gt;"},
 		"a class of a thousand words": {"acr_values=mfa", map[string]any{"acr": strings.Repeat("long ", 1000)}, "long ..."},
 	} {
