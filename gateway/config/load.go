@@ -78,6 +78,7 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	check.assertions()
 	check.policies()
 	check.routes()
+	check.refresh()
 	check.log()
 
 	faults := slices.Concat(file.faults, env.faults, check.faults)

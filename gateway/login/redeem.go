@@ -42,8 +42,9 @@ func (o *oidc) redeem(ctx context.Context, a *attempt, code string) (*session.Si
 		return nil, err
 	}
 	// 4. Hand over.
+	expires := accessExpiry(token.Expiry, token.AccessToken)
 	kept, err := json.Marshal(providerTokens{ //nolint:gosec // the Manager seals it
-		AccessToken: token.AccessToken, RefreshToken: token.RefreshToken, IDToken: raw, Expiry: token.Expiry,
+		AccessToken: token.AccessToken, RefreshToken: token.RefreshToken, IDToken: raw, Expiry: expires,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: %w", o.cfg.Name, err)
@@ -53,6 +54,8 @@ func (o *oidc) redeem(ctx context.Context, a *attempt, code string) (*session.Si
 		Provider:        o.cfg.Name,
 		ProviderSession: claims.String("sid"),
 		Tokens:          kept,
+		AccessExpires:   expires,
+		Renewable:       token.RefreshToken != "",
 	}, nil
 }
 
@@ -104,6 +107,13 @@ func (o *oidc) proveIDToken(ctx context.Context, found *discovered, raw, nonce, 
 	if raw == "" {
 		return nil, badIDToken(errors.New("the token response has none"))
 	}
+	return o.proveToken(ctx, found, raw, func(t *jose.Token, c *jose.Claims) error {
+		return found.rules.JudgeID(t, c, time.Now(), nonce, accessToken)
+	})
+}
+
+// proveToken proves that a token is the provider's, and lets judge decide the rest.
+func (o *oidc) proveToken(ctx context.Context, found *discovered, raw string, judge func(*jose.Token, *jose.Claims) error) (*jose.Claims, error) {
 	token, err := jose.Parse(raw)
 	if err != nil {
 		return nil, badIDToken(err)
@@ -122,7 +132,7 @@ func (o *oidc) proveIDToken(ctx context.Context, found *discovered, raw, nonce, 
 	if err != nil {
 		return nil, badIDToken(err)
 	}
-	if err := found.rules.JudgeID(token, claims, time.Now(), nonce, accessToken); err != nil {
+	if err := judge(token, claims); err != nil {
 		return nil, badIDToken(err)
 	}
 	return claims, nil

@@ -25,11 +25,13 @@ import (
 //	         preferred user name, acr, method
 //	lists    groups, amr: uvarint count, strings
 //	claims   uvarint count, then name and value
+//	grant    only with flagGrant: see codec_grant.go
 const recordVersion = 1
 
 const (
 	flagEmailVerified = 1 << iota
 	flagAuthTime
+	flagGrant
 )
 
 // maxClaimDepth bounds the nesting of a claim on both ways, so that no record
@@ -70,6 +72,12 @@ func Marshal(s *Session) ([]byte, error) {
 		}
 		flags |= flagAuthTime
 	}
+	if s.Grant != (Grant{}) {
+		if !s.Grant.storable() {
+			return nil, errTime
+		}
+		flags |= flagGrant
+	}
 
 	// Differences wrap around on both ways alike, so none can overflow.
 	created := s.CreatedAt.UnixNano()
@@ -90,6 +98,9 @@ func Marshal(s *Session) ([]byte, error) {
 	w.texts(id.AMR)
 	if err := w.claims(id.Claims); err != nil {
 		return nil, err
+	}
+	if flags&flagGrant != 0 {
+		w.grant(&s.Grant, created)
 	}
 	return w.buf, nil
 }
@@ -153,6 +164,9 @@ func (h *head) session(key Key, r reader) (*Session, error) {
 	id.Groups, id.AMR = r.twoTexts()
 	if all.claims = r.claims(); all.claims != "" {
 		id.Claims = &all.claims
+	}
+	if h.flags&flagGrant != 0 {
+		s.Grant = r.grant(h.created)
 	}
 	switch {
 	case r.failed:

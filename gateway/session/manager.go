@@ -41,8 +41,9 @@ type Manager struct {
 	idle      time.Duration
 	absolute  time.Duration
 	toucher   *toucher
-	unread    trouble // the store could not be read
-	unwritten trouble // nor written, as a look at an idle session showed
+	unread    trouble  // the store could not be read
+	unwritten trouble  // nor written, as a look at an idle session showed
+	renewer   *renewer // nil until Renewing
 }
 
 // NewManager starts a Manager over a store, which it does not own.
@@ -57,8 +58,12 @@ func NewManager(o Options) *Manager {
 	}
 }
 
-// Close writes the activity that is still to be written. The store stays open.
-func (m *Manager) Close() { m.toucher.close() }
+// Close ends the renewing of tokens, with patience for what is under way, and
+// writes the activity that is still to be written. The store stays open.
+func (m *Manager) Close() {
+	m.renewer.close()
+	m.toucher.close()
+}
 
 // Active returns how many sessions were used here within the last minute, or
 // quarter of a short idle timeout.
@@ -168,7 +173,9 @@ type SignIn struct {
 	Identity        *identity.Identity
 	Provider        string
 	ProviderSession string
-	Tokens          []byte // the provider's tokens in the clear; the Manager seals them
+	Tokens          []byte    // the provider's tokens in the clear; the Manager seals them
+	AccessExpires   time.Time // of the access token among them; zero when unknown
+	Renewable       bool      // a refresh token is among them
 }
 
 // Start makes a session under a new id and ends those that the browser had, so
@@ -185,6 +192,9 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 		CreatedAt:       now,
 		ExpiresAt:       now.Add(m.absolute),
 		IdleTimeout:     m.idle,
+	}
+	if len(in.Tokens) > 0 {
+		s.Grant = Grant{Issued: now, Expires: in.AccessExpires, Renewable: in.Renewable}
 	}
 	id := *in.Identity
 	s.Identity = &id

@@ -41,6 +41,8 @@ type Session struct {
 	ExpiresAt   time.Time     // the absolute timeout: nothing extends it
 	IdleTimeout time.Duration // without activity for this long, the session is over
 
+	Grant Grant
+
 	// SealedTokens are the provider's tokens, sealed by the key ring. They are
 	// given to Create and Update to be kept, apart from the record, and are
 	// never returned by Get or List; Store.Tokens reads them. In Update, nil
@@ -48,6 +50,16 @@ type Session struct {
 	SealedTokens []byte
 
 	activity activity
+}
+
+// Grant is what a session knows of its provider's tokens without opening them.
+// The zero Grant belongs to a session that has none, or was made by a release
+// that did not tell.
+type Grant struct {
+	Generation uint64    // 0 at the sign-in, one more with each refresh
+	Issued     time.Time // when the tokens came
+	Expires    time.Time // of the access token; zero when the provider did not say
+	Renewable  bool      // there is a refresh token among them
 }
 
 // activity is what this process knows about the use of a session. It lives
@@ -69,6 +81,7 @@ func (s *Session) Clone() *Session {
 		CreatedAt:       s.CreatedAt,
 		ExpiresAt:       s.ExpiresAt,
 		IdleTimeout:     s.IdleTimeout,
+		Grant:           s.Grant,
 		SealedTokens:    s.SealedTokens,
 	}
 	c.activity.seen.Store(s.activity.seen.Load())
