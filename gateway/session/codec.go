@@ -73,9 +73,6 @@ func Marshal(s *Session) ([]byte, error) {
 		flags |= flagAuthTime
 	}
 	if s.Grant != (Grant{}) {
-		if !s.Grant.storable() {
-			return nil, errTime
-		}
 		flags |= flagGrant
 	}
 

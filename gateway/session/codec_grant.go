@@ -2,7 +2,7 @@ package session
 
 import (
 	"encoding/binary"
-	"time"
+	"math"
 )
 
 // A grant in a record:
@@ -16,35 +16,32 @@ const (
 	grantExpires
 )
 
-// storable reports whether a record can hold the times of the grant.
-func (g *Grant) storable() bool {
-	return storable(g.Issued) && (g.Expires.IsZero() || storable(g.Expires))
-}
-
 func (w *writer) grant(g *Grant, created int64) {
 	var bits byte
 	if g.Renewable {
 		bits |= grantRenewable
 	}
-	if !g.Expires.IsZero() {
+	if g.Expires != 0 {
 		bits |= grantExpires
 	}
-	issued := g.Issued.UnixNano()
-	w.buf = append(binary.AppendUvarint(w.buf, g.Generation), bits)
-	w.buf = binary.AppendVarint(w.buf, issued-created)
+	w.buf = append(binary.AppendUvarint(w.buf, uint64(g.Generation)), bits)
+	w.buf = binary.AppendVarint(w.buf, g.Issued-created)
 	if bits&grantExpires != 0 {
-		w.buf = binary.AppendVarint(w.buf, g.Expires.UnixNano()-issued)
+		w.buf = binary.AppendVarint(w.buf, g.Expires-g.Issued)
 	}
 }
 
 func (r *reader) grant(created int64) (g Grant) {
-	g.Generation = r.uvarint()
+	generation := r.uvarint()
+	if generation > math.MaxUint32 {
+		r.fail()
+	}
+	g.Generation = uint32(generation) //nolint:gosec // judged above
 	bits := r.byte()
-	issued := created + r.varint()
-	g.Issued = time.Unix(0, issued).UTC()
 	g.Renewable = bits&grantRenewable != 0
+	g.Issued = created + r.varint()
 	if bits&grantExpires != 0 {
-		g.Expires = time.Unix(0, issued+r.varint()).UTC()
+		g.Expires = g.Issued + r.varint()
 	}
 	return g
 }

@@ -41,7 +41,7 @@ func (e *pausedError) Error() string {
 // leaseState is what the record says.
 type leaseState struct {
 	Owner      string    `json:"owner,omitempty"` // empty: nobody has it
-	Generation uint64    `json:"generation"`      // of the tokens that NotBefore is about
+	Generation uint32    `json:"generation"`      // of the tokens that NotBefore is about
 	Failures   int       `json:"failures,omitempty"`
 	NotBefore  time.Time `json:"not_before,omitzero"`
 }
@@ -62,7 +62,7 @@ type lease struct {
 // acquire takes the lease, or waits while another has it. It returns the session
 // instead where that was renewed meanwhile, ErrNotFound when it was ended, and a
 // *pausedError when the provider is to be left alone.
-func (r *renewer) acquire(ctx context.Context, key Key, generation uint64) (*lease, *Session, error) {
+func (r *renewer) acquire(ctx context.Context, key Key, generation uint32) (*lease, *Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, acquireLimit)
 	defer cancel()
 	for wait := firstPoll; ; wait = min(wait*3/2, lastPoll) {
@@ -80,7 +80,7 @@ func (r *renewer) acquire(ctx context.Context, key Key, generation uint64) (*lea
 	}
 }
 
-func takeLease(ctx context.Context, records Records, key Key, generation uint64) (*lease, error) {
+func takeLease(ctx context.Context, records Records, key Key, generation uint32) (*lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	l := &lease{records: records, name: hex.EncodeToString(key[:])}

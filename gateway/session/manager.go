@@ -194,7 +194,7 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 		IdleTimeout:     m.idle,
 	}
 	if len(in.Tokens) > 0 {
-		s.Grant = Grant{Issued: now, Expires: in.AccessExpires, Renewable: in.Renewable}
+		s.Grant = newGrant(0, now, in.AccessExpires, in.Renewable)
 	}
 	id := *in.Identity
 	s.Identity = &id

@@ -94,19 +94,14 @@ func (m *Manager) Renewing(o Renewing) {
 // provider whose tokens end as soon as they come is not asked without end.
 const leastAge = 500 * time.Millisecond
 
-// dueAt returns when the tokens of s should be renewed: the time ahead of their
-// end, or a tenth of their life where that is longer, but never in the first half
-// of it. Sessions that began together come one after the other.
-func (r *renewer) dueAt(s *Session) time.Time {
+// due reports whether the tokens of s should be renewed: the configured time ahead
+// of their end, or a tenth of their life where that is longer, but never in the
+// first half of it. Sessions that began together come one after the other.
+func (r *renewer) due(s *Session, now time.Time) bool {
 	g := &s.Grant
-	life := g.Expires.Sub(g.Issued)
-	ahead := max(r.settings.Ahead, life/10)
+	ahead := max(r.settings.Ahead, g.life()/10)
 	ahead += ahead / 10 * time.Duration(s.Key[0]) / 256
-	due := g.Expires.Add(-min(ahead, life/2))
-	if first := g.Issued.Add(leastAge); due.Before(first) {
-		return first
-	}
-	return due
+	return g.left(now) <= min(ahead, g.life()/2) && now.UnixNano()-g.Issued >= int64(leastAge)
 }
 
 // Renew returns the session with tokens that the provider still vouches for. Well
@@ -119,15 +114,15 @@ func (r *renewer) dueAt(s *Session) time.Time {
 // tokens can't be renewed or don't end, it returns s.
 func (m *Manager) Renew(ctx context.Context, s *Session) (*Session, error) {
 	r := m.renewer
-	if r == nil || !s.Grant.Renewable || s.Grant.Expires.IsZero() {
+	if r == nil || !s.Grant.Renewable || s.Grant.Expires == 0 {
 		return s, nil
 	}
 	now := time.Now()
-	if now.Before(r.dueAt(s)) {
+	if !r.due(s, now) {
 		return s, nil
 	}
 	f, err := r.join(s, now)
-	if now.Before(s.Grant.Expires) {
+	if s.Grant.left(now) > 0 {
 		return s, nil
 	}
 	renewed := (*Session)(nil)
@@ -141,7 +136,7 @@ func (m *Manager) Renew(ctx context.Context, s *Session) (*Session, error) {
 		return nil, ErrNotFound
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case time.Since(s.Grant.Expires) < r.settings.Grace:
+	case s.Grant.left(time.Now()) > -r.settings.Grace:
 		return s, nil
 	}
 	return nil, fmt.Errorf("the provider's tokens have ended and can't be renewed: %w", err)

@@ -23,7 +23,7 @@ type accessTokens struct {
 
 type accessKey struct {
 	session    Key
-	generation uint64
+	generation uint32
 }
 
 type accessToken struct {
@@ -51,7 +51,7 @@ func (m *Manager) AccessToken(ctx context.Context, key Key) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !r.lasts(s.Grant.Expires) {
+	if !r.lasts(&s.Grant) {
 		if s, err = r.renewNow(ctx, s); err != nil {
 			return "", err
 		}
@@ -62,16 +62,16 @@ func (m *Manager) AccessToken(ctx context.Context, key Key) (string, error) {
 		return "", err
 	case token.value == "":
 		return "", ErrNoTokens
-	case !r.lasts(token.expires):
+	case s.Grant.Issued == 0 && !token.expires.IsZero() && time.Until(token.expires) < r.settings.MinRemaining:
 		// Only a record of a release that did not write the end gets here.
 		return "", r.end(ctx, s, RefreshGrantEnded)
 	}
 	return token.value, nil
 }
 
-// lasts reports whether a token that ends then may be forwarded.
-func (r *renewer) lasts(expires time.Time) bool {
-	return expires.IsZero() || time.Until(expires) >= max(r.settings.MinRemaining, 1)
+// lasts reports whether the access token may be forwarded.
+func (r *renewer) lasts(g *Grant) bool {
+	return g.Expires == 0 || g.left(time.Now()) >= max(r.settings.MinRemaining, 1)
 }
 
 // renewNow renews the tokens of s, which don't last.
@@ -81,7 +81,7 @@ func (r *renewer) renewNow(ctx context.Context, s *Session) (*Session, error) {
 		// To sign in again is all that helps, and who has a session is not asked to.
 		return nil, r.end(ctx, s, RefreshGrantEnded)
 	}
-	if s.Grant.Expires.Sub(s.Grant.Issued) < r.settings.MinRemaining && now.Before(r.dueAt(s)) {
+	if s.Grant.life() < r.settings.MinRemaining && !r.due(s, now) {
 		return nil, errShortLived // as the next one would; it is not asked for with every request
 	}
 	f, err := r.join(s, now)
@@ -94,7 +94,7 @@ func (r *renewer) renewNow(ctx context.Context, s *Session) (*Session, error) {
 		return nil, ErrNotFound
 	case err != nil:
 		return nil, fmt.Errorf("the access token can't be renewed: %w", err)
-	case !r.lasts(renewed.Grant.Expires):
+	case !r.lasts(&renewed.Grant):
 		return nil, errShortLived
 	}
 	return renewed, nil

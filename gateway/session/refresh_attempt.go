@@ -123,13 +123,13 @@ func (r *renewer) unanswered(err error) (*Session, time.Time, error) {
 
 // keep writes what the provider gave out where the tokens are still those that
 // were redeemed, however late it is: a newer generation is never overwritten.
-func (r *renewer) keep(key Key, generation uint64, fresh *Refreshed, came time.Time) (*Session, error) {
+func (r *renewer) keep(key Key, generation uint32, fresh *Refreshed, came time.Time) (*Session, error) {
 	sealed := r.manager.ring.Seal(PurposeTokens, fresh.Tokens, key[:])
 	change := func(s *Session) error {
 		if s.Grant.Generation != generation {
 			return errOvertaken
 		}
-		s.Grant = Grant{Generation: generation + 1, Issued: came, Expires: fresh.AccessExpires, Renewable: fresh.Renewable}
+		s.Grant = newGrant(generation+1, came, fresh.AccessExpires, fresh.Renewable)
 		s.SealedTokens = sealed
 		if fresh.Identity != nil {
 			id := *fresh.Identity
@@ -207,7 +207,7 @@ func (r *renewer) end(ctx context.Context, s *Session, result string) error {
 }
 
 // backOff says, to every gateway, when the provider is asked again.
-func (r *renewer) backOff(l *lease, generation uint64, cause error) time.Time {
+func (r *renewer) backOff(l *lease, generation uint32, cause error) time.Time {
 	failures := min(l.failures+1, 16)
 	wait := min(firstBackoff<<(failures-1), lastBackoff)
 	wait = jittered(wait)

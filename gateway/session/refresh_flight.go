@@ -66,7 +66,7 @@ type flight struct {
 
 // pause is what is known here of when the tokens of a session are tried again.
 type pause struct {
-	generation uint64
+	generation uint32
 	until      time.Time
 	err        error
 }

@@ -54,13 +54,31 @@ type Session struct {
 
 // Grant is what a session knows of its provider's tokens without opening them.
 // The zero Grant belongs to a session that has none, or was made by a release
-// that did not tell.
+// that did not tell. Times are nanoseconds since 1970, which keeps the many
+// sessions in memory small.
 type Grant struct {
-	Generation uint64    // 0 at the sign-in, one more with each refresh
-	Issued     time.Time // when the tokens came
-	Expires    time.Time // of the access token; zero when the provider did not say
-	Renewable  bool      // there is a refresh token among them
+	Generation uint32 // 0 at the sign-in, one more with each refresh
+	Renewable  bool   // there is a refresh token among them
+	Issued     int64  // when the tokens came
+	Expires    int64  // when the access token ends; 0 when that is unknown
 }
+
+// newGrant begins a generation. An end that nanoseconds can't count is as good as
+// none.
+func newGrant(generation uint32, issued, expires time.Time, renewable bool) Grant {
+	g := Grant{Generation: generation, Renewable: renewable, Issued: issued.UnixNano()}
+	if storable(expires) {
+		g.Expires = expires.UnixNano()
+	}
+	return g
+}
+
+// left is how long the access token still lives, less than nothing once it has
+// ended. It must have an end.
+func (g *Grant) left(now time.Time) time.Duration { return time.Duration(g.Expires - now.UnixNano()) }
+
+// life is how long the access token lives in all.
+func (g *Grant) life() time.Duration { return time.Duration(g.Expires - g.Issued) }
 
 // activity is what this process knows about the use of a session. It lives
 // with the decoded session so that a hit needs no second look-up.
