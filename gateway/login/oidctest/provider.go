@@ -34,6 +34,7 @@ type Provider struct {
 	calls     map[string]int
 	authorize []url.Values
 	exchanges []url.Values
+	refresh   map[string]*refreshGrant // by refresh token
 }
 
 // Script is how the provider behaves. The zero Script behaves well.
@@ -60,6 +61,8 @@ type Script struct {
 	UserinfoStatus int                  // anything but 0 fails it
 	UserinfoType   string               // content type; default application/json
 	UserinfoBody   string               // replaces the whole body
+
+	Refresh RefreshScript
 }
 
 // The endpoints, as Calls names them.
@@ -69,6 +72,7 @@ const (
 	Authorize = "authorize"
 	Token     = "token"
 	Userinfo  = "userinfo"
+	Refresh   = "refresh" // those to Token that redeem a refresh token
 )
 
 // New starts a provider, which ends with the test.
@@ -76,6 +80,7 @@ func New(tb testing.TB) *Provider {
 	tb.Helper()
 	p := &Provider{
 		keys: newKeys(tb), grants: make(map[string]grant), access: make(map[string]string), calls: make(map[string]int),
+		refresh: make(map[string]*refreshGrant),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.counted(Discovery, p.serveMetadata))
