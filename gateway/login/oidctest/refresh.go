@@ -2,7 +2,10 @@ package oidctest
 
 import (
 	"crypto/rand"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -154,4 +157,22 @@ func wait(r *http.Request, d time.Duration) bool {
 	case <-r.Context().Done():
 		return false
 	}
+}
+
+// AccessTokens are all access tokens that were given out.
+func (p *Provider) AccessTokens() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []string
+	for header := range p.access {
+		all = append(all, strings.TrimPrefix(header, "Bearer "))
+	}
+	return all
+}
+
+// RefreshTokens are all refresh tokens that were given out.
+func (p *Provider) RefreshTokens() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.refresh))
 }
