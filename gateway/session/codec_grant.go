@@ -36,7 +36,7 @@ func (r *reader) grant(created int64) (g Grant) {
 	if generation > math.MaxUint32 {
 		r.fail()
 	}
-	g.Generation = uint32(generation) //nolint:gosec // judged above
+	g.Generation = uint32(generation)
 	bits := r.byte()
 	g.Renewable = bits&grantRenewable != 0
 	g.Issued = created + r.varint()

@@ -145,7 +145,8 @@ func (l *lease) hold() (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for sleep(ctx, leaseRenewal) && l.extend() {
+		for held := true; held; {
+			held = sleep(ctx, leaseRenewal) && l.extend()
 		}
 	}()
 	return func() {

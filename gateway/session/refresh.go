@@ -21,7 +21,7 @@ var (
 	ErrAnotherSubject = errors.New("session: the provider renewed the tokens of somebody else")
 )
 
-// ErrNoTokens: no access token of a provider hangs on the session.
+// ErrNoTokens means that no access token of a provider hangs on the session.
 var ErrNoTokens = errors.New("session: there is no access token")
 
 // RetryError is an outage of a provider that said when to ask again.

@@ -34,7 +34,7 @@ type accessToken struct {
 func newAccessTokens() accessTokens {
 	return accessTokens{otter.Must(&otter.Options[accessKey, accessToken]{
 		MaximumWeight: maxAccessBytes,
-		Weigher:       func(_ accessKey, t accessToken) uint32 { return uint32(len(t.value) + 200) }, //nolint:gosec // bounded by what a store keeps
+		Weigher:       func(_ accessKey, t accessToken) uint32 { return uint32(len(t.value) + 200) },
 	})}
 }
 

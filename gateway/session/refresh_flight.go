@@ -46,7 +46,7 @@ type renewer struct {
 
 	workers chan struct{}
 	// waiting ends when Close begins, working when its patience is over.
-	waiting, working       context.Context
+	waiting, working       context.Context //nolint:containedctx // of the goroutines, not of a call
 	stopWaiting, stopWorks context.CancelFunc
 	running                sync.WaitGroup
 
