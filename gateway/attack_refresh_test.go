@@ -27,6 +27,7 @@ func newRefreshSite(t *testing.T, script func(*oidctest.Script)) (*site, *oidcte
 	return newSite(t, plan{
 		session:   "refresh: {ahead: 1s, grace: 3s, min_remaining: 1s}",
 		providers: fmt.Sprintf("- {name: corp, type: oidc, issuer: %q, client_id: %s, client_secret: %s}", op.Issuer, oidctest.ClientID, oidctest.ClientSecret),
+		tokens:    "exchange: {enabled: true, audiences: [api]}",
 		routes:    `- {name: tokens, paths: [/tokens/], upstream: "$UP", policy: users, forward_access_token: true}`,
 	}), op
 }
@@ -192,6 +193,22 @@ func TestAProviderThatIsDownIsNoSignOut(t *testing.T) {
 	poll(t, "the provider to be asked again", func() bool {
 		return s.as(t, "", "/app", "Cookie: "+cookie).StatusCode == http.StatusOK
 	})
+}
+
+// TestAfterTheGraceNoTokenIsMadeEither: the exchange of a session for the gateway's
+// own token is no way around the provider.
+func TestAfterTheGraceNoTokenIsMadeEither(t *testing.T) {
+	t.Parallel()
+	s, op := newRefreshSite(t, good)
+	cookie := s.atProvider(t)
+	exchange := func() int {
+		return s.post(t, "/.auth/token", nil, "Cookie: "+cookie, "Sec-Fetch-Site: same-origin").StatusCode
+	}
+	if got := exchange(); got != http.StatusOK {
+		t.Fatalf("before: %d", got)
+	}
+	op.Set(func(s *oidctest.Script) { s.Refresh.Status = http.StatusServiceUnavailable })
+	poll(t, "the grace to end", func() bool { return exchange() == http.StatusServiceUnavailable })
 }
 
 // TestTheAccessTokenGoesWhereItIsMeantToGo, and with time left.
