@@ -71,7 +71,7 @@ func buildRoute(c config.Route, policies map[string]*policy.Set, creds *credenti
 		return nil, err
 	}
 	rt := &route.Route{
-		Name: c.Name, Public: c.Public, Headers: set, Upstream: upstream, Host: c.Host, Methods: c.Methods,
+		Name: c.Name, Public: c.Public, Headers: set, Upstream: upstream, Host: c.Host, Methods: c.Methods, Providers: c.Providers,
 		AllowEncodedSlash: c.AllowEncodedSlash, UpstreamAuthorization: c.UpstreamAuthorization,
 	}
 	if c.Public {

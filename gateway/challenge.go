@@ -10,6 +10,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/jose"
+	"github.com/sallyport/sallyport/gateway/login"
 )
 
 // challenger says how to get in, by what the route takes.
@@ -18,7 +19,7 @@ func challenger(loginURL func(*http.Request) string, realm string) guard.Challen
 		var c guard.Prompt
 		sessions := takes(v, authn.KindSession)
 		if sessions {
-			c.LoginURL = loginURL(r)
+			c.LoginURL = login.Offering(loginURL(r), v.Route.Providers, v.Reason == guard.ReasonWrongProvider)
 			if httperr.IsNavigation(r) && signingInHelps(v) {
 				c.Location = c.LoginURL
 			}
@@ -66,7 +67,7 @@ func bearerChallenge(realm string, v *guard.Verdict) string {
 // proofChallenge tells the sender of a bound token what was wrong with its proof,
 // and which algorithms a proof may have (RFC 9449, section 7.1).
 func proofChallenge(realm string, v *guard.Verdict) string {
-	code := ""
+	var code string
 	switch v.Reason {
 	case string(jose.InvalidProof), authn.ReasonReplayedProof:
 		code = "invalid_dpop_proof"

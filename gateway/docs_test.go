@@ -65,6 +65,13 @@ func secretsOfTheDocs(t *testing.T) string {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"oidc":          "a client secret\n",
+		"github":        "a client secret\n",
+		"gitlab":        "a client secret\n",
+		"google":        "a client secret\n",
+		"microsoft":     "a client secret\n",
+		"kakao":         "a client secret\n",
+		"naver":         "a client secret\n",
+		"client.key":    read(key),
 		"valkey":        "a password\n",
 		"session-key":   base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")) + "\n",
 		"valkey-ca.crt": read(cert),

@@ -1,13 +1,11 @@
 package authn
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
-	"time"
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/jose"
@@ -23,7 +21,11 @@ type clientAuth interface {
 func newClientAuth(cfg config.Introspection) (clientAuth, error) {
 	switch cfg.ClientAuth {
 	case config.ClientAuthPrivateKey:
-		signer, err := clientKey(cfg.ClientKeyFile)
+		text, err := os.ReadFile(cfg.ClientKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		key, err := jose.NewClientKey(cfg.ClientID, text)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", cfg.ClientKeyFile, err)
 		}
@@ -31,29 +33,11 @@ func newClientAuth(cfg config.Introspection) (clientAuth, error) {
 		if audience == "" {
 			audience = cfg.Endpoint
 		}
-		return &keyAuth{id: cfg.ClientID, audience: audience, signer: signer}, nil
+		return &keyAuth{audience: audience, key: key}, nil
 	case config.ClientAuthPost:
 		return &secretAuth{cfg: cfg, post: true}, nil
 	}
 	return &secretAuth{cfg: cfg}, nil
-}
-
-// clientKey reads the client's key. Its assertions name no kid: the server finds
-// the key by the client, and may call it as it likes.
-func clientKey(file string) (*jose.Signer, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	key, err := jose.ParsePrivateKey(text)
-	if err != nil {
-		return nil, err
-	}
-	named, err := jose.NewThumbprintSigner(key)
-	if err != nil {
-		return nil, err
-	}
-	return jose.NewKeySigner(named.Algorithm(), "", key)
 }
 
 // secretAuth is client_secret_basic, or client_secret_post.
@@ -78,27 +62,10 @@ func (a *secretAuth) apply(h http.Header, form url.Values) error {
 	return nil
 }
 
-// keyAuth is private_key_jwt (RFC 7523, section 2.2): an assertion for one
-// request, signed with the client's own key.
+// keyAuth is private_key_jwt (RFC 7523, section 2.2).
 type keyAuth struct {
-	id, audience string
-	signer       *jose.Signer
+	audience string
+	key      *jose.ClientKey
 }
 
-// assertionLife is how long an assertion may be used. It is used once, now.
-const assertionLife = time.Minute
-
-func (a *keyAuth) apply(_ http.Header, form url.Values) error {
-	now := time.Now()
-	assertion, err := a.signer.Sign("JWT", map[string]any{
-		"iss": a.id, "sub": a.id, "aud": a.audience, "jti": rand.Text(),
-		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
-	})
-	if err != nil {
-		return err
-	}
-	form.Set("client_id", a.id)
-	form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-	form.Set("client_assertion", assertion)
-	return nil
-}
+func (a *keyAuth) apply(_ http.Header, form url.Values) error { return a.key.Prove(form, a.audience) }

@@ -84,19 +84,6 @@ func (c *Config) entryDefaults() {
 	}
 }
 
-func (p *Provider) entryDefaults(scopesGiven bool) {
-	if p.Title == "" {
-		p.Title = p.Name
-	}
-	if p.Type != ProviderOIDC {
-		return
-	}
-	if !scopesGiven {
-		p.Scopes = []string{"openid", "email", "profile"}
-	}
-	p.ClaimMapping.entryDefaults()
-}
-
 func (t *TokenIssuer) entryDefaults(algorithmsGiven, leewayGiven bool) {
 	if !algorithmsGiven {
 		t.Algorithms = []string{"RS256", "ES256", "EdDSA"}

@@ -52,6 +52,7 @@ type ClaimMapping struct {
 
 // The ways in which the gateway proves itself to an authorization server.
 const (
+	ClientAuthNone       = "none" // a public client; for providers alone
 	ClientAuthBasic      = "client_secret_basic"
 	ClientAuthPost       = "client_secret_post"
 	ClientAuthPrivateKey = "private_key_jwt"

@@ -142,10 +142,14 @@ func (k *checker) issuersOf(r Route) []string {
 	}
 	// Users who have signed in come with tokens, too.
 	signedIn := takes(AuthSession) || k.Tokens.Exchange.Enabled && takes(AuthBearer, AuthBasic)
-	for _, p := range k.Login.Providers {
+	for i := range k.Login.Providers {
+		p := &k.Login.Providers[i]
+		if len(r.Providers) > 0 && !slices.Contains(r.Providers, p.Name) && !takes(AuthBearer, AuthBasic) {
+			continue // a session of it counts nothing here
+		}
 		switch {
-		case p.Type == ProviderOIDC && signedIn:
-			add(p.Issuer)
+		case (p.OpenID() || p.OAuth2()) && p.Name != "" && signedIn:
+			add(p.UserIssuer())
 		case p.Type == ProviderUsers && p.Name != "" && (signedIn || takes(AuthBasic)):
 			add("provider " + p.Name)
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 )
 
 var providerName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
@@ -29,68 +28,97 @@ func (k *checker) login() {
 		}
 		k.provider(at, p)
 
-		if client := [2]string{p.Issuer, p.ClientID}; p.Type == ProviderOIDC && p.Issuer != "" && p.ClientID != "" {
-			if first, twice := clients[client]; twice {
-				k.fault(at+".client_id", fmt.Sprintf("login.providers[%d] has the same issuer and client_id", first), "remove one of them")
-			} else {
-				clients[client] = i
-			}
+		k.providerTwice(at, i, &k.Login.Providers[i], clients)
+	}
+}
+
+// providerTwice refuses two OpenID entries of one client, and two providers that
+// would name the users of one issuer where one of them has no proof but its API:
+// whoever runs that API could name anybody.
+func (k *checker) providerTwice(at string, i int, p *Provider, clients map[[2]string]int) {
+	if client := [2]string{p.Issuer, p.ClientID}; p.OpenID() && p.Issuer != "" && p.ClientID != "" {
+		if first, twice := clients[client]; twice {
+			k.fault(at+".client_id", fmt.Sprintf("login.providers[%d] has the same issuer and client_id", first), "remove one of them")
+		} else {
+			clients[client] = i
 		}
+	}
+	if p.UserIssuer() == "" || p.Name == "" {
+		return
+	}
+	for j := range k.Login.Providers[:i] {
+		other := &k.Login.Providers[j]
+		if other.UserIssuer() == p.UserIssuer() && other.Name != p.Name && (p.OAuth2() || other.OAuth2()) {
+			k.fault(at+".issuer", fmt.Sprintf("login.providers[%d] names users of the same issuer", j), "write another one for the oauth2 provider, or remove it there")
+		}
+	}
+}
+
+// providerKeys lists the keys that mean something for one type only, or for a
+// few; the first type that has a key is the one that a message suggests.
+func providerKeys() []struct {
+	kind string
+	keys []string
+} {
+	client := []string{
+		"issuer", "client_id", "client_secret", "client_secret_file", "scopes", "ca_file", "insecure_http", "trust_email", "authorization_params",
+		"subject_claim", "email_claim", "name_claim", "username_claim", "groups_claim",
+	}
+	with := func(more ...string) []string { return append(slices.Clone(client), more...) }
+	urls := []string{"authorization_url", "token_url", "userinfo_url"}
+	return []struct {
+		kind string
+		keys []string
+	}{
+		{ProviderOIDC, with("back_channel_url", "client_auth", "client_key_file")},
+		{ProviderOAuth2, with(append(urls, "revocation_url", "client_auth", "client_key_file")...)},
+		{ProviderGitHub, with(append(urls, "organizations")...)},
+		{ProviderGitLab, with("back_channel_url")},
+		{ProviderGoogle, with("back_channel_url", "hosted_domain")},
+		{ProviderMicrosoft, with("back_channel_url", "tenant", "organizations")},
+		{ProviderKakao, with(urls...)},
+		{ProviderNaver, with(urls...)},
+		{ProviderDev, []string{"identities"}},
+		{ProviderUsers, []string{"file"}},
 	}
 }
 
 func (k *checker) provider(at string, p Provider) {
-	switch p.Type {
-	case ProviderOIDC:
-		k.oidc(at, p)
-	case ProviderDev:
+	all := providerKeys()
+	kinds := make([]string, len(all))
+	for i, one := range all {
+		kinds[i] = one.kind
+	}
+	switch {
+	case p.OpenID():
+		k.openID(at, p)
+	case p.OAuth2():
+		k.oauth2(at, p)
+	case p.Type == ProviderDev:
 		k.dev(at, p)
-	case ProviderUsers:
+	case p.Type == ProviderUsers:
 		if p.File == "" {
 			k.missing(at+".file", "is missing", "write file: FILE, the accounts made with `sallyport users hash`")
 		}
 		k.file(at+".file", p.File)
-	case "":
-		k.missing(at+".type", "is missing", "write dev, oidc or users")
-		return
-	case "github", "google", "kakao", "naver", "oauth2":
-		k.fault(at+".type", p.Type+" is not available in this build", "write dev, oidc or users")
+	case p.Type == "":
+		k.missing(at+".type", "is missing", "write "+orList(kinds))
 		return
 	default:
-		k.oneOf(at+".type", p.Type, ProviderDev, ProviderOIDC, ProviderUsers)
+		k.oneOf(at+".type", p.Type, kinds...)
 		return
 	}
-	fields := map[string][]string{
-		ProviderOIDC: {"issuer", "client_id", "client_secret", "client_secret_file", "scopes", "groups_claim", "ca_file", "insecure_http", "trust_email"},
-		ProviderDev:  {"identities"}, ProviderUsers: {"file"},
-	}
-	for _, kind := range []string{ProviderDev, ProviderOIDC, ProviderUsers} {
-		for _, key := range fields[kind] {
-			if kind != p.Type && k.given(at+"."+key) {
-				k.fault(at+"."+key, "does not apply to a provider of type "+p.Type, "remove it, or write type: "+kind)
+	own := all[slices.Index(kinds, p.Type)].keys
+	var seen []string
+	for _, one := range all {
+		for _, key := range one.keys {
+			if slices.Contains(own, key) || slices.Contains(seen, key) {
+				continue
 			}
-		}
-	}
-}
-
-func (k *checker) oidc(at string, p Provider) {
-	if p.Issuer == "" {
-		k.missing(at+".issuer", "is missing", "write the provider's URL, such as https://id.example.com")
-	} else {
-		k.outgoingURL(at+".issuer", p.Issuer, urlShape{path: true}, p.InsecureHTTP)
-	}
-	if p.ClientID == "" {
-		k.missing(at+".client_id", "is missing", "write the client id that the provider gave this application")
-	}
-	k.secret(at, "client_secret", p.ClientSecret, p.ClientSecretFile)
-	k.file(at+".ca_file", p.CAFile)
-
-	if !slices.Contains(p.Scopes, "openid") {
-		k.missing(at+".scopes", "does not hold openid, without which there is no sign-in", "write [openid, email, profile]")
-	}
-	for i, s := range p.Scopes {
-		if s == "" || !isPlainText(s) || strings.ContainsAny(s, ` "\`) {
-			k.fault(item(at+".scopes", i), fmt.Sprintf("%q is not a scope", shorten(s)), "write one scope an entry")
+			seen = append(seen, key)
+			if k.given(at + "." + key) {
+				k.fault(at+"."+key, "does not apply to a provider of type "+p.Type, "remove it, or write type: "+one.kind)
+			}
 		}
 	}
 }

@@ -35,6 +35,7 @@ func (k *checker) routes() {
 		} else {
 			k.protectedRoute(at, r, policies)
 		}
+		k.routeProviders(at, r)
 		k.headers(at+".headers", r.Headers)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,6 +60,7 @@ const (
 	ReasonNoRoute          = "no_route"
 	ReasonMethodNotAllowed = "method_not_allowed"
 	ReasonUnknownHost      = "unknown_host"
+	ReasonWrongProvider    = "wrong_provider"
 	ReasonCrossSite        = "cross_site_upgrade"
 	ReasonMissingClaim     = "missing_header_claim"
 	ReasonIdentityTooLarge = "identity_too_large"
@@ -145,6 +147,12 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	v.Identity = id
 	if v.Kind == authn.KindSession && !g.sameOriginUpgrade(r) {
 		v.Outcome, v.Reason = Forbid, ReasonCrossSite
+		return v, nil
+	}
+
+	if v.Kind == authn.KindSession && len(rt.Providers) > 0 && !slices.Contains(rt.Providers, id.Method) {
+		// Proven, but not in the way that this route wants.
+		v.Outcome, v.Reason = Forbid, ReasonWrongProvider
 		return v, nil
 	}
 

@@ -71,13 +71,16 @@ func newClient(roots *x509.CertPool) *http.Client {
 
 // transport keeps two pools, so that a connection to a private address that
 // one request may use is never there for one that may not.
-type transport struct{ open, guarded *http.Transport }
+type transport struct {
+	open, guarded *http.Transport
+	from, to      *url.URL // see Reroute; nil = nothing is
+}
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	home, learned := r.Context().Value(originKey{}).(origin)
 	if !learned || home.covers(r.URL) {
-		return t.open.RoundTrip(r)
+		return t.open.RoundTrip(t.reroute(r))
 	}
 	if privateName(r.URL.Hostname()) {
 		return nil, errForbidden

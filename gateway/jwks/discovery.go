@@ -21,7 +21,9 @@ type Metadata struct {
 	EndSessionEndpoint    string
 	RevocationEndpoint    string
 	IntrospectionEndpoint string
+	PushedEndpoint        string // RFC 9126: authorization requests are pushed there
 
+	PushedRequired           bool // RFC 9126: no others are taken
 	ResponseIssParameter     bool // RFC 9207: answers carry iss
 	TokenEndpointAuthMethods []string
 	CodeChallengeMethods     []string
@@ -46,6 +48,13 @@ func (m *Metadata) Context(ctx context.Context) context.Context {
 // (OpenID Connect Discovery 1.0 section 4). The document must name the issuer
 // byte for byte (section 4.3), otherwise one provider could speak for another.
 func Discover(ctx context.Context, client *http.Client, issuer string, insecureHTTP bool) (*Metadata, error) {
+	return DiscoverAs(ctx, client, issuer, issuer, insecureHTTP)
+}
+
+// DiscoverAs is Discover for a document that, below the address of issuer, names
+// itself otherwise: the multi-tenant documents of Microsoft. It is up to the
+// caller that named can speak for nobody else.
+func DiscoverAs(ctx context.Context, client *http.Client, issuer, named string, insecureHTTP bool) (*Metadata, error) {
 	base, err := url.Parse(issuer)
 	if err != nil {
 		return nil, &failure{classMalformed, err}
@@ -81,8 +90,8 @@ func Discover(ctx context.Context, client *http.Client, issuer string, insecureH
 	if err != nil {
 		return nil, err
 	}
-	if m.Issuer != issuer {
-		return nil, fail(classIssuer, "discovery: the document of %q is that of %.200q", issuer, m.Issuer)
+	if m.Issuer != named {
+		return nil, fail(classIssuer, "discovery: the document of %q is that of %.200q", named, m.Issuer)
 	}
 	m.origin = home
 	if err := m.checkEndpoints(insecureHTTP || base.Scheme == "http"); err != nil {
@@ -108,6 +117,8 @@ func parseMetadata(body []byte) (*Metadata, error) {
 		"end_session_endpoint":                           &m.EndSessionEndpoint,
 		"revocation_endpoint":                            &m.RevocationEndpoint,
 		"introspection_endpoint":                         &m.IntrospectionEndpoint,
+		"pushed_authorization_request_endpoint":          &m.PushedEndpoint,
+		"require_pushed_authorization_requests":          &m.PushedRequired,
 		"token_endpoint_auth_methods_supported":          &m.TokenEndpointAuthMethods,
 		"code_challenge_methods_supported":               &m.CodeChallengeMethods,
 		"id_token_signing_alg_values_supported":          &m.IDTokenAlgorithms,
@@ -139,6 +150,8 @@ func (m *Metadata) checkEndpoints(allowHTTP bool) error {
 		"end_session_endpoint":   m.EndSessionEndpoint,
 		"revocation_endpoint":    m.RevocationEndpoint,
 		"introspection_endpoint": m.IntrospectionEndpoint,
+
+		"pushed_authorization_request_endpoint": m.PushedEndpoint,
 	} {
 		if address == "" {
 			continue

@@ -126,6 +126,7 @@ func TestDiscoveryDocumentsThatAreNone(t *testing.T) {
 func TestDiscoveryListsEndpointsThatAreRefused(t *testing.T) {
 	endpoints := []string{
 		"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint", "revocation_endpoint", "introspection_endpoint",
+		"pushed_authorization_request_endpoint",
 	}
 	for address, class := range map[string]string{
 		"http://op1.test/x":                  "insecure_url",

@@ -45,9 +45,10 @@ func (s *Service) Callback(w http.ResponseWriter, r *http.Request) error {
 	}
 	started, cookie, err := s.finish(r, p, a, q)
 	if err != nil {
-		return s.failLogin(r, p.name(), err)
+		return s.failLogin(r, p.name(), s.anotherAccount(err, p, a))
 	}
 	http.SetCookie(w, cookie)
+	s.remember(w, p.name())
 	s.auditLogin(r, p.name(), started)
 	s.land(w, s.wayBack(a))
 	return nil

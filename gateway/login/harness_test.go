@@ -188,9 +188,13 @@ func withQuery(t *testing.T, raw string, change func(url.Values)) string {
 func corp(p *oidctest.Provider) config.Provider {
 	return config.Provider{
 		Name: "corp", Type: config.ProviderOIDC, Issuer: p.Issuer, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret,
-		Scopes: []string{"openid", "email", "profile"}, ClaimMapping: config.ClaimMapping{
-			SubjectClaim: "sub", EmailClaim: "email", NameClaim: "name", UsernameClaim: "preferred_username", GroupsClaim: "groups",
-		},
+		Scopes: []string{"openid", "email", "profile"}, ClaimMapping: usualClaims(),
+	}
+}
+
+func usualClaims() config.ClaimMapping {
+	return config.ClaimMapping{
+		SubjectClaim: "sub", EmailClaim: "email", NameClaim: "name", UsernameClaim: "preferred_username", GroupsClaim: "groups",
 	}
 }
 

@@ -58,11 +58,9 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var chosen provider
-	if name := q.Get("provider"); name != "" {
-		if chosen = s.provider(name); chosen == nil {
-			return unknownProvider()
-		}
+	offered, err := s.offered(q["provider"])
+	if err != nil {
+		return err
 	}
 	if s.origin(r) == "" {
 		return misdirected()
@@ -75,21 +73,20 @@ func (s *Service) start(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if live != nil {
+		if live != nil && (!q.Has("provider") || offers(offered, live.Provider)) {
 			redirect(w, http.StatusFound, orRoot(target))
 			return nil
 		}
 	}
 
 	// 3. Leave for the provider, or let the user choose.
-	if chosen == nil && len(s.providers) == 1 {
-		chosen = s.providers[0]
-	}
-	if p, ok := chosen.(redirector); ok {
-		return s.leave(w, r, p, target, switching)
+	if len(offered) == 1 {
+		if p, ok := offered[0].(redirector); ok {
+			return s.leave(w, r, p, target, switching)
+		}
 	}
 	return s.signInPage(w, r, http.StatusOK, pages.LoginPage{
-		Providers: s.choices(chosen), ReturnTo: target, Switch: switching,
+		Providers: s.choices(r, offered), ReturnTo: target, Switch: switching,
 	})
 }
 
@@ -104,17 +101,6 @@ func (s *Service) wishedReturn(values url.Values) (string, error) {
 		return "", badRequest(ReasonReturnTo, "The address to return to is not one of this site.", err)
 	}
 	return target, nil
-}
-
-func (s *Service) choices(chosen provider) []pages.ProviderChoice {
-	if chosen != nil {
-		return []pages.ProviderChoice{chosen.choice()}
-	}
-	list := make([]pages.ProviderChoice, len(s.providers))
-	for i, p := range s.providers {
-		list[i] = p.choice()
-	}
-	return list
 }
 
 func (s *Service) signInPage(w http.ResponseWriter, r *http.Request, status int, page pages.LoginPage) error {
@@ -140,9 +126,9 @@ func (s *Service) leave(w http.ResponseWriter, r *http.Request, p redirector, ta
 	if err != nil {
 		return fmt.Errorf("seal the state: %w", err)
 	}
-	location, err := p.authorize(a, authorizeOptions{state: state, selectUser: selectUser})
+	location, err := p.authorize(r.Context(), a, authorizeOptions{state: state, selectUser: selectUser})
 	if err != nil {
-		return s.failLogin(r, p.name(), providerOutage(err))
+		return s.failLogin(r, p.name(), err)
 	}
 	s.keepAttempts(w, append(s.readAttempts(r.Header), a.Nonce))
 	redirect(w, http.StatusFound, location)
@@ -190,6 +176,7 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) error {
 		return s.failLogin(r, p.name(), storeOutage(err))
 	}
 	http.SetCookie(w, cookie)
+	s.remember(w, p.name())
 	if len(s.readAttempts(r.Header)) > 0 {
 		s.keepAttempts(w, nil)
 	}
@@ -224,7 +211,7 @@ func (s *Service) refuseForm(w http.ResponseWriter, r *http.Request, p passwords
 		username = ""
 	}
 	return s.signInPage(w, r, http.StatusUnauthorized, pages.LoginPage{
-		Providers: s.choices(nil), ReturnTo: target, Failed: true, Username: username,
+		Providers: s.choices(r, s.providers), ReturnTo: target, Failed: true, Username: username,
 	})
 }
 

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/oauth2"
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/jose"
@@ -34,26 +34,31 @@ var errNotDiscovered = errors.New("the provider's metadata has not been read yet
 // oidc is an OpenID provider (OpenID Connect Core 1.0), used with the code flow
 // and PKCE and nothing else (RFC 9700, section 2.1.1).
 type oidc struct {
-	cfg    config.Provider
-	log    *zap.Logger
-	keys   *http.Client // for metadata and keys
-	client *http.Client // for the token and userinfo endpoints
-	scopes []string
+	cfg     config.Provider
+	dialect dialect
+	log     *zap.Logger
+	keys    *http.Client    // for metadata and keys
+	client  *http.Client    // for the token and userinfo endpoints
+	key     *jose.ClientKey // of private_key_jwt, else nil
+	scope   string
 
 	current atomic.Pointer[discovered]
 	mu      sync.Mutex
 	lastErr error // why there is no current, under mu
 }
 
-var _ redirector = (*oidc)(nil)
+var (
+	_ redirector = (*oidc)(nil)
+	_ authorized = (*oidc)(nil)
+)
 
 // discovered is what was learned about a provider: replaced as a whole.
 type discovered struct {
-	meta      *jwks.Metadata
-	keys      *jwks.Source
-	rules     jose.Rules
-	authStyle oauth2.AuthStyle
-	stop      context.CancelFunc // ends the fetching of keys
+	meta  *jwks.Metadata
+	srv   *authServer
+	keys  *jwks.Source
+	rules jose.Rules
+	stop  context.CancelFunc // ends the fetching of keys
 }
 
 func newOIDC(cfg config.Provider, log *zap.Logger) (*oidc, error) {
@@ -68,13 +73,24 @@ func newOIDC(cfg config.Provider, log *zap.Logger) (*oidc, error) {
 	if _, err := config.ReadSecret(cfg.ClientSecret, cfg.ClientSecretFile); err != nil && !errors.Is(err, config.ErrNoSecret) {
 		return nil, err
 	}
-	o := &oidc{cfg: cfg, log: log, keys: keys, client: newBackChannel(keys.Transport), lastErr: errNotDiscovered}
-	o.scopes = []string{"openid"}
+	key, err := clientKey(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := jwks.Reroute(keys, cfg.Issuer, cfg.BackChannelURL); err != nil {
+		return nil, err
+	}
+	o := &oidc{
+		cfg: cfg, log: log, keys: keys, client: newBackChannel(keys.Transport), key: key, lastErr: errNotDiscovered,
+	}
+	o.dialect = dialectOf(&o.cfg)
+	scopes := []string{"openid"}
 	for _, scope := range cfg.Scopes {
-		if !slices.Contains(o.scopes, scope) {
-			o.scopes = append(o.scopes, scope)
+		if !slices.Contains(scopes, scope) {
+			scopes = append(scopes, scope)
 		}
 	}
+	o.scope = strings.Join(scopes, " ")
 	return o, nil
 }
 
@@ -129,15 +145,22 @@ func (o *oidc) run(ctx context.Context) {
 }
 
 func (o *oidc) discover(ctx context.Context, fetching *sync.WaitGroup) error {
-	meta, err := jwks.Discover(ctx, o.keys, o.cfg.Issuer, o.cfg.InsecureHTTP)
+	named := o.dialect.named
+	if named == "" {
+		named = o.cfg.Issuer
+	}
+	meta, err := jwks.DiscoverAs(ctx, o.keys, o.cfg.Issuer, named, o.cfg.InsecureHTTP)
 	if err != nil {
 		return err
 	}
-	if meta.AuthorizationEndpoint == "" || meta.TokenEndpoint == "" {
+	switch {
+	case meta.AuthorizationEndpoint == "" || meta.TokenEndpoint == "":
 		return errors.New("the metadata lacks an endpoint for authorization or tokens")
+	case meta.PushedRequired && meta.PushedEndpoint == "":
+		return errors.New("the provider wants pushed authorization requests, and its metadata lacks the endpoint for them")
 	}
 	found := &discovered{meta: meta}
-	if found.authStyle, err = o.authStyle(meta); err != nil {
+	if found.srv, err = o.newServer(meta); err != nil {
 		return err
 	}
 	algorithms := idTokenAlgorithms(meta)
@@ -148,18 +171,23 @@ func (o *oidc) discover(ctx context.Context, fetching *sync.WaitGroup) error {
 		Issuer: meta.Issuer, Audiences: []string{o.cfg.ClientID}, Algorithms: algorithms, Leeway: idTokenLeeway,
 	}
 	old := o.current.Load()
-	if old != nil && slices.Equal(old.rules.Algorithms, algorithms) {
+	if old != nil && slices.Equal(old.rules.Algorithms, algorithms) && (o.dialect.named == "" || old.meta.JWKSURI == meta.JWKSURI) {
 		found.keys, found.stop = old.keys, old.stop
 		o.current.Store(found)
 		return nil
 	}
-	// The source finds the address of the keys by itself, so that it may be
-	// moved at any time, and is kept away from private addresses.
-	found.keys = jwks.New(jwks.Options{
+	options := jwks.Options{
 		Issuer: meta.Issuer, Client: o.keys, Algorithms: algorithms, InsecureHTTP: o.cfg.InsecureHTTP, Log: o.log,
-	})
-	var keysCtx context.Context
-	keysCtx, found.stop = context.WithCancel(ctx) // stopped when replaced below, or with ctx
+	}
+	// The source finds the address of the keys by itself, so that it may be
+	// moved at any time, and is kept away from private addresses. Where the
+	// document goes by another name, it could not.
+	keysCtx := ctx
+	if o.dialect.named != "" {
+		options.JWKSURL, keysCtx = meta.JWKSURI, meta.Context(ctx)
+	}
+	found.keys = jwks.New(options)
+	keysCtx, found.stop = context.WithCancel(keysCtx) // stopped when replaced below, or with ctx
 	fetching.Go(func() { found.keys.Run(keysCtx) })
 	o.current.Store(found)
 	if old != nil {
@@ -178,46 +206,44 @@ func idTokenAlgorithms(meta *jwks.Metadata) []string {
 	return slices.DeleteFunc(known, func(alg string) bool { return !slices.Contains(meta.IDTokenAlgorithms, alg) })
 }
 
-// authStyle decides once how the client authenticates. It is never tried out:
-// a second attempt would burn the code (RFC 6749, section 4.1.2).
-func (o *oidc) authStyle(meta *jwks.Metadata) (oauth2.AuthStyle, error) {
-	if o.cfg.ClientSecret == "" && o.cfg.ClientSecretFile == "" {
-		return oauth2.AuthStyleInParams, nil // a public client sends its client_id alone
+// newServer takes the endpoints at which the client authenticates out of the
+// metadata.
+func (o *oidc) newServer(meta *jwks.Metadata) (*authServer, error) {
+	method, err := clientMethod(o.cfg, meta.TokenEndpointAuthMethods)
+	if err != nil {
+		return nil, err
 	}
-	switch methods := meta.TokenEndpointAuthMethods; {
-	case len(methods) == 0, slices.Contains(methods, "client_secret_basic"):
-		return oauth2.AuthStyleInHeader, nil
-	case slices.Contains(methods, "client_secret_post"):
-		return oauth2.AuthStyleInParams, nil
-	default:
-		return 0, fmt.Errorf("the token endpoint takes %.200q, and none of client_secret_basic and client_secret_post", methods)
-	}
+	return &authServer{
+		issuer: meta.Issuer, token: meta.TokenEndpoint, revocation: meta.RevocationEndpoint, pushed: meta.PushedEndpoint,
+		auth: &clientAuth{cfg: o.cfg, method: method, key: o.key, audience: o.cfg.Issuer, client: o.client, mark: meta.Context},
+	}, nil
 }
 
-func (o *oidc) oauth2(found *discovered, redirectURI string) *oauth2.Config {
-	return &oauth2.Config{
-		ClientID:    o.cfg.ClientID,
-		RedirectURL: redirectURI,
-		Scopes:      o.scopes,
-		Endpoint: oauth2.Endpoint{
-			AuthURL: found.meta.AuthorizationEndpoint, TokenURL: found.meta.TokenEndpoint, AuthStyle: found.authStyle,
-		},
-	}
-}
-
-func (o *oidc) authorize(a *attempt, opts authorizeOptions) (string, error) {
+func (o *oidc) server() (*authServer, error) {
 	found := o.current.Load()
 	if found == nil {
-		return "", o.ready()
+		return nil, o.ready()
 	}
-	params := []oauth2.AuthCodeOption{
-		oauth2.S256ChallengeOption(a.verifier),
-		oauth2.SetAuthURLParam("nonce", a.idNonce),
+	return found.srv, nil
+}
+
+func (o *oidc) authorize(ctx context.Context, a *attempt, opts authorizeOptions) (string, error) {
+	found := o.current.Load()
+	if found == nil {
+		return "", providerOutage(o.ready())
 	}
-	if opts.selectUser {
-		params = append(params, oauth2.SetAuthURLParam("prompt", "select_account"))
+	q := authorizationRequest(&o.cfg, o.scope, a, opts)
+	q.Set("nonce", a.idNonce)
+	if o.dialect.request != nil {
+		o.dialect.request(q)
 	}
-	return o.oauth2(found, a.redirect).AuthCodeURL(opts.state, params...), nil
+	if found.srv.pushed != "" {
+		var err error
+		if q, err = found.srv.push(ctx, q); err != nil {
+			return "", err
+		}
+	}
+	return atEndpoint(found.meta.AuthorizationEndpoint, q)
 }
 
 // checkAnswer is RFC 9207, section 2.4.
@@ -231,8 +257,16 @@ func (o *oidc) checkAnswer(iss []string) error {
 		return malformedAnswer()
 	case len(iss) == 0 && found.meta.ResponseIssParameter:
 		return badRequest(ReasonWrongIssuer, "The sign-in service did not say who it is. Start again.", nil)
-	case len(iss) == 1 && iss[0] != found.meta.Issuer:
+	case len(iss) == 1 && !o.isIssuer(found, iss[0]):
 		return badRequest(ReasonWrongIssuer, "Another sign-in service answered than the one that was asked. Start again.", nil)
 	}
 	return nil
+}
+
+// isIssuer compares byte for byte, or leaves it to the dialect.
+func (o *oidc) isIssuer(found *discovered, issuer string) bool {
+	if o.dialect.issuerOf != nil {
+		return o.dialect.issuerOf(issuer)
+	}
+	return issuer == found.meta.Issuer
 }

@@ -56,7 +56,7 @@ func TestSignInAtACertifiedProvider(t *testing.T) {
 				issuer = oidctest.NewZitadel(t, clientID, secret, gateway+"/.auth/callback/zitadel")
 				return []config.Provider{{
 					Name: "zitadel", Type: config.ProviderOIDC, Issuer: issuer, ClientID: clientID, ClientSecret: config.Secret(secret),
-					Scopes: []string{"openid", "email", "profile", "offline_access"},
+					Scopes: []string{"openid", "email", "profile", "offline_access"}, ClaimMapping: usualClaims(),
 				}}
 			}}).waitReady(t)
 			b := front.browser(t)

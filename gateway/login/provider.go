@@ -24,9 +24,9 @@ type provider interface {
 // redirector is a provider elsewhere, to which the browser is sent.
 type redirector interface {
 	provider
-	// authorize returns where the browser is sent. Its only error is that the
-	// provider can not be used now.
-	authorize(a *attempt, o authorizeOptions) (string, error)
+	// authorize returns where the browser is sent. Its errors are those of
+	// redeem: it may ask the provider.
+	authorize(ctx context.Context, a *attempt, o authorizeOptions) (string, error)
 	// checkAnswer judges what the provider sent back besides the code, before
 	// the code is sent anywhere. iss are the values of the iss parameter.
 	checkAnswer(iss []string) error

@@ -5,14 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
-	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
-	"golang.org/x/oauth2"
-
-	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/jose"
 	"github.com/sallyport/sallyport/gateway/jwks"
@@ -26,80 +21,71 @@ func (o *oidc) redeem(ctx context.Context, a *attempt, code string) (*session.Si
 		return nil, providerOutage(o.ready())
 	}
 	// 1. Exchange the code, with the verifier that only this attempt has.
-	token, err := o.exchange(ctx, found, a, code)
+	token, err := found.srv.exchange(ctx, a, code)
 	if err != nil {
 		return nil, err
 	}
 	// 2. Prove the ID token. The access token proves nothing about who signed in.
-	raw, _ := token.Extra("id_token").(string)
-	claims, err := o.proveIDToken(ctx, found, raw, a.idNonce, token.AccessToken)
+	claims, err := o.proveIDToken(ctx, found, token.IDToken, a.idNonce, token.AccessToken)
 	if err != nil {
 		return nil, err
 	}
 	// 3. Ask for what the ID token does not say, of the same subject.
-	extra, err := o.userinfo(ctx, found, claims, token)
+	extra, err := o.userinfo(ctx, found, claims, token.AccessToken)
+	if err != nil {
+		return nil, err
+	}
+	id, err := o.identity(claims, extra)
 	if err != nil {
 		return nil, err
 	}
 	// 4. Hand over.
-	expires := accessExpiry(token.Expiry, token.AccessToken)
-	kept, err := json.Marshal(providerTokens{ //nolint:gosec // the Manager seals it
-		AccessToken: token.AccessToken, RefreshToken: token.RefreshToken, IDToken: raw, Expiry: expires,
-	})
+	kept, err := keepTokens(token)
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: %w", o.cfg.Name, err)
 	}
 	return &session.SignIn{
-		Identity:        o.identity(claims, extra),
+		Identity:        id,
 		Provider:        o.cfg.Name,
 		ProviderSession: claims.String("sid"),
 		Tokens:          kept,
-		AccessExpires:   expires,
+		AccessExpires:   token.Expiry,
 		Renewable:       token.RefreshToken != "",
 	}, nil
+}
+
+func keepTokens(t *tokenAnswer) ([]byte, error) {
+	return json.Marshal(providerTokens{ //nolint:gosec // the Manager seals it
+		AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, IDToken: t.IDToken, Expiry: t.Expiry,
+	})
 }
 
 // providerTokens is what a session keeps of the token response, sealed.
 type providerTokens struct {
 	AccessToken  string    `json:"access_token"`
 	RefreshToken string    `json:"refresh_token,omitempty"`
-	IDToken      string    `json:"id_token"`
+	IDToken      string    `json:"id_token,omitempty"` // of an OpenID provider
 	Expiry       time.Time `json:"expiry,omitzero"`
 }
 
-func (o *oidc) exchange(ctx context.Context, found *discovered, a *attempt, code string) (*oauth2.Token, error) {
-	secret, err := config.ReadSecret(o.cfg.ClientSecret, o.cfg.ClientSecretFile)
-	if err != nil && !errors.Is(err, config.ErrNoSecret) {
-		return nil, providerOutage(err)
+// exchange redeems the code (RFC 6749, section 4.1.3). Errors are *httperr.Error.
+func (s *authServer) exchange(ctx context.Context, a *attempt, code string) (*tokenAnswer, error) {
+	form := url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.redirect}, "code_verifier": {a.verifier},
 	}
-	client := o.oauth2(found, a.redirect)
-	client.ClientSecret = secret.Reveal()
-	ctx = context.WithValue(found.meta.Context(ctx), oauth2.HTTPClient, o.client)
-	token, err := client.Exchange(ctx, code, oauth2.VerifierOption(a.verifier))
+	if s.wantsState {
+		form.Set("state", a.state)
+	}
+	status, body, err := s.auth.post(ctx, s.token, form)
 	if err != nil {
 		return nil, exchangeError(err)
 	}
-	if !strings.EqualFold(token.Type(), "Bearer") {
-		return nil, badRequest(ReasonProviderError, "The sign-in service sent an answer that makes no sense. Start again.", errors.New("token_type is not Bearer"))
+	token, err := readTokens(status, body)
+	if err != nil {
+		return nil, exchangeError(err)
 	}
+	token.Expiry = accessExpiry(token.Expiry, token.AccessToken)
 	return token, nil
-}
-
-// exchangeError sorts what the token endpoint said. Its body is not kept: it may
-// quote the request, and so the secret.
-func exchangeError(err error) error {
-	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
-	switch {
-	case !ok || refused.Response == nil:
-		return providerOutage(fmt.Errorf("token endpoint: %w", err))
-	case refused.ErrorCode == "invalid_grant":
-		return badRequest(ReasonInvalidGrant, "This sign-in was used up or took too long. Start it again.", errors.New("token endpoint: invalid_grant"))
-	case refused.Response.StatusCode >= http.StatusInternalServerError, refused.Response.StatusCode == http.StatusTooManyRequests:
-		return providerOutage(fmt.Errorf("token endpoint: status %d", refused.Response.StatusCode))
-	}
-	// invalid_client and the like: the configuration here or there is wrong.
-	return badRequest(ReasonProviderError, "The sign-in service refused this site. Tell the people who run it.",
-		fmt.Errorf("token endpoint: status %d, error %.40q", refused.Response.StatusCode, refused.ErrorCode))
 }
 
 // proveIDToken is OpenID Connect Core, section 3.1.3.7.
@@ -107,13 +93,13 @@ func (o *oidc) proveIDToken(ctx context.Context, found *discovered, raw, nonce, 
 	if raw == "" {
 		return nil, badIDToken(errors.New("the token response has none"))
 	}
-	return o.proveToken(ctx, found, raw, func(t *jose.Token, c *jose.Claims) error {
-		return found.rules.JudgeID(t, c, time.Now(), nonce, accessToken)
+	return o.proveToken(ctx, found, raw, func(rules *jose.Rules, t *jose.Token, c *jose.Claims) error {
+		return rules.JudgeID(t, c, time.Now(), nonce, accessToken)
 	})
 }
 
 // proveToken proves that a token is the provider's, and lets judge decide the rest.
-func (o *oidc) proveToken(ctx context.Context, found *discovered, raw string, judge func(*jose.Token, *jose.Claims) error) (*jose.Claims, error) {
+func (o *oidc) proveToken(ctx context.Context, found *discovered, raw string, judge func(*jose.Rules, *jose.Token, *jose.Claims) error) (*jose.Claims, error) {
 	token, err := jose.Parse(raw)
 	if err != nil {
 		return nil, badIDToken(err)
@@ -132,8 +118,17 @@ func (o *oidc) proveToken(ctx context.Context, found *discovered, raw string, ju
 	if err != nil {
 		return nil, badIDToken(err)
 	}
-	if err := judge(token, claims); err != nil {
+	rules := found.rules
+	if o.dialect.issuerOf != nil && o.dialect.issuerOf(claims.Issuer) {
+		rules.Issuer = claims.Issuer
+	}
+	if err := judge(&rules, token, claims); err != nil {
 		return nil, badIDToken(err)
+	}
+	if o.dialect.accept != nil {
+		if err := o.dialect.accept(claims); err != nil {
+			return nil, err
+		}
 	}
 	return claims, nil
 }
@@ -145,38 +140,19 @@ func badIDToken(err error) error {
 // userinfo asks the userinfo endpoint where the ID token names neither an
 // address nor groups. Its answer counts only if it is about the same subject
 // (OpenID Connect Core, section 5.3.2).
-func (o *oidc) userinfo(ctx context.Context, found *discovered, claims *jose.Claims, token *oauth2.Token) (map[string]any, error) {
-	_, hasEmail := claims.Lookup("email")
-	hasGroups := false
-	if o.cfg.GroupsClaim != "" {
-		_, hasGroups = claims.Lookup(o.cfg.GroupsClaim)
+func (o *oidc) userinfo(ctx context.Context, found *discovered, claims *jose.Claims, accessToken string) (map[string]any, error) {
+	_, hasEmail := claims.Lookup(o.cfg.EmailClaim)
+	_, hasGroups := claims.Lookup(o.cfg.GroupsClaim)
+	enough := hasEmail || hasGroups
+	if o.dialect.lacking != nil {
+		enough = !o.dialect.lacking(claims)
 	}
-	if found.meta.UserinfoEndpoint == "" || hasEmail || hasGroups {
+	if found.meta.UserinfoEndpoint == "" || enough {
 		return nil, nil
 	}
-	req, err := http.NewRequestWithContext(found.meta.Context(ctx), http.MethodGet, found.meta.UserinfoEndpoint, http.NoBody) //nolint:gosec // jwks.Discover and the client judge the address
+	answer, err := askUserinfo(found.meta.Context(ctx), o.client, found.meta.UserinfoEndpoint, accessToken)
 	if err != nil {
-		return nil, providerOutage(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token.AccessToken)
-	req.Header.Set("Accept", "application/json")
-	resp, err := o.client.Do(req) //nolint:gosec // as above
-	if err != nil {
-		return nil, providerOutage(fmt.Errorf("userinfo endpoint: %w", err))
-	}
-	defer func() { _ = resp.Body.Close() }()
-	switch {
-	case resp.StatusCode >= http.StatusInternalServerError, resp.StatusCode == http.StatusTooManyRequests:
-		return nil, providerOutage(fmt.Errorf("userinfo endpoint: status %d", resp.StatusCode))
-	case resp.StatusCode != http.StatusOK:
-		return nil, badUserinfo(fmt.Errorf("status %d", resp.StatusCode))
-	}
-	if media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return nil, badUserinfo(fmt.Errorf("content type %.60q", media))
-	}
-	var answer map[string]any
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return nil, badUserinfo(errors.New("not a JSON object"))
+		return nil, err
 	}
 	if subject, _ := answer["sub"].(string); subject == "" || subject != claims.Subject {
 		return nil, badUserinfo(errors.New("about another subject"))
@@ -189,8 +165,8 @@ func badUserinfo(err error) error {
 }
 
 // identity maps proven claims to an identity. What the ID token says outranks
-// the userinfo answer.
-func (o *oidc) identity(claims *jose.Claims, extra map[string]any) *identity.Identity {
+// the userinfo answer. Errors are *httperr.Error.
+func (o *oidc) identity(claims *jose.Claims, extra map[string]any) (*identity.Identity, error) {
 	merged := make(map[string]any, len(claims.Raw)+len(extra))
 	for _, source := range []map[string]any{extra, claims.Raw} {
 		for name, value := range source {
@@ -199,26 +175,27 @@ func (o *oidc) identity(claims *jose.Claims, extra map[string]any) *identity.Ide
 			}
 		}
 	}
-	all := &jose.Claims{Raw: merged}
-	email := all.String("email")
-	verified, _ := merged["email_verified"].(bool)
+	if distributed(&jose.Claims{Raw: merged}, o.cfg.GroupsClaim) {
+		return nil, groupsIncomplete(errors.New("the groups are in another place"))
+	}
+	if o.dialect.refine != nil {
+		o.dialect.refine(merged)
+	}
 	id := &identity.Identity{
-		Issuer:            claims.Issuer,
-		Subject:           claims.Subject,
-		Email:             email,
-		EmailVerified:     email != "" && (verified || o.cfg.TrustEmail),
-		Name:              all.String("name"),
-		PreferredUsername: all.String("preferred_username"),
-		AMR:               claims.Strings("amr"),
-		ACR:               claims.String("acr"),
-		Method:            o.cfg.Name,
-		AuthTime:          claims.AuthTime,
-		Claims:            identity.MapClaims(merged),
+		Issuer:   claims.Issuer,
+		Subject:  claims.Subject,
+		AMR:      claims.Strings("amr"),
+		ACR:      claims.String("acr"),
+		AuthTime: claims.AuthTime,
 	}
-	if o.cfg.GroupsClaim != "" {
-		id.Groups = all.Strings(o.cfg.GroupsClaim)
+	if name := o.cfg.SubjectClaim; name != "" && name != "sub" {
+		v, _ := (&jose.Claims{Raw: merged}).Lookup(name)
+		if id.Subject = subjectText(v); id.Subject == "" {
+			return nil, badIDToken(fmt.Errorf("it has no %s, which is to name the subject", name))
+		}
 	}
-	return id
+	mapUser(id, &o.cfg, merged)
+	return id, nil
 }
 
 // isProtocolClaim tells what is about the token rather than about the user.

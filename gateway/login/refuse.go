@@ -28,6 +28,8 @@ const (
 	ReasonInvalidGrant        = "invalid_grant"
 	ReasonInvalidIDToken      = "invalid_id_token"
 	ReasonInvalidUserinfo     = "invalid_userinfo"
+	ReasonNotMember           = "not_a_member"
+	ReasonGroupsIncomplete    = "groups_incomplete"
 	ReasonStoreUnavailable    = "store_unavailable"
 	ReasonNoSession           = "no_session"
 	ReasonSessionIdle         = "session_idle"

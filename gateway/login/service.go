@@ -111,9 +111,13 @@ func (e *ProviderError) Error() string { return "provider " + e.Provider + ": " 
 func (e *ProviderError) Unwrap() error { return e.Err }
 
 func newProvider(cfg config.Provider, server config.Server, log *zap.Logger, hashing hashSlots) (provider, error) {
-	switch cfg.Type {
-	case config.ProviderOIDC:
+	switch {
+	case cfg.OpenID():
 		return newOIDC(cfg, log)
+	case cfg.OAuth2():
+		return newOAuth2(cfg, log)
+	}
+	switch cfg.Type {
 	case config.ProviderUsers:
 		return newUsers(cfg, log, hashing)
 	case config.ProviderDev:

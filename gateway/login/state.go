@@ -31,6 +31,7 @@ type attempt struct {
 
 	verifier string // PKCE code verifier (RFC 7636), never in a URL
 	idNonce  string // nonce of the ID token
+	state    string // as it came back; empty before
 	redirect string // the redirect URI: the same in both requests (RFC 6749, section 4.1.3)
 }
 
@@ -85,7 +86,7 @@ func (s *Service) openState(state, provider string) (*attempt, error) {
 	if err := json.Unmarshal(plain, a); err != nil || !a.Nonce.valid() || !s.derive(a) {
 		return nil, errState
 	}
-	a.redirect = s.redirectURI(a.Origin, provider)
+	a.redirect, a.state = s.redirectURI(a.Origin, provider), state
 	return a, nil
 }
 

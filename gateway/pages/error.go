@@ -79,7 +79,10 @@ func (p *Renderer) action(r *http.Request, code int, loginURL string) action {
 	}
 	switch code {
 	case http.StatusForbidden:
-		return action{Label: t.SwitchAccount, URL: p.loginURL([2]string{"switch", "1"}, [2]string{"return_to", here})}
+		if loginURL == "" {
+			loginURL = p.loginURL([2]string{"switch", "1"}, [2]string{"return_to", here})
+		}
+		return action{Label: t.SwitchAccount, URL: loginURL}
 	case http.StatusUnauthorized:
 		if !isLoad(r) {
 			// The form that was not sent is one step back in this tab.

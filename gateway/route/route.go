@@ -42,6 +42,9 @@ type Route struct {
 	Upstream *url.URL
 	Host     string // Host to send upstream; empty = the client's
 
+	// Providers names the login providers whose sessions count here; empty = all.
+	Providers []string
+
 	AllowEncodedSlash     bool // %2F in the path is accepted and means a slash
 	UpstreamAuthorization bool // the Authorization header is the application's
 }

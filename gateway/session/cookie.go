@@ -104,6 +104,18 @@ func (c *Cookies) WireSize() int {
 // LoginName is the name of the cookie that sign-ins under way share.
 func (c *Cookies) LoginName() string { return c.name + "_login" }
 
+// ProviderName is the name of the cookie that remembers how somebody signed in
+// last.
+func (c *Cookies) ProviderName() string { return c.name + "_provider" }
+
+// Provider returns that cookie for the name of a login provider.
+func (c *Cookies) Provider(name string, lifetime time.Duration) *http.Cookie {
+	ck := c.base(c.ProviderName())
+	ck.Value = name
+	ck.MaxAge = int(lifetime / time.Second)
+	return c.lax(ck)
+}
+
 // Owns reports whether a request cookie of this name is the gateway's own and
 // must not reach an application.
 func (c *Cookies) Owns(name string) bool {
@@ -120,7 +132,7 @@ func (c *Cookies) Reserved(name string) bool {
 		return strings.TrimPrefix(strings.TrimPrefix(s, "__host-"), "__secure-")
 	}
 	rest, ok := strings.CutPrefix(bare(name), bare(c.name))
-	return ok && (rest == "" || strings.HasPrefix(rest, "_login"))
+	return ok && (rest == "" || strings.HasPrefix(rest, "_login") || strings.HasPrefix(rest, "_provider"))
 }
 
 // Issue returns the cookie for an id.

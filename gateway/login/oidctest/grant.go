@@ -17,7 +17,11 @@ type grant struct {
 
 // serveAuthorize consents at once and sends the browser back.
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request, script Script) {
-	q := r.URL.Query()
+	q, ok := p.request(r, script)
+	if !ok {
+		http.Error(w, "not a pushed request", http.StatusBadRequest)
+		return
+	}
 	back, err := url.Parse(q.Get("redirect_uri"))
 	if err != nil || back.Host == "" || q.Get("client_id") != ClientID || q.Get("response_type") != "code" {
 		http.Error(w, "not a request for authorization", http.StatusBadRequest)
@@ -78,7 +82,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request, script Scr
 		writeJSON(w, script.TokenStatus, map[string]any{"error": script.TokenError, "error_description": r.PostForm.Encode() + r.Header.Get("Authorization")})
 		return
 	}
-	if !authenticated(r, script.Public) {
+	if !authenticated(r, script) {
 		writeJSON(w, http.StatusUnauthorized, map[string]any{"error": "invalid_client"})
 		return
 	}
@@ -95,12 +99,15 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request, script Scr
 	writeJSON(w, http.StatusOK, answer)
 }
 
-func authenticated(r *http.Request, public bool) bool {
+func authenticated(r *http.Request, script Script) bool {
 	id, secret, basic := r.BasicAuth()
+	if script.Assertion != nil {
+		return !basic && !r.PostForm.Has("client_secret") && script.Assertion(r.PostForm)
+	}
 	if !basic {
 		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
 	}
-	if public {
+	if script.Public {
 		return id == ClientID && secret == "" && !basic
 	}
 	return id == ClientID && secret == ClientSecret

@@ -35,6 +35,7 @@ type Provider struct {
 	authorize []url.Values
 	exchanges []url.Values
 	refresh   map[string]*refreshGrant // by refresh token
+	pushes    map[string]url.Values    // by request_uri
 }
 
 // Script is how the provider behaves. The zero Script behaves well.
@@ -47,6 +48,11 @@ type Script struct {
 	KeysStatus     int                  // anything but 0 fails the key set
 
 	Answer func(url.Values) // changes what the browser carries back
+
+	Push       bool                  // requests for authorization must be pushed (RFC 9126)
+	PushStatus int                   // anything but 0 fails that, with TokenError
+	PushAnswer func(map[string]any)  // changes the answer to a pushed request
+	Assertion  func(url.Values) bool // judges the client's assertion (RFC 7523), which it must then have
 
 	Public        bool                               // the client has no secret
 	TokenStatus   int                                // anything but 0 fails the exchange, after the code is used
@@ -71,6 +77,7 @@ const (
 	Keys      = "keys"
 	Authorize = "authorize"
 	Token     = "token"
+	Push      = "push"
 	Userinfo  = "userinfo"
 	Refresh   = "refresh" // those to Token that redeem a refresh token
 )
@@ -81,11 +88,13 @@ func New(tb testing.TB) *Provider {
 	p := &Provider{
 		keys: newKeys(tb), grants: make(map[string]grant), access: make(map[string]string), calls: make(map[string]int),
 		refresh: make(map[string]*refreshGrant),
+		pushes:  make(map[string]url.Values),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.counted(Discovery, p.serveMetadata))
 	mux.HandleFunc("GET /keys", p.counted(Keys, p.serveKeys))
 	mux.HandleFunc("GET /authorize", p.counted(Authorize, p.serveAuthorize))
+	mux.HandleFunc("POST /par", p.counted(Push, p.servePush))
 	mux.HandleFunc("POST /token", p.counted(Token, p.serveToken))
 	mux.HandleFunc("GET /userinfo", p.counted(Userinfo, p.serveUserinfo))
 	srv := httptest.NewServer(mux)
@@ -153,6 +162,10 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, _ *http.Request, script 
 		"code_challenge_methods_supported":      []string{"S256"},
 
 		"authorization_response_iss_parameter_supported": true,
+	}
+	if script.Push {
+		meta["pushed_authorization_request_endpoint"] = p.Issuer + "/par"
+		meta["require_pushed_authorization_requests"] = true
 	}
 	if script.Metadata != nil {
 		script.Metadata(meta)

@@ -83,7 +83,7 @@ func (p *Provider) serveRefresh(w http.ResponseWriter, r *http.Request, script S
 		writeJSON(w, s.Status, map[string]any{"error": s.Error, "error_description": r.PostForm.Encode() + r.Header.Get("Authorization")})
 		return
 	}
-	if !authenticated(r, script.Public) {
+	if !authenticated(r, script) {
 		writeJSON(w, http.StatusUnauthorized, map[string]any{"error": "invalid_client"})
 		return
 	}
