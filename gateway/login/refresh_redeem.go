@@ -23,17 +23,17 @@ import (
 // nothing any more.
 const leftAside = "the tokens were renewed, and what the provider said about the user was left aside"
 
-// refusedRefresh is what a token endpoint says to a refresh token instead of
+// refreshRefusalError is what a token endpoint says to a refresh token instead of
 // redeeming it.
-type refusedRefresh struct {
+type refreshRefusalError struct {
 	*tokenRefusal
 	after time.Duration // the wish of its Retry-After; 0 = none
 }
 
 // Unwrap returns what it said.
-func (e *refusedRefresh) Unwrap() error { return e.tokenRefusal }
+func (e *refreshRefusalError) Unwrap() error { return e.tokenRefusal }
 
-// redeemRefreshToken is RFC 6749, section 6. A *refusedRefresh is what the server
+// redeemRefreshToken is RFC 6749, section 6. A *refreshRefusalError is what the server
 // said; any other error means that it did not.
 func (s *authServer) redeemRefreshToken(ctx context.Context, refreshToken string) (*tokenAnswer, error) {
 	status, header, body, err := s.auth.postPatiently(ctx, s.token, url.Values{
@@ -44,7 +44,7 @@ func (s *authServer) redeemRefreshToken(ctx context.Context, refreshToken string
 	}
 	token, err := readTokens(status, body)
 	if no, ok := errors.AsType[*tokenRefusal](err); ok {
-		return nil, &refusedRefresh{no, statedRetry(header, time.Now())}
+		return nil, &refreshRefusalError{no, statedRetry(header, time.Now())}
 	}
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (s *authServer) redeemRefreshToken(ctx context.Context, refreshToken string
 // refreshError sorts what the token endpoint said to a refresh token into the
 // errors of session.Refresher.
 func refreshError(log *zap.Logger, err error) error {
-	no, ok := errors.AsType[*refusedRefresh](err)
+	no, ok := errors.AsType[*refreshRefusalError](err)
 	switch {
 	case !ok:
 		return fmt.Errorf("token endpoint: %w", err)
