@@ -39,6 +39,14 @@ func TestAnAssertionThatIsReusedAllocatesNothing(t *testing.T) {
 	}
 }
 
+func TestForwardingATokenThatIsOpenAllocatesNothing(t *testing.T) {
+	j := newJudge(t)
+	r := j.forwardedRequest(t)
+	if got := testing.AllocsPerRun(1000, func() { allow(t, j.guard, r) }); got > 0 {
+		t.Errorf("a decision allocates %.1f times", got)
+	}
+}
+
 // TestServingASessionAllocatesLittleMoreThanABareProxy is the gateway's own
 // share, on top of what ReverseProxy and its transport allocate.
 func TestServingASessionAllocatesLittleMoreThanABareProxy(t *testing.T) {

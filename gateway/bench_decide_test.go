@@ -1,11 +1,13 @@
 package gateway_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -64,7 +66,14 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 		Name: "Alice", PreferredUsername: "alice", Groups: []string{"users", "engineering", "staff"},
 		Claims: identity.MapClaims{"department": "finance", "locale": "en"},
 	}
-	_, cookie, err := manager.Start(tb.Context(), session.SignIn{Identity: who, Provider: "corp"}, nil)
+	records, _ := store.(session.Records)
+	manager.Renewing(session.Renewing{
+		Refresher: keptTokens{}, Records: records,
+		Settings: config.Refresh{Ahead: time.Minute, Grace: 5 * time.Minute, MinRemaining: 30 * time.Second},
+	})
+	_, cookie, err := manager.Start(tb.Context(), session.SignIn{
+		Identity: who, Provider: "corp", Tokens: []byte("the access token"), AccessExpires: time.Now().Add(time.Hour), Renewable: true,
+	}, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -80,11 +89,14 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 			Name: "app", Auth: authn.Order(authn.Chain{authn.NewSession(manager), bearer}),
 			Policy: fiveRules(tb), Headers: defaultHeaders(tb), Upstream: upstream,
 		}
+		forwarding := app
+		forwarding.Name, forwarding.Forward = "forwarding", authn.NewSession(manager).AccessToken
 		asserting := app
 		asserting.Name, asserting.Assert = "asserting", newAssert(tb)
 		table, err := route.NewTable([]route.Entry{
 			{Paths: []string{"/"}, Route: &app},
 			{Paths: []string{"/asserting/"}, Route: &asserting},
+			{Paths: []string{"/forwarding/"}, Route: &forwarding},
 			{Paths: []string{"/assets/"}, Route: &route.Route{Name: "assets", Public: true, Headers: defaultHeaders(tb), Upstream: upstream}},
 		}, []string{"app.example.test"})
 		if err != nil {
@@ -93,6 +105,17 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 		return guard.New(table, manager.Cookies(), "https")
 	}
 	return &judge{guard: decide(1 << 20), cold: decide(0), cookie: cookie.Name + "=" + cookie.Value, tokens: tokens}
+}
+
+// keptTokens is a provider whose tokens are far from their end.
+type keptTokens struct{}
+
+func (keptTokens) Refresh(context.Context, string, []byte, *identity.Identity) (*session.Refreshed, error) {
+	return nil, errors.New("nothing is due")
+}
+
+func (keptTokens) AccessToken(tokens []byte) (string, time.Time, error) {
+	return string(tokens), time.Time{}, nil
 }
 
 // benchAlgorithms are those that are measured.
@@ -226,6 +249,15 @@ func (j *judge) assertedRequest(tb testing.TB) *http.Request {
 	return r
 }
 
+// forwardedRequest is sessionRequest on a route whose application gets the
+// provider's access token.
+func (j *judge) forwardedRequest(tb testing.TB) *http.Request {
+	tb.Helper()
+	r := j.sessionRequest(tb)
+	r.URL.Path, r.RequestURI = "/forwarding/42", "/forwarding/42?page=2"
+	return r
+}
+
 func (j *judge) bearerRequest(tb testing.TB, alg string) *http.Request {
 	tb.Helper()
 	return browserRequest(tb, map[string]string{"Authorization": "Bearer " + j.tokens[alg]})
@@ -252,6 +284,7 @@ func BenchmarkDecide(b *testing.B) {
 	}
 	run("session/embedded", j.guard, j.sessionRequest(b))
 	run("session/asserted", j.guard, j.assertedRequest(b))
+	run("session/forwarded", j.guard, j.forwardedRequest(b))
 	for _, alg := range benchAlgorithms() {
 		r := j.bearerRequest(b, alg)
 		name := "bearer/" + strings.ToLower(alg)

@@ -118,6 +118,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		return nil, faultsAt(cfg, "login.providers", err)
 	}
 	creds.accounts.signIn = signIn
+	startRenewing(cfg, kept, signIn, metrics, audit)
 	p.background = append(p.background, signIn.Run)
 
 	edge := &httperr.Edge{

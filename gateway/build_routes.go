@@ -86,6 +86,7 @@ func buildRoute(c config.Route, policies map[string]*policy.Set, creds *credenti
 		chain = append(chain, a)
 	}
 	rt.Auth = authn.Order(chain)
+	rt.Forward = creds.forward(&c)
 	if rt.Policy = policies[c.Policy]; rt.Policy == nil {
 		return nil, fmt.Errorf("policy: no policy is called %q", c.Policy)
 	}

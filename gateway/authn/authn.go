@@ -113,6 +113,7 @@ const (
 	ReasonSessionIdle           = "session_idle"
 	ReasonAmbiguousSession      = "ambiguous_session" // two different live sessions
 	ReasonUnknownIssuer         = "unknown_issuer"
+	ReasonNoAccessToken         = "no_access_token" // of the session's provider, to forward
 )
 
 // Chain is the ordered list of what a route accepts. The first credential that

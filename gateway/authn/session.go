@@ -38,6 +38,9 @@ func (s *Session) Extract(r *http.Request) (Credential, error) {
 // Authenticate implements Authenticator.
 func (s *Session) Authenticate(ctx context.Context, c Credential) (*identity.Identity, error) {
 	found, err := s.manager.Authenticate(ctx, &c.Sessions, c.Active)
+	if err == nil {
+		found, err = s.manager.Renew(ctx, found)
+	}
 	switch {
 	case err == nil:
 		return found.Identity, nil
@@ -49,6 +52,20 @@ func (s *Session) Authenticate(ctx context.Context, c Credential) (*identity.Ide
 		return nil, &Refusal{Reason: ReasonAmbiguousSession}
 	}
 	return nil, err
+}
+
+// AccessToken returns the provider's access token of the session that id is of,
+// fit to be forwarded. A *Refusal means that there is none, any other error that
+// there could be one.
+func (s *Session) AccessToken(ctx context.Context, id *identity.Identity) (string, error) {
+	token, err := s.manager.AccessToken(ctx, id.Ref)
+	switch {
+	case errors.Is(err, session.ErrNotFound):
+		return "", &Refusal{Reason: ReasonNoSession}
+	case errors.Is(err, session.ErrNoTokens):
+		return "", &Refusal{Reason: ReasonNoAccessToken}
+	}
+	return token, err
 }
 
 // Strip implements Authenticator. The gateway's cookies are removed on every

@@ -82,6 +82,7 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	check.routes()
 	check.stepUp()
 	check.loginLimits()
+	check.refresh()
 	check.log()
 
 	faults := slices.Concat(file.faults, env.faults, check.faults)

@@ -187,12 +187,29 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 		}
 		v.values, err = v.values.WithAssertion(token)
 	}
+	if err == nil && rt.Forward != nil && v.Kind == authn.KindSession {
+		var token string
+		if token, err = rt.Forward(r.Context(), id); err != nil {
+			return v, v.withhold(err)
+		}
+		v.values, err = v.values.WithAccessToken(token)
+	}
 	if err != nil {
 		v.Reason, v.Err = headerReason(err), err
 		return v, nil
 	}
 	v.Outcome = Allow
 	return v, nil
+}
+
+// withhold sets the verdict for an access token that can't be forwarded. Signing
+// in again does not help who has no such token, so that he is not asked to.
+func (v *Verdict) withhold(err error) error {
+	if no, ok := errors.AsType[*authn.Refusal](err); ok && no.Reason == authn.ReasonNoAccessToken {
+		v.Outcome, v.Reason = Forbid, no.Reason
+		return nil
+	}
+	return v.refuse(err)
 }
 
 // Session names the session behind the request, in the form in which logs show

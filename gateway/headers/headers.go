@@ -55,6 +55,7 @@ type Prepared struct {
 	pairs          []pair
 	size, maxBytes int
 	asserted       atomic.Pointer[Prepared] // what the last WithAssertion made
+	forwarding     atomic.Pointer[Prepared] // what the last WithAccessToken made
 }
 
 type pair struct{ name, value string }

@@ -129,6 +129,23 @@ func showsAccess(t *Token, c *Claims) bool {
 // token has one and there is an access token to check it with. Errors are
 // *Invalid.
 func (r *Rules) JudgeID(t *Token, c *Claims, now time.Time, nonce, accessToken string) error {
+	return r.judgeID(t, c, now, accessToken, func() error { return checkNonce(c, nonce) })
+}
+
+// JudgeRefreshedID is JudgeID for an ID token that came with refreshed tokens
+// (OpenID Connect Core 1.0 section 12.2). It need not have a nonce; one that it
+// has must be that of the sign-in. Whether it is about the same user is for the
+// caller to judge.
+func (r *Rules) JudgeRefreshedID(t *Token, c *Claims, now time.Time, nonce, accessToken string) error {
+	return r.judgeID(t, c, now, accessToken, func() error {
+		if _, ok := c.Raw["nonce"]; !ok {
+			return nil
+		}
+		return checkNonce(c, nonce)
+	})
+}
+
+func (r *Rules) judgeID(t *Token, c *Claims, now time.Time, accessToken string, answers func() error) error {
 	// 1. The algorithm is one that was configured.
 	if err := r.JudgeAlgorithm(t); err != nil {
 		return err
@@ -161,8 +178,8 @@ func (r *Rules) JudgeID(t *Token, c *Claims, now time.Time, nonce, accessToken s
 	if err := r.checkTimes(c, now); err != nil {
 		return err
 	}
-	// 5. It answers the request of this browser.
-	if err := checkNonce(c, nonce); err != nil {
+	// 5. It answers the request of this browser, or follows from one.
+	if err := answers(); err != nil {
 		return err
 	}
 	// 6. It came with this access token.

@@ -275,6 +275,38 @@ func TestIDTokenIsJudged(t *testing.T) {
 	wantRefused(t, r.JudgeID(tok, c, now, "n-1", ""), jose.WrongAudience)
 }
 
+// OpenID Connect Core 1.0 section 12.2: a nonce is not required, and must be that
+// of the sign-in. All else is as at a sign-in.
+func TestRefreshedIDTokenIsJudged(t *testing.T) {
+	r := accessRules()
+	r.Audiences = []string{"client"}
+	good := change{"iss": "https://op1.test", "sub": "alice", "aud": "client", "exp": now.Unix() + 300, "iat": now.Unix() - 1}
+	runJudgements(t, map[string]judgement{
+		"without nonce":                   {},
+		"the nonce of the sign-in":        {over: change{"nonce": "n-1"}},
+		"another nonce":                   {over: change{"nonce": "n-2"}, reason: jose.WrongNonce},
+		"nonce null":                      {over: change{"nonce": json.RawMessage("null")}, reason: jose.WrongNonce},
+		"another issuer":                  {over: change{"iss": "https://op2.test"}, reason: jose.WrongIssuer},
+		"another client":                  {over: change{"aud": "client2"}, reason: jose.WrongAudience},
+		"an access token":                 {typ: "at+jwt", reason: jose.WrongTokenType},
+		"expired":                         {over: change{"exp": now.Unix() - 61}, reason: jose.TokenExpired},
+		"iat missing":                     {over: change{"iat": nil}, reason: jose.MissingClaim},
+		"at_hash of another access token": {over: change{"at_hash": atHash("another")}, reason: jose.WrongAccessToken},
+	}, func(t *testing.T, j judgement) error {
+		t.Helper()
+		tok, c, err := token(t, j.typ, good, j.over)
+		if err != nil {
+			return err
+		}
+		return r.JudgeRefreshedID(tok, c, now, "n-1", "the access token")
+	})
+	tok, c, err := token(t, "", good, change{"nonce": "n-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, r.JudgeRefreshedID(tok, c, now, "", "the access token"), jose.MissingClaim)
+}
+
 // The hash in at_hash follows the token's own algorithm.
 func TestAccessTokenHashFollowsTheAlgorithm(t *testing.T) {
 	left := func(sum []byte) string { return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]) }

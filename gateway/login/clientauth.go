@@ -57,30 +57,43 @@ type clientAuth struct {
 // cannot be read. The form is not changed. The body may quote the request and so
 // the secret: it is to be parsed, never logged or shown.
 func (c *clientAuth) post(ctx context.Context, endpoint string, form url.Values) (status int, body []byte, err error) {
+	status, _, body, err = c.send(ctx, c.client, endpoint, form)
+	return status, body, err
+}
+
+// postPatiently is post where nobody waits: the end of ctx alone bounds it. It
+// returns the header too.
+func (c *clientAuth) postPatiently(ctx context.Context, endpoint string, form url.Values) (status int, header http.Header, body []byte, err error) {
+	patient := *c.client
+	patient.Timeout = 0
+	return c.send(ctx, &patient, endpoint, form)
+}
+
+func (c *clientAuth) send(ctx context.Context, client *http.Client, endpoint string, form url.Values) (status int, answered http.Header, body []byte, err error) {
 	form = maps.Clone(form)
 	header := http.Header{}
 	if err := c.prove(header, form); err != nil {
-		return 0, nil, err
+		return 0, nil, nil, err
 	}
 	if c.mark != nil {
 		ctx = c.mark(ctx)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode())) //nolint:gosec // the endpoint is configured, or judged by jwks.Discover and the client
 	if err != nil {
-		return 0, nil, errors.New("the endpoint is no URL")
+		return 0, nil, nil, errors.New("the endpoint is no URL")
 	}
 	req.Header = header
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	resp, err := c.client.Do(req) //nolint:gosec // as above
+	resp, err := client.Do(req) //nolint:gosec // as above
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if body, err = io.ReadAll(resp.Body); err != nil {
-		return 0, nil, err
+		return 0, nil, nil, err
 	}
-	return resp.StatusCode, body, nil
+	return resp.StatusCode, resp.Header, body, nil
 }
 
 // prove adds what shows which client asks. A secret file is read each time, so

@@ -25,6 +25,7 @@ import (
 // code, over TLS; no token of any other origin is ever shown to it.
 type api struct {
 	cfg    config.Provider
+	log    *zap.Logger
 	client *http.Client
 	srv    *authServer
 	scope  string
@@ -40,7 +41,7 @@ var (
 	_ authorized = (*api)(nil)
 )
 
-func newOAuth2(cfg config.Provider, _ *zap.Logger) (*api, error) {
+func newOAuth2(cfg config.Provider, log *zap.Logger) (*api, error) {
 	if cfg.ClientID == "" || cfg.AuthorizationURL == "" || cfg.TokenURL == "" || cfg.UserinfoURL == "" {
 		return nil, errors.New("client_id, authorization_url, token_url and userinfo_url are required")
 	}
@@ -63,7 +64,7 @@ func newOAuth2(cfg config.Provider, _ *zap.Logger) (*api, error) {
 	if audience == "" {
 		audience = cfg.TokenURL
 	}
-	p := &api{cfg: cfg, client: newBackChannel(plain.Transport), scope: strings.Join(cfg.Scopes, " ")}
+	p := &api{cfg: cfg, log: log, client: newBackChannel(plain.Transport), scope: strings.Join(cfg.Scopes, " ")}
 	p.srv = &authServer{
 		issuer: cfg.Issuer, token: cfg.TokenURL, revocation: cfg.RevocationURL,
 		auth: &clientAuth{cfg: cfg, method: method, key: key, audience: audience, client: p.client},
@@ -132,7 +133,9 @@ func (p *api) redeem(ctx context.Context, a *attempt, code string) (*session.Sig
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: %w", p.cfg.Name, err)
 	}
-	return &session.SignIn{Identity: id, Provider: p.cfg.Name, Tokens: kept}, nil
+	return &session.SignIn{
+		Identity: id, Provider: p.cfg.Name, Tokens: kept, AccessExpires: token.Expiry, Renewable: token.RefreshToken != "",
+	}, nil
 }
 
 // whoIs asks the API whose an access token is that the token endpoint has just

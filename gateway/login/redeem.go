@@ -49,6 +49,8 @@ func (o *oidc) redeem(ctx context.Context, a *attempt, code string) (*session.Si
 		Provider:        o.cfg.Name,
 		ProviderSession: claims.String("sid"),
 		Tokens:          kept,
+		AccessExpires:   token.Expiry,
+		Renewable:       token.RefreshToken != "",
 	}, nil
 }
 
@@ -82,6 +84,7 @@ func (s *authServer) exchange(ctx context.Context, a *attempt, code string) (*to
 	if err != nil {
 		return nil, exchangeError(err)
 	}
+	token.Expiry = accessExpiry(token.Expiry, token.AccessToken)
 	return token, nil
 }
 
@@ -90,6 +93,13 @@ func (o *oidc) proveIDToken(ctx context.Context, found *discovered, raw, nonce, 
 	if raw == "" {
 		return nil, badIDToken(errors.New("the token response has none"))
 	}
+	return o.proveToken(ctx, found, raw, func(rules *jose.Rules, t *jose.Token, c *jose.Claims) error {
+		return rules.JudgeID(t, c, time.Now(), nonce, accessToken)
+	})
+}
+
+// proveToken proves that a token is the provider's, and lets judge decide the rest.
+func (o *oidc) proveToken(ctx context.Context, found *discovered, raw string, judge func(*jose.Rules, *jose.Token, *jose.Claims) error) (*jose.Claims, error) {
 	token, err := jose.Parse(raw)
 	if err != nil {
 		return nil, badIDToken(err)
@@ -112,7 +122,7 @@ func (o *oidc) proveIDToken(ctx context.Context, found *discovered, raw, nonce, 
 	if o.dialect.issuerOf != nil && o.dialect.issuerOf(claims.Issuer) {
 		rules.Issuer = claims.Issuer
 	}
-	if err := rules.JudgeID(token, claims, time.Now(), nonce, accessToken); err != nil {
+	if err := judge(&rules, token, claims); err != nil {
 		return nil, badIDToken(err)
 	}
 	if o.dialect.accept != nil {

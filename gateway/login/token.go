@@ -51,6 +51,9 @@ func (s *Service) Token(issue Issue) httperr.HandlerFunc {
 		// 2. Find the session.
 		candidates := s.cookies.Read(r.Header)
 		live, err := s.sessions.Authenticate(r.Context(), &candidates, true)
+		if err == nil {
+			live, err = s.sessions.Renew(r.Context(), live)
+		}
 		switch {
 		case errors.Is(err, session.ErrNotFound):
 			return s.signedOut(ReasonNoSession)

@@ -25,12 +25,14 @@ import (
 //	         preferred user name, acr, method
 //	lists    groups, amr: uvarint count, strings
 //	claims   uvarint count, then name and value
+//	grant    only with flagGrant: see codec_grant.go
 //	fields   what was added later: see codec_fields.go
 const recordVersion = 1
 
 const (
 	flagEmailVerified = 1 << iota
 	flagAuthTime
+	flagGrant
 )
 
 // maxClaimDepth bounds the nesting of a claim on both ways, so that no record
@@ -71,6 +73,9 @@ func Marshal(s *Session) ([]byte, error) {
 		}
 		flags |= flagAuthTime
 	}
+	if s.Grant != (Grant{}) {
+		flags |= flagGrant
+	}
 
 	// Differences wrap around on both ways alike, so none can overflow.
 	created := s.CreatedAt.UnixNano()
@@ -91,6 +96,9 @@ func Marshal(s *Session) ([]byte, error) {
 	w.texts(id.AMR)
 	if err := w.claims(id.Claims); err != nil {
 		return nil, err
+	}
+	if flags&flagGrant != 0 {
+		w.grant(&s.Grant, created)
 	}
 	w.fields(s)
 	return w.buf, nil
@@ -155,6 +163,9 @@ func (h *head) session(key Key, r reader) (*Session, error) {
 	id.Groups, id.AMR = r.twoTexts()
 	if all.claims = r.claims(); all.claims != "" {
 		id.Claims = &all.claims
+	}
+	if h.flags&flagGrant != 0 {
+		s.Grant = r.grant(h.created)
 	}
 	r.fields(s)
 	switch {

@@ -78,11 +78,17 @@ func TestASessionSurvivesTheRecord(t *testing.T) {
 	full := typical()
 	full.SealedTokens = []byte("sealed")
 	full.Client = session.NewClient("Firefox", "Linux", netip.MustParseAddr("2001:db8::1"))
+	full.Grant = session.Grant{
+		Generation: 300, Renewable: true,
+		Issued: full.CreatedAt.Add(time.Hour).UnixNano(), Expires: full.CreatedAt.Add(2 * time.Hour).UnixNano(),
+	}
+	endless := typical()
+	endless.Grant = session.Grant{Issued: endless.CreatedAt.UnixNano()}
 	bare := &session.Session{
 		Identity:  &identity.Identity{Subject: "s"},
 		CreatedAt: time.Unix(1, 0), ExpiresAt: time.Unix(0, 1), // the end before the start
 	}
-	for name, s := range map[string]*session.Session{"with every field": full, "with the least": bare} {
+	for name, s := range map[string]*session.Session{"with every field": full, "with tokens that do not end": endless, "with the least": bare} {
 		t.Run(name, func(t *testing.T) {
 			got := roundTrip(t, s)
 			want := s.Clone()
@@ -240,6 +246,12 @@ func FuzzUnmarshal(f *testing.F) {
 	}
 	f.Add(data)
 	f.Add(data[:40])
+	granted := typical()
+	granted.Grant = session.Grant{Generation: 1, Renewable: true, Issued: 1, Expires: math.MaxInt64}
+	if data, err = session.Marshal(granted); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
 	f.Add([]byte{1})
 	f.Add([]byte{2})
 	f.Add(append([]byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 's', 0, 0, 0, 0, 0, 0, 0, 1, 1, 'x'}, bytes.Repeat([]byte{7, 1}, 100)...))

@@ -1,6 +1,10 @@
 package session
 
-import "github.com/sallyport/sallyport/gateway/identity"
+import (
+	"encoding/hex"
+
+	"github.com/sallyport/sallyport/gateway/identity"
+)
 
 // DecodeClaims decodes claims at once, as a record has them: what judging them
 // unread and asking for one are compared with. ok is false for damage.
@@ -18,3 +22,12 @@ func EncodeClaims(claims identity.Claims) ([]byte, error) {
 	err := w.claims(claims)
 	return w.buf, err
 }
+
+// What a gateway leaves in the store that dies while it renews tokens.
+const (
+	KindLease = kindLease
+	LeaseLife = leaseLife
+)
+
+// LeaseName is the name of a session's lease.
+func LeaseName(key Key) string { return hex.EncodeToString(key[:]) }

@@ -42,8 +42,9 @@ type Manager struct {
 	absolute  time.Duration
 	limit     limit
 	toucher   *toucher
-	unread    trouble // the store could not be read
-	unwritten trouble // nor written, as a look at an idle session showed
+	unread    trouble  // the store could not be read
+	unwritten trouble  // nor written, as a look at an idle session showed
+	renewer   *renewer // nil until Renewing
 }
 
 // NewManager starts a Manager over a store, which it does not own.
@@ -59,8 +60,12 @@ func NewManager(o Options) *Manager {
 	}
 }
 
-// Close writes the activity that is still to be written. The store stays open.
-func (m *Manager) Close() { m.toucher.close() }
+// Close ends the renewing of tokens, with patience for what is under way, and
+// writes the activity that is still to be written. The store stays open.
+func (m *Manager) Close() {
+	m.renewer.close()
+	m.toucher.close()
+}
 
 // Active returns how many sessions were used here within the last minute, or
 // quarter of a short idle timeout.
@@ -171,7 +176,9 @@ type SignIn struct {
 	Provider        string
 	ProviderSession string
 	Client          Client
-	Tokens          []byte // the provider's tokens in the clear; the Manager seals them
+	Tokens          []byte    // the provider's tokens in the clear; the Manager seals them
+	AccessExpires   time.Time // of the access token among them; zero when unknown
+	Renewable       bool      // a refresh token is among them
 
 	// Continues is the session that this one takes the place of, after its user
 	// has proven himself again: it keeps that one's beginning and end. May be nil.
@@ -197,6 +204,9 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 	}
 	if old := in.Continues; old != nil {
 		s.CreatedAt, s.ExpiresAt = old.CreatedAt, old.ExpiresAt
+	}
+	if len(in.Tokens) > 0 {
+		s.Grant = newGrant(0, now, in.AccessExpires, in.Renewable)
 	}
 	id := *in.Identity
 	s.Identity = &id

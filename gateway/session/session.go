@@ -42,6 +42,8 @@ type Session struct {
 	ExpiresAt   time.Time     // the absolute timeout: nothing extends it
 	IdleTimeout time.Duration // without activity for this long, the session is over
 
+	Grant Grant
+
 	// SealedTokens are the provider's tokens, sealed by the key ring. They are
 	// given to Create and Update to be kept, apart from the record, and are
 	// never returned by Get or List; Store.Tokens reads them. In Update, nil
@@ -50,6 +52,34 @@ type Session struct {
 
 	activity activity
 }
+
+// Grant is what a session knows of its provider's tokens without opening them.
+// The zero Grant belongs to a session that has none, or was made by a release
+// that did not tell. Times are nanoseconds since 1970, which keeps the many
+// sessions in memory small.
+type Grant struct {
+	Generation uint32 // 0 at the sign-in, one more with each refresh
+	Renewable  bool   // there is a refresh token among them
+	Issued     int64  // when the tokens came
+	Expires    int64  // when the access token ends; 0 when that is unknown
+}
+
+// newGrant begins a generation. An end that nanoseconds can't count is as good as
+// none.
+func newGrant(generation uint32, issued, expires time.Time, renewable bool) Grant {
+	g := Grant{Generation: generation, Renewable: renewable, Issued: issued.UnixNano()}
+	if storable(expires) {
+		g.Expires = expires.UnixNano()
+	}
+	return g
+}
+
+// left is how long the access token still lives, less than nothing once it has
+// ended. It must have an end.
+func (g *Grant) left(now time.Time) time.Duration { return time.Duration(g.Expires - now.UnixNano()) }
+
+// life is how long the access token lives in all.
+func (g *Grant) life() time.Duration { return time.Duration(g.Expires - g.Issued) }
 
 // activity is what this process knows about the use of a session. It lives
 // with the decoded session so that a hit needs no second look-up.
@@ -71,6 +101,7 @@ func (s *Session) Clone() *Session {
 		CreatedAt:       s.CreatedAt,
 		ExpiresAt:       s.ExpiresAt,
 		IdleTimeout:     s.IdleTimeout,
+		Grant:           s.Grant,
 		SealedTokens:    s.SealedTokens,
 	}
 	c.activity.seen.Store(s.activity.seen.Load())

@@ -27,6 +27,7 @@ type Metrics struct {
 	jwksFetches     *prometheus.CounterVec
 	openStreams     prometheus.Gauge
 	streamsEnded    *prometheus.CounterVec
+	refreshes       *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics on a registry of their own, so that two gateways
@@ -59,6 +60,7 @@ func NewMetrics(version string) *Metrics {
 		openStreams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "open_streams", Help: "WebSockets and streaming answers that are open now.",
 		}),
+		refreshes:    counter("refreshes_total", "Refreshes of providers' tokens that were tried, by result.", "result"),
 		streamsEnded: counter("streams_ended_total", "Streams that the gateway ended, by reason.", "why"),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -67,7 +69,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.credentialSize,
-		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, build,
+		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -154,6 +156,10 @@ func (m *Metrics) StreamOpened() (closed func()) {
 
 // StreamEnded counts a stream that was ended rather than came to its end.
 func (m *Metrics) StreamEnded(why string) { m.streamsEnded.WithLabelValues(why).Inc() }
+
+// Refresh counts one refresh of the tokens of a session. result is one word of the
+// closed set of package session.
+func (m *Metrics) Refresh(result string) { m.refreshes.WithLabelValues(result).Inc() }
 
 // ActiveSessions reads the number of sessions when metrics are scraped. which
 // says what is counted, "in the store" for one.

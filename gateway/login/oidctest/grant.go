@@ -55,6 +55,10 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request, script Scr
 		http.Error(w, "not a form", http.StatusBadRequest)
 		return
 	}
+	if r.PostForm.Get("grant_type") == "refresh_token" {
+		p.serveRefresh(w, r, script)
+		return
+	}
 	p.mu.Lock()
 	p.exchanges = append(p.exchanges, r.PostForm)
 	g, known := p.grants[r.PostForm.Get("code")]
@@ -131,7 +135,7 @@ func (p *Provider) tokens(g grant, script Script) map[string]any {
 		sign = script.SignIDToken
 	}
 	return map[string]any{
-		"access_token": access, "token_type": "Bearer", "expires_in": 300, "refresh_token": rand.Text(),
+		"access_token": access, "token_type": "Bearer", "expires_in": script.Refresh.expiresIn(), "refresh_token": p.newRefreshToken(g, nil),
 		"id_token": sign(claims),
 	}
 }

@@ -34,7 +34,8 @@ type Provider struct {
 	calls     map[string]int
 	authorize []url.Values
 	exchanges []url.Values
-	pushes    map[string]url.Values // by request_uri
+	refresh   map[string]*refreshGrant // by refresh token
+	pushes    map[string]url.Values    // by request_uri
 	signOut
 }
 
@@ -69,6 +70,7 @@ type Script struct {
 	UserinfoBody   string               // replaces the whole body
 
 	SignOut // see signout.go
+	Refresh RefreshScript
 }
 
 // The endpoints, as Calls names them.
@@ -79,6 +81,7 @@ const (
 	Token     = "token"
 	Push      = "push"
 	Userinfo  = "userinfo"
+	Refresh   = "refresh" // those to Token that redeem a refresh token
 
 	Revoke     = "revoke"
 	EndSession = "end"
@@ -89,7 +92,8 @@ func New(tb testing.TB) *Provider {
 	tb.Helper()
 	p := &Provider{
 		keys: newKeys(tb), grants: make(map[string]grant), access: make(map[string]string), calls: make(map[string]int),
-		pushes: make(map[string]url.Values),
+		refresh: make(map[string]*refreshGrant),
+		pushes:  make(map[string]url.Values),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.counted(Discovery, p.serveMetadata))

@@ -1,0 +1,33 @@
+package gateway
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/headers"
+	"github.com/sallyport/sallyport/gateway/login"
+	"github.com/sallyport/sallyport/gateway/session"
+	"github.com/sallyport/sallyport/gateway/telemetry"
+)
+
+// startRenewing lets the Manager renew the tokens of providers, which the service
+// of sign-ins knows how to do.
+func startRenewing(cfg *config.Config, k *kept, signIn *login.Service, metrics *telemetry.Metrics, audit *zap.Logger) {
+	k.manager.Renewing(session.Renewing{
+		Refresher: signIn, Records: k.records, Settings: cfg.Session.Refresh, Observe: metrics.Refresh,
+		Ended: func(s *session.Session, result string) {
+			(&telemetry.Audit{
+				Event: "session_ended", Outcome: "ok", Reason: result,
+				Provider: s.Provider, Issuer: s.Identity.Issuer, Subject: s.Identity.Subject, Session: s.Key.String(),
+			}).Log(audit)
+		},
+	})
+}
+
+// forward is what a route sends upstream of a session's tokens.
+func (c *credentials) forward(r *config.Route) headers.Forward {
+	if !r.ForwardAccessToken {
+		return nil
+	}
+	return c.session.AccessToken
+}
