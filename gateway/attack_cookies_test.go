@@ -61,7 +61,7 @@ func TestPartitionedCookies(t *testing.T) {
 			t.Errorf("the cookie is %v", ck)
 		}
 	}
-	if !(out.Cookies()[0].MaxAge < 0) {
+	if out.Cookies()[0].MaxAge >= 0 {
 		t.Error("signing out deletes no cookie")
 	}
 	s.passed(t, s.as(t, "alice", "/app")).isAlice(t)

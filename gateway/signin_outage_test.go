@@ -36,11 +36,10 @@ func TestProviderThatIsDownStopsSignInsAndNothingElse(t *testing.T) {
 
 	// Nobody restarts anything.
 	op.Reset()
-	var leave answer
-	poll(t, "the provider to be found", func() bool {
-		leave = s.as(t, "", start, "Accept: text/html")
-		return leave.StatusCode == http.StatusFound
+	poll(t, "the provider to be found", func() bool { // not by starting sign-ins, of which there is a limit
+		return s.as(t, "", "/.auth/callback/corp?code=x&state=y", "Accept: text/html").StatusCode != http.StatusServiceUnavailable
 	})
+	leave := s.as(t, "", start, "Accept: text/html")
 	callback := func(leave answer) string {
 		client := &http.Client{Timeout: patience, CheckRedirect: s.browser().CheckRedirect}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, leave.Header.Get("Location"), nil)

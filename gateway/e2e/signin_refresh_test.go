@@ -67,9 +67,9 @@ func (s *site) ask(path, cookie string) error {
 	return res.Body.Close()
 }
 
-// startRefreshing starts a site whose access tokens live 4 s, with an
+// startRenewing starts a site whose access tokens live 4 s, with an
 // application that wants good ones.
-func startRefreshing(t *testing.T, gateways int, provider env.OIDCProviderOptions) *site {
+func startRenewing(t *testing.T, gateways int, provider env.OIDCProviderOptions) *site {
 	t.Helper()
 	provider.AccessToken = 4 * time.Second
 	s := startSite(t, siteOptions{
@@ -86,7 +86,7 @@ func startRefreshing(t *testing.T, gateways int, provider env.OIDCProviderOption
 // several times. The provider's refresh tokens can be used once, and a second
 // use would end everything; the application never sees a token that is no good.
 func TestRefreshWithRotation(t *testing.T) {
-	s := startRefreshing(t, 2, env.OIDCProviderOptions{TokenBytes: 8 << 10, Groups: 300})
+	s := startRenewing(t, 2, env.OIDCProviderOptions{TokenBytes: 8 << 10, Groups: 300})
 	p := s.person(t)
 	p.wantAt(p.signIn("/", "alice"), "/")
 	cookie, wrong := "sp="+p.cookie("sp"), 0
@@ -108,7 +108,7 @@ func TestRefreshWithRotation(t *testing.T) {
 // TestStampedeAtExpiry: 200 requests come at once, at three gateways, when the
 // access token has expired and the provider is slow. It is asked once.
 func TestStampedeAtExpiry(t *testing.T) {
-	s := startRefreshing(t, 3, env.OIDCProviderOptions{})
+	s := startRenewing(t, 3, env.OIDCProviderOptions{})
 	p := s.person(t)
 	p.wantAt(p.signIn("/", "alice"), "/")
 	expired, cookie := time.Now().Add(4*time.Second), "sp="+p.cookie("sp")
@@ -136,7 +136,7 @@ func TestStampedeAtExpiry(t *testing.T) {
 // killed in the middle, and the provider has rotated it. The person signs in
 // once more at most, and sees no error.
 func TestHolderOfARefreshIsKilled(t *testing.T) {
-	s := startRefreshing(t, 2, env.OIDCProviderOptions{})
+	s := startRenewing(t, 2, env.OIDCProviderOptions{})
 	p := s.person(t)
 	p.wantAt(p.signIn("/", "alice"), "/")
 	expired, cookie, before := time.Now().Add(4*time.Second), "sp="+p.cookie("sp"), s.provider.Counts()
@@ -166,7 +166,7 @@ func TestHolderOfARefreshIsKilled(t *testing.T) {
 // TestRefreshWhileTheProviderIsDown: its trouble signs nobody out. When the
 // grace is over the answer is 503, and all is well when it is back.
 func TestRefreshWhileTheProviderIsDown(t *testing.T) {
-	s := startRefreshing(t, 1, env.OIDCProviderOptions{})
+	s := startRenewing(t, 1, env.OIDCProviderOptions{})
 	p := s.person(t)
 	p.wantAt(p.signIn("/", "alice"), "/")
 	cookie := "sp=" + p.cookie("sp")

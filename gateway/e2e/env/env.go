@@ -102,12 +102,6 @@ func (p *Process) end(signal syscall.Signal) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Kill ends the process at once, as a crash does.
-func (p *Process) Kill() {
-	p.t.Helper()
-	p.end(syscall.SIGKILL)
-}
-
 // Output returns what the process has written so far.
 func (p *Process) Output() string { return p.out.String() }
 
