@@ -18,7 +18,7 @@ func startRenewing(cfg *config.Config, k *kept, signIn *login.Service, metrics *
 		Ended: func(s *session.Session, result string) {
 			(&telemetry.Audit{
 				Event: "session_ended", Outcome: "ok", Reason: result,
-				Provider: s.Provider, Issuer: s.Identity.Issuer, Subject: s.Identity.Subject, Session: s.Key.String(),
+				Provider: s.Provider, Issuer: s.Identity.Issuer, Subject: s.Identity.Subject, Session: s.Key().String(),
 			}).Log(audit)
 		},
 	})

@@ -35,7 +35,7 @@ type Audit struct {
 func (s *Service) auditLogin(r *http.Request, provider string, started *session.Session) {
 	s.audit(Audit{
 		Event: EventLogin, Outcome: OutcomeOK, Provider: provider,
-		Issuer: started.Identity.Issuer, Subject: started.Identity.Subject, Session: started.Key.String(),
+		Issuer: started.Identity.Issuer, Subject: started.Identity.Subject, Session: started.Key().String(),
 		Request: r,
 	})
 }
@@ -49,7 +49,7 @@ func (s *Service) failLogin(r *http.Request, provider string, err error) error {
 func (s *Service) auditLogout(r *http.Request, ended *session.Session) {
 	a := Audit{Event: EventLogout, Outcome: OutcomeOK, Request: r}
 	if ended != nil {
-		a.Provider, a.Session = ended.Provider, ended.Key.String()
+		a.Provider, a.Session = ended.Provider, ended.Key().String()
 		a.Issuer, a.Subject = ended.Identity.Issuer, ended.Identity.Subject
 	}
 	s.audit(a)

@@ -26,7 +26,7 @@ const (
 // one, on the login cookie, which it then sets on w.
 func (s *Service) FormToken(w http.ResponseWriter, r *http.Request) string {
 	if live, _, err := s.live(r); err == nil && live != nil {
-		return s.formToken(live.Key[:])
+		return s.formToken(live.Identity.Ref[:])
 	}
 	return s.formToken([]byte(s.formAttempt(w, r.Header)))
 }
@@ -110,7 +110,7 @@ func (s *Service) checkLogoutForm(r *http.Request, token string) error {
 		return err
 	}
 	if live != nil {
-		if s.checkFormToken(token, live.Key[:]) {
+		if s.checkFormToken(token, live.Identity.Ref[:]) {
 			return nil
 		}
 		return crossSite()

@@ -41,7 +41,7 @@ func (s *Service) askLogout(w http.ResponseWriter, r *http.Request) error {
 	live, err := s.sessions.Authenticate(r.Context(), &candidates, false)
 	switch {
 	case err == nil:
-		page.Who, page.FormToken = who(live), s.formToken(live.Key[:])
+		page.Who, page.FormToken = who(live), s.formToken(live.Identity.Ref[:])
 	case errors.Is(err, session.ErrAmbiguous):
 		// Signing out is the way out of this, so the page is shown.
 		page.FormToken = s.formToken([]byte(s.formAttempt(w, r.Header)))

@@ -32,7 +32,7 @@ func TestOAuth2IdentityComesFromTheAPIAlone(t *testing.T) {
 	if q := s.request(0); q.Get("scope") != "profile email" || q.Has("nonce") {
 		t.Errorf("the request is %v", q)
 	}
-	tokens, err := g.Manager.Tokens(t.Context(), g.Store.all()[0].Key)
+	tokens, err := g.Manager.Tokens(t.Context(), g.Store.all()[0].Key())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func TestLoginMapsClaimsToIdentity(t *testing.T) {
 		t.Fatalf("%d sessions", len(all))
 	}
 	id := *all[0].Identity
-	if id.AuthTime.IsZero() || !id.ExpiresAt.Equal(all[0].ExpiresAt) {
+	if id.AuthTime.IsZero() || !id.ExpiresAt.Equal(all[0].ExpiresAt()) {
 		t.Errorf("times are missing: %v %v", id.AuthTime, id.ExpiresAt)
 	}
 	got := map[string]any{
@@ -72,7 +72,7 @@ func TestLoginMapsClaimsToIdentity(t *testing.T) {
 	if n := op.Calls(oidctest.Userinfo); n != 0 {
 		t.Errorf("userinfo was asked %d times though the ID token says everything", n)
 	}
-	tokens, err := g.Manager.Tokens(t.Context(), all[0].Key)
+	tokens, err := g.Manager.Tokens(t.Context(), all[0].Key())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func TestAnotherLibraryAcceptsTheIDTokensThatWeAccept(t *testing.T) {
 	g := newGateway(t, corp(op)).waitReady(t)
 	g.browser(t).signIn("/")
 	s := g.Store.all()[0]
-	tokens, err := g.Manager.Tokens(t.Context(), s.Key)
+	tokens, err := g.Manager.Tokens(t.Context(), s.Key())
 	if err != nil {
 		t.Fatal(err)
 	}

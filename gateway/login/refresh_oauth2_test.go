@@ -36,7 +36,7 @@ func TestAnOAuth2ServiceSaysAnewWhoTheUserIs(t *testing.T) {
 			if left := time.Until(time.Unix(0, kept.Grant.Expires)); !kept.Grant.Renewable || left < 50*time.Minute {
 				t.Fatalf("%+v", kept.Grant)
 			}
-			old, err := g.Manager.Tokens(t.Context(), kept.Key)
+			old, err := g.Manager.Tokens(t.Context(), kept.Key())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -49,7 +49,7 @@ func signInFor(t *testing.T, op *oidctest.Provider) *signedIn {
 	if len(all) != 1 {
 		t.Fatalf("%d sessions", len(all))
 	}
-	tokens, err := g.Manager.Tokens(t.Context(), all[0].Key)
+	tokens, err := g.Manager.Tokens(t.Context(), all[0].Key())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,14 +39,14 @@ func (s *Service) takeTokens(r *http.Request, live *session.Session) endedSessio
 	if live == nil {
 		return e
 	}
-	kept, err := s.sessions.Tokens(r.Context(), live.Key)
+	kept, err := s.sessions.Tokens(r.Context(), live.Key())
 	if err == nil && len(kept) > 0 {
 		err = json.Unmarshal(kept, &e.tokens)
 	}
 	if err != nil {
 		e.tokens = providerTokens{}
 		s.log.Warn("the tokens of a session that ends can't be read, and so are not revoked",
-			zap.String("session", live.Key.String()), zap.Error(err))
+			zap.String("session", live.Key().String()), zap.Error(err))
 	}
 	return e
 }
@@ -131,7 +131,7 @@ func (s *Service) revoke(ctx context.Context, e endedSession) {
 	}
 	a := Audit{
 		Event: EventRevoke, Outcome: OutcomeOK, Provider: e.session.Provider,
-		Issuer: e.session.Identity.Issuer, Subject: e.session.Identity.Subject, Session: e.session.Key.String(),
+		Issuer: e.session.Identity.Issuer, Subject: e.session.Identity.Subject, Session: e.session.Key().String(),
 	}
 	if err == nil {
 		err = revokeTokens(ctx, srv, &e.tokens)
@@ -150,7 +150,7 @@ func (s *Service) revoke(ctx context.Context, e endedSession) {
 // revocationQueueFull tells operators of tokens that are left to their own end.
 func (s *Service) revocationQueueFull(e endedSession) {
 	s.log.Warn("too many sessions ended at once for their tokens to be revoked at the provider",
-		zap.String("provider", e.session.Provider), zap.String("session", e.session.Key.String()))
+		zap.String("provider", e.session.Provider), zap.String("session", e.session.Key().String()))
 }
 
 var errNotRevoked = errors.New("the provider refused to revoke a token")

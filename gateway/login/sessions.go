@@ -79,7 +79,7 @@ func (s *Service) ownSessions(r *http.Request, live *session.Session) ([]session
 	}
 	own := []session.Listed{{Session: live}}
 	for _, l := range listed {
-		if l.Key == live.Key {
+		if l.Key() == live.Key() {
 			own[0].LastSeen = l.LastSeen
 			continue
 		}
@@ -89,10 +89,10 @@ func (s *Service) ownSessions(r *http.Request, live *session.Session) ([]session
 }
 
 func (s *Service) sessionsPage(w http.ResponseWriter, r *http.Request, live *session.Session, listed []session.Listed) error {
-	page := pages.SessionsPage{Who: who(live), FormToken: s.formToken(live.Key[:])}
+	page := pages.SessionsPage{Who: who(live), FormToken: s.formToken(live.Identity.Ref[:])}
 	for _, l := range listed {
 		one := pages.SessionView{
-			ID: l.Key.String(), Current: l.Key == live.Key, Provider: s.providerTitle(l.Provider),
+			ID: l.Key().String(), Current: l.Key() == live.Key(), Provider: s.providerTitle(l.Provider),
 			Browser: l.Client.Browser(), System: l.Client.System(), Began: l.CreatedAt, Used: l.LastSeen,
 		}
 		if a := l.Client.Address(); a.IsValid() {
@@ -109,8 +109,8 @@ func (s *Service) sessionsJSON(w http.ResponseWriter, r *http.Request, live *ses
 	}{make([]ownSession, 0, len(listed))}
 	for _, l := range listed {
 		one := ownSession{
-			ID: l.Key.String(), Current: l.Key == live.Key, Provider: l.Provider, Device: deviceName(l.Client),
-			CreatedAt: wireTime(l.CreatedAt), LastSeenAt: wireTime(l.LastSeen), ExpiresAt: wireTime(l.ExpiresAt),
+			ID: l.Key().String(), Current: l.Key() == live.Key(), Provider: l.Provider, Device: deviceName(l.Client),
+			CreatedAt: wireTime(l.CreatedAt), LastSeenAt: wireTime(l.LastSeen), ExpiresAt: wireTime(l.ExpiresAt()),
 		}
 		if a := l.Client.Address(); a.IsValid() {
 			one.Address = a.String()

@@ -48,7 +48,7 @@ func (s *Service) EndSessions(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case which == "" && id != "":
 		for _, l := range listed {
-			if l.Key.String() == id {
+			if l.Key().String() == id {
 				end = append(end, l)
 			}
 		}
@@ -64,7 +64,7 @@ func (s *Service) EndSessions(w http.ResponseWriter, r *http.Request) error {
 	}
 	// 3. End it. Where this browser's own is among them, it is a sign-out like any
 	// other.
-	here := len(end) > 0 && end[0].Key == live.Key
+	here := len(end) > 0 && end[0].Key() == live.Key()
 	ended := s.takeTokens(r, live)
 	if err := s.endListed(r, end); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (s *Service) endListed(r *http.Request, listed []session.Listed) error {
 	}
 	keys := make([]session.Key, len(listed))
 	for i, l := range listed {
-		keys[i] = l.Key
+		keys[i] = l.Key()
 	}
 	if err := s.sessions.EndKeys(r.Context(), keys...); err != nil {
 		return storeOutage(err)

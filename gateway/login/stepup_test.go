@@ -51,11 +51,11 @@ func TestStepUpKeepsTheSessionUnderANewID(t *testing.T) {
 		t.Errorf("the provider was asked %v", asked)
 	}
 	after := g.Store.all()
-	if len(before) != 1 || len(after) != 1 || before[0].Key == after[0].Key || b.session() == old {
+	if len(before) != 1 || len(after) != 1 || before[0].Key() == after[0].Key() || b.session() == old {
 		t.Fatalf("%d sessions, %d before", len(after), len(before))
 	}
-	if !after[0].CreatedAt.Equal(before[0].CreatedAt) || !after[0].ExpiresAt.Equal(before[0].ExpiresAt) {
-		t.Errorf("the session now lasts from %v to %v, before from %v to %v", after[0].CreatedAt, after[0].ExpiresAt, before[0].CreatedAt, before[0].ExpiresAt)
+	if !after[0].CreatedAt.Equal(before[0].CreatedAt) || !after[0].ExpiresAt().Equal(before[0].ExpiresAt()) {
+		t.Errorf("the session now lasts from %v to %v, before from %v to %v", after[0].CreatedAt, after[0].ExpiresAt(), before[0].CreatedAt, before[0].ExpiresAt())
 	}
 	if id := after[0].Identity; id.ACR != "mfa" || time.Since(id.AuthTime) > time.Minute {
 		t.Errorf("the proof is still %q of %v", id.ACR, id.AuthTime)
@@ -200,8 +200,8 @@ func TestAccountsStepUpByTheirPassword(t *testing.T) {
 		t.Fatalf("%d %s", got.StatusCode, got.body)
 	}
 	after := g.Store.all()
-	if b.session() == old || len(after) != 1 || !after[0].ExpiresAt.Equal(before[0].ExpiresAt) {
-		t.Errorf("%d sessions until %v, before until %v", len(after), after[0].ExpiresAt, before[0].ExpiresAt)
+	if b.session() == old || len(after) != 1 || !after[0].ExpiresAt().Equal(before[0].ExpiresAt()) {
+		t.Errorf("%d sessions until %v, before until %v", len(after), after[0].ExpiresAt(), before[0].ExpiresAt())
 	}
 	form.Set("acr_values", "mfa")
 	if got := b.post("/.auth/login", form, "Origin", g.URL); got.StatusCode != http.StatusForbidden || !strings.Contains(got.body, login.ReasonStepUpNotMet) {

@@ -44,7 +44,7 @@ func (m *memoryStore) List(_ context.Context, f session.Filter) (listed []sessio
 		}
 		return nil
 	})
-	slices.SortFunc(listed, func(a, b session.Listed) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	slices.SortFunc(listed, func(a, b session.Listed) int { return bytes.Compare(a.Identity.Ref[:], b.Identity.Ref[:]) })
 	return listed, err
 }
 

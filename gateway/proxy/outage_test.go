@@ -147,7 +147,7 @@ func TestStoreOutageEndsNoWebSocket(t *testing.T) {
 			t.Fatal("the session is not looked at")
 		}
 	}
-	if err := store.Delete(t.Context(), s.Key); err != nil {
+	if err := store.Delete(t.Context(), s.Key()); err != nil {
 		t.Fatal(err)
 	}
 	store.down.Store(false)

@@ -59,7 +59,7 @@ func TestACutFieldOfARecordIsDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := len(bare) + 1; n < len(data); n++ {
-		if got, err := session.Unmarshal(s.Key, data[:n]); err == nil {
+		if got, err := session.Unmarshal(s.Key(), data[:n]); err == nil {
 			t.Errorf("cut to %d of %d bytes: %q", n, len(data), got.Client.Browser())
 		}
 	}

@@ -60,7 +60,7 @@ func Marshal(s *Session) ([]byte, error) {
 	if id == nil || id.Subject == "" {
 		return nil, errNoIdentity
 	}
-	if !storable(s.CreatedAt) || !storable(s.ExpiresAt) {
+	if !storable(s.CreatedAt) || !storable(s.ExpiresAt()) {
 		return nil, errTime
 	}
 	var flags byte
@@ -82,7 +82,7 @@ func Marshal(s *Session) ([]byte, error) {
 	w := writer{buf: append(make([]byte, 0, 512), recordVersion, flags)}
 	w.buf = binary.AppendUvarint(w.buf, s.Version)
 	w.buf = binary.AppendVarint(w.buf, created)
-	w.buf = binary.AppendVarint(w.buf, s.ExpiresAt.UnixNano()-created)
+	w.buf = binary.AppendVarint(w.buf, s.ExpiresAt().UnixNano()-created)
 	w.buf = binary.AppendVarint(w.buf, int64(s.IdleTimeout))
 	if flags&flagAuthTime != 0 {
 		w.buf = binary.AppendVarint(w.buf, id.AuthTime.UnixNano()-created)
@@ -144,12 +144,11 @@ func (h *head) session(key Key, r reader) (*Session, error) {
 	})
 	s, id := &all.session, &all.identity
 	s.Identity, id.Memo = id, &all.memo
-	s.Key, id.Ref = key, key
+	id.Ref = key
 
 	s.Version = h.counter
 	s.CreatedAt = time.Unix(0, h.created).UTC()
-	s.ExpiresAt = time.Unix(0, h.created+h.expires).UTC()
-	id.ExpiresAt = s.ExpiresAt
+	id.ExpiresAt = time.Unix(0, h.created+h.expires).UTC()
 	s.IdleTimeout = time.Duration(h.idle)
 	if h.flags&flagAuthTime != 0 {
 		id.AuthTime = time.Unix(0, h.created+h.auth).UTC()

@@ -23,7 +23,7 @@ type flat struct {
 func flatten(s *session.Session) flat {
 	id := s.Identity
 	return flat{
-		V: s.Version, C: s.CreatedAt.UnixNano(), E: s.ExpiresAt.UnixNano(), I: int64(s.IdleTimeout), T: id.AuthTime.UnixNano(),
+		V: s.Version, C: s.CreatedAt.UnixNano(), E: s.ExpiresAt().UnixNano(), I: int64(s.IdleTimeout), T: id.AuthTime.UnixNano(),
 		P: s.Provider, S: s.ProviderSession, Iss: id.Issuer, Sub: id.Subject, Em: id.Email, N: id.Name, U: id.PreferredUsername,
 		EV: id.EmailVerified, G: id.Groups, A: id.AMR, R: id.ACR, M: id.Method, Claims: id.AllClaims(),
 	}
@@ -69,7 +69,7 @@ func BenchmarkUnmarshal(b *testing.B) {
 	b.Run("record", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := session.Unmarshal(s.Key, record); err != nil {
+			if _, err := session.Unmarshal(s.Key(), record); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -77,7 +77,7 @@ func BenchmarkUnmarshal(b *testing.B) {
 	b.Run("record and all claims", func(b *testing.B) { // what json does
 		b.ReportAllocs()
 		for b.Loop() {
-			s, err := session.Unmarshal(s.Key, record)
+			s, err := session.Unmarshal(s.Key(), record)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -100,7 +100,7 @@ func BenchmarkClaim(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if s, err = session.Unmarshal(s.Key, record); err != nil {
+	if s, err = session.Unmarshal(s.Key(), record); err != nil {
 		b.Fatal(err)
 	}
 	for _, name := range []string{"department", "roles", "absent"} {

@@ -23,14 +23,14 @@ const idleMemory = time.Second
 // here, or to the store, on which other gateways write theirs.
 func (m *Manager) lookAgain(ctx context.Context, s *Session, now time.Time) (*Session, error) {
 	// 1. A use that the store could not take is known here alone.
-	if raise(&s.activity.seen, m.toucher.lastUse(s.Key)); m.alive(s, now) {
+	if raise(&s.activity.seen, m.toucher.lastUse(s.Key())); m.alive(s, now) {
 		return s, nil
 	}
 	if now.UnixNano()-s.activity.refused.Load() < int64(idleMemory) {
 		return nil, ErrIdle
 	}
 	// 2. Another gateway may have seen the user since.
-	at, err := m.store.LastSeen(ctx, s.Key)
+	at, err := m.store.LastSeen(ctx, s.Key())
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (m *Manager) lookAgain(ctx context.Context, s *Session, now time.Time) (*Se
 	}
 	// 4. The store must take writes, and must have for a while, or it may lack
 	// those of others. This one changes nothing.
-	switch err := m.store.Touch(ctx, s.Key, at); {
+	switch err := m.store.Touch(ctx, s.Key(), at); {
 	case errors.Is(err, ErrNotFound):
 		return nil, err
 	case err != nil:

@@ -155,19 +155,19 @@ func (m *Manager) idleTimeout(s *Session) time.Duration {
 // Expiry returns when the session ends without further activity, and when it
 // ends whatever happens.
 func (m *Manager) Expiry(ctx context.Context, s *Session) (idle, absolute time.Time, err error) {
-	at, err := m.store.LastSeen(ctx, s.Key)
+	at, err := m.store.LastSeen(ctx, s.Key())
 	if err != nil {
 		return time.Time{}, time.Time{}, err
 	}
-	raise(&s.activity.seen, m.toucher.lastUse(s.Key))
+	raise(&s.activity.seen, m.toucher.lastUse(s.Key()))
 	if seen := time.Unix(0, s.activity.seen.Load()); seen.After(at) {
 		at = seen
 	}
 	idle = at.Add(m.idleTimeout(s))
-	if idle.After(s.ExpiresAt) {
-		idle = s.ExpiresAt
+	if idle.After(s.ExpiresAt()) {
+		idle = s.ExpiresAt()
 	}
-	return idle, s.ExpiresAt, nil
+	return idle, s.ExpiresAt(), nil
 }
 
 // SignIn is what a successful sign-in hands over.
@@ -199,17 +199,17 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 		ProviderSession: in.ProviderSession,
 		Client:          in.Client,
 		CreatedAt:       now,
-		ExpiresAt:       now.Add(m.absolute),
 		IdleTimeout:     m.idle,
-	}
-	if old := in.Continues; old != nil {
-		s.CreatedAt, s.ExpiresAt = old.CreatedAt, old.ExpiresAt
 	}
 	if len(in.Tokens) > 0 {
 		s.Grant = newGrant(0, now, in.AccessExpires, in.Renewable)
 	}
 	id := *in.Identity
+	id.ExpiresAt = now.Add(m.absolute)
 	s.Identity = &id
+	if old := in.Continues; old != nil {
+		s.CreatedAt, s.Identity.ExpiresAt = old.CreatedAt, old.ExpiresAt()
+	}
 	if err := m.checkRoom(ctx, s.Identity, previous); err != nil {
 		return nil, nil, err
 	}
@@ -218,10 +218,10 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 		return nil, nil, err
 	}
 	if err := m.End(ctx, previous); err != nil {
-		return nil, nil, errors.Join(err, m.store.Delete(ctx, s.Key))
+		return nil, nil, errors.Join(err, m.store.Delete(ctx, s.Key()))
 	}
 	if err := m.makeRoom(ctx, s); err != nil {
-		return nil, nil, errors.Join(err, m.store.Delete(ctx, s.Key))
+		return nil, nil, errors.Join(err, m.store.Delete(ctx, s.Key()))
 	}
 	return s, ck, nil
 }
@@ -248,7 +248,7 @@ func (m *Manager) Rotate(ctx context.Context, key Key, change func(*Session) err
 		return nil, nil, err
 	}
 	if err := m.store.Delete(ctx, key); err != nil {
-		return nil, nil, errors.Join(err, m.store.Delete(ctx, s.Key))
+		return nil, nil, errors.Join(err, m.store.Delete(ctx, s.Key()))
 	}
 	return s, ck, nil
 }
@@ -257,11 +257,10 @@ func (m *Manager) Rotate(ctx context.Context, key Key, change func(*Session) err
 func (m *Manager) create(ctx context.Context, s *Session, tokens []byte) (*http.Cookie, error) {
 	var id ID
 	rand.Read(id[:]) // never fails: crypto/rand ends the process rather than return weak bytes
-	s.Key, s.Version = id.Key(), 1
-	s.Identity.Ref, s.Identity.ExpiresAt, s.Identity.Memo = s.Key, s.ExpiresAt, new(identity.Memo)
+	s.Identity.Ref, s.Identity.Memo, s.Version = id.Key(), new(identity.Memo), 1
 	s.SealedTokens = nil
 	if len(tokens) > 0 {
-		s.SealedTokens = m.ring.Seal(PurposeTokens, tokens, s.Key[:])
+		s.SealedTokens = m.ring.Seal(PurposeTokens, tokens, s.Identity.Ref[:])
 	}
 	s.activity.seen.Store(time.Now().UnixNano())
 	if err := m.store.Create(ctx, s); err != nil {

@@ -162,7 +162,7 @@ func TestLastSeenIsWrittenAtMostOnceAMinuteAndTrailing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			key = s.Key
+			key = s.Key()
 		}
 		last := time.Now()
 		synctest.Wait()
@@ -190,7 +190,7 @@ func TestActivityOnAnotherGatewayCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass(29 * time.Minute)
-		if err := b.store.Store.Touch(t.Context(), s.Key, time.Now()); err != nil {
+		if err := b.store.Store.Touch(t.Context(), s.Key(), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		pass(29 * time.Minute)
@@ -315,7 +315,7 @@ func TestRotateChangesTheIDAndKeepsTheRest(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass(time.Minute)
-		now, fresh, err := b.manager.Rotate(t.Context(), old.Key, func(s *session.Session) error {
+		now, fresh, err := b.manager.Rotate(t.Context(), old.Key(), func(s *session.Session) error {
 			s.Identity.ACR = "mfa"
 			return nil
 		})
@@ -329,13 +329,13 @@ func TestRotateChangesTheIDAndKeepsTheRest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Identity.ACR != "mfa" || !got.ExpiresAt.Equal(old.ExpiresAt) || !got.CreatedAt.Equal(old.CreatedAt) {
+		if got.Identity.ACR != "mfa" || !got.ExpiresAt().Equal(old.ExpiresAt()) || !got.CreatedAt.Equal(old.CreatedAt) {
 			t.Errorf("after rotation: %+v", got)
 		}
 		if old.Identity.ACR != "" {
 			t.Error("the session that others hold was changed")
 		}
-		tokens, err := b.manager.Tokens(t.Context(), now.Key)
+		tokens, err := b.manager.Tokens(t.Context(), now.Key())
 		if err != nil || string(tokens) != "tokens of alice" {
 			t.Errorf("tokens after rotation: %q, %v", tokens, err)
 		}
@@ -350,7 +350,7 @@ func TestTokensAreSealedAtRestAndBoundToTheirSession(t *testing.T) {
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
 		}
-		sealed, err := b.store.Tokens(t.Context(), list[0].Key)
+		sealed, err := b.store.Tokens(t.Context(), list[0].Key())
 		if err != nil {
 			t.Fatal(err)
 		}

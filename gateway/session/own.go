@@ -32,13 +32,13 @@ func (m *Manager) Sessions(ctx context.Context, issuer, subject string) ([]Liste
 	for i := range listed {
 		l := &listed[i]
 		// What waits here to be written, the store can't know.
-		if at := time.Unix(0, m.toucher.lastUse(l.Key)); at.After(l.LastSeen) {
+		if at := time.Unix(0, m.toucher.lastUse(l.Key())); at.After(l.LastSeen) {
 			l.LastSeen = at
 		}
 	}
 	listed = slices.DeleteFunc(listed, func(l Listed) bool { return now.Sub(l.LastSeen) > m.idleTimeout(l.Session) })
 	slices.SortFunc(listed, func(a, b Listed) int {
-		return cmp.Or(b.LastSeen.Compare(a.LastSeen), slices.Compare(a.Key[:], b.Key[:]))
+		return cmp.Or(b.LastSeen.Compare(a.LastSeen), slices.Compare(a.Identity.Ref[:], b.Identity.Ref[:]))
 	})
 	return listed, nil
 }
@@ -54,7 +54,7 @@ func (m *Manager) checkRoom(ctx context.Context, id *identity.Identity, previous
 	if err != nil {
 		return err
 	}
-	listed = slices.DeleteFunc(listed, func(l Listed) bool { return previous.holds(l.Key) })
+	listed = slices.DeleteFunc(listed, func(l Listed) bool { return previous.holds(l.Key()) })
 	if len(listed) >= m.limit.max {
 		return ErrTooMany
 	}
@@ -72,7 +72,7 @@ func (m *Manager) makeRoom(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
-	listed = slices.DeleteFunc(listed, func(l Listed) bool { return l.Key == s.Key })
+	listed = slices.DeleteFunc(listed, func(l Listed) bool { return l.Key() == s.Key() })
 	excess := len(listed) - (m.limit.max - 1)
 	if excess <= 0 {
 		return nil
@@ -84,7 +84,7 @@ func (m *Manager) makeRoom(ctx context.Context, s *Session) error {
 func keysOf(listed []Listed) []Key {
 	keys := make([]Key, len(listed))
 	for i, l := range listed {
-		keys[i] = l.Key
+		keys[i] = l.Key()
 	}
 	return keys
 }

@@ -47,7 +47,7 @@ func mustStart(t *testing.T, m *session.Manager, issuer, subject string) (sessio
 		t.Fatal(err)
 	}
 	held := m.Cookies().Read(http.Header{"Cookie": {ck.Name + "=" + ck.Value}})
-	return s.Key, &held
+	return s.Key(), &held
 }
 
 func keys(t *testing.T, m *session.Manager, issuer, subject string) []session.Key {
@@ -58,7 +58,7 @@ func keys(t *testing.T, m *session.Manager, issuer, subject string) []session.Ke
 	}
 	var all []session.Key
 	for _, l := range listed {
-		all = append(all, l.Key)
+		all = append(all, l.Key())
 	}
 	return all
 }
@@ -129,7 +129,7 @@ func TestSessionInUseIsListedWithItsLastUse(t *testing.T) {
 			t.Fatal(err)
 		}
 		listed, err := m.Sessions(t.Context(), "iss", "alice")
-		if err != nil || len(listed) != 1 || listed[0].Key != key {
+		if err != nil || len(listed) != 1 || listed[0].Key() != key {
 			t.Fatalf("%v %v", listed, err)
 		}
 		if since := time.Since(listed[0].LastSeen); since > time.Millisecond {

@@ -100,7 +100,7 @@ const leastAge = 500 * time.Millisecond
 func (r *renewer) due(s *Session, now time.Time) bool {
 	g := &s.Grant
 	ahead := max(r.settings.Ahead, g.life()/10)
-	ahead += ahead / 10 * time.Duration(s.Key[0]) / 256
+	ahead += ahead / 10 * time.Duration(s.Key()[0]) / 256
 	return g.left(now) <= min(ahead, g.life()/2) && now.UnixNano()-g.Issued >= int64(leastAge)
 }
 

@@ -102,11 +102,11 @@ func (r *renewer) renewNow(ctx context.Context, s *Session) (*Session, error) {
 
 // open returns the access token of s.
 func (r *renewer) open(ctx context.Context, s *Session) (accessToken, error) {
-	key := accessKey{s.Key, s.Grant.Generation}
+	key := accessKey{s.Key(), s.Grant.Generation}
 	if t, ok := r.access.cache.GetIfPresent(key); ok {
 		return t, nil
 	}
-	tokens, err := r.manager.Tokens(ctx, s.Key)
+	tokens, err := r.manager.Tokens(ctx, s.Key())
 	if err != nil || len(tokens) == 0 {
 		return accessToken{}, err
 	}

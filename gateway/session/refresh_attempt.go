@@ -32,7 +32,7 @@ var errOvertaken = errors.New("session: the tokens were renewed by another gatew
 func (r *renewer) renew(s *Session) (renewed *Session, again time.Time, err error) {
 	generation := s.Grant.Generation
 	// 1. Another gateway may have done it: what this one knows can be milliseconds old.
-	current, err := r.look(r.waiting, s.Key)
+	current, err := r.look(r.waiting, s.Key())
 	if err != nil {
 		return r.unanswered(err)
 	}
@@ -40,7 +40,7 @@ func (r *renewer) renew(s *Session) (renewed *Session, again time.Time, err erro
 		return current, time.Time{}, nil
 	}
 	// 2. Take the lease, or wait until whoever has it is done.
-	l, current, err := r.acquire(r.waiting, s.Key, generation)
+	l, current, err := r.acquire(r.waiting, s.Key(), generation)
 	if paused, ok := errors.AsType[*pausedError](err); ok {
 		return nil, paused.until, err
 	}
@@ -53,9 +53,9 @@ func (r *renewer) renew(s *Session) (renewed *Session, again time.Time, err erro
 	}
 	// 3. Read the tokens, then the record once more: where its generation is still
 	// the same, the tokens are of that generation.
-	tokens, err := r.tokens(s.Key)
+	tokens, err := r.tokens(s.Key())
 	if err == nil {
-		current, err = r.look(r.working, s.Key)
+		current, err = r.look(r.working, s.Key())
 	}
 	if err != nil || current.Grant.Generation != generation || len(tokens) == 0 {
 		l.release(leaseState{})
@@ -75,10 +75,10 @@ func (r *renewer) renew(s *Session) (renewed *Session, again time.Time, err erro
 	came := time.Now()
 	// 5. Keep what came, or find out what the refusal means.
 	if err == nil {
-		renewed, err = r.keep(s.Key, generation, fresh, came)
+		renewed, err = r.keep(s.Key(), generation, fresh, came)
 		stop()
 		l.release(leaseState{})
-		return r.kept(s.Key, renewed, err)
+		return r.kept(s.Key(), renewed, err)
 	}
 	stop()
 	if errors.Is(err, ErrGrantEnded) || errors.Is(err, ErrAnotherSubject) {
@@ -133,7 +133,7 @@ func (r *renewer) keep(key Key, generation uint32, fresh *Refreshed, came time.T
 		s.SealedTokens = sealed
 		if fresh.Identity != nil {
 			id := *fresh.Identity
-			id.Ref, id.ExpiresAt, id.Memo = s.Key, s.ExpiresAt, new(identity.Memo)
+			id.Ref, id.ExpiresAt, id.Memo = s.Key(), s.ExpiresAt(), new(identity.Memo)
 			s.Identity = &id
 		}
 		return nil
@@ -175,7 +175,7 @@ func (r *renewer) kept(key Key, renewed *Session, err error) (*Session, time.Tim
 // was worth nothing any more.
 func (r *renewer) refused(l *lease, s *Session, refusal error) (*Session, time.Time, error) {
 	defer l.release(leaseState{})
-	current, err := r.look(r.working, s.Key)
+	current, err := r.look(r.working, s.Key())
 	switch {
 	case err != nil:
 		return r.unanswered(err)
@@ -198,7 +198,7 @@ func (r *renewer) refused(l *lease, s *Session, refusal error) (*Session, time.T
 // end ends a session. It returns ErrNotFound, or the outage that kept it from
 // doing so.
 func (r *renewer) end(ctx context.Context, s *Session, result string) error {
-	if err := r.store.Delete(ctx, s.Key); err != nil {
+	if err := r.store.Delete(ctx, s.Key()); err != nil {
 		return err
 	}
 	r.observe(result)

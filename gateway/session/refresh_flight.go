@@ -88,10 +88,10 @@ func newRenewer(m *Manager, o Renewing) *renewer {
 func (r *renewer) join(s *Session, now time.Time) (*flight, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f := r.flights[s.Key]; f != nil {
+	if f := r.flights[s.Key()]; f != nil {
 		return f, nil
 	}
-	p, paused := r.pauses[s.Key]
+	p, paused := r.pauses[s.Key()]
 	switch {
 	case paused && p.generation == s.Grant.Generation && now.Before(p.until):
 		return nil, p.err
@@ -100,9 +100,9 @@ func (r *renewer) join(s *Session, now time.Time) (*flight, error) {
 	case len(r.flights) >= maxFlights:
 		return nil, errBusy
 	}
-	delete(r.pauses, s.Key)
+	delete(r.pauses, s.Key())
 	f := &flight{began: now, done: make(chan struct{})}
-	r.flights[s.Key] = f
+	r.flights[s.Key()] = f
 	r.running.Go(func() { r.fly(f, s) })
 	return f, nil
 }
@@ -118,7 +118,7 @@ func (r *renewer) fly(f *flight, s *Session) {
 		f.err = errClosing
 	}
 	r.mu.Lock()
-	delete(r.flights, s.Key)
+	delete(r.flights, s.Key())
 	if !again.IsZero() {
 		r.setPause(s, pause{s.Grant.Generation, again, f.err})
 	}
@@ -137,7 +137,7 @@ func (r *renewer) setPause(s *Session, p pause) {
 		}
 	}
 	if len(r.pauses) < maxPauses {
-		r.pauses[s.Key] = p
+		r.pauses[s.Key()] = p
 	}
 }
 

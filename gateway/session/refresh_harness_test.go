@@ -226,5 +226,5 @@ func key(m *session.Manager, t *testing.T, ck *http.Cookie) session.Key {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.Key
+	return s.Key()
 }

@@ -28,10 +28,10 @@ func (id ID) Key() Key { return sha256.Sum256(id[:]) }
 // Session is one signed-in browser. Values that a Store returns are shared
 // between goroutines and read-only; Clone makes one that may be changed.
 type Session struct {
-	Key     Key
 	Version uint64 // 1 when created, one more with each Update
 
-	// Identity is who signed in. Its Ref is Key, its ExpiresAt is ExpiresAt.
+	// Identity is who signed in; every session has one. Its Ref is the key of
+	// the session, and its ExpiresAt the absolute timeout, which nothing extends.
 	Identity *identity.Identity
 
 	Provider        string // name of the login provider
@@ -39,7 +39,6 @@ type Session struct {
 	Client          Client // from where it began
 
 	CreatedAt   time.Time
-	ExpiresAt   time.Time     // the absolute timeout: nothing extends it
 	IdleTimeout time.Duration // without activity for this long, the session is over
 
 	Grant Grant
@@ -89,17 +88,21 @@ type activity struct {
 	queued  atomic.Bool  // a write of seen is under way
 }
 
+// Key is the hash of the id, under which the session is kept.
+func (s *Session) Key() Key { return s.Identity.Ref }
+
+// ExpiresAt is when the session ends, whatever the activity.
+func (s *Session) ExpiresAt() time.Time { return s.Identity.ExpiresAt }
+
 // Clone returns a copy that may be changed, with an Identity of its own. The
 // groups and claims inside it are still shared: replace them, never change them.
 func (s *Session) Clone() *Session {
 	c := &Session{
-		Key:             s.Key,
 		Version:         s.Version,
 		Provider:        s.Provider,
 		ProviderSession: s.ProviderSession,
 		Client:          s.Client,
 		CreatedAt:       s.CreatedAt,
-		ExpiresAt:       s.ExpiresAt,
 		IdleTimeout:     s.IdleTimeout,
 		Grant:           s.Grant,
 		SealedTokens:    s.SealedTokens,
@@ -122,4 +125,4 @@ func (s *Session) SeenAt(at time.Time) {
 }
 
 // Expired reports whether the absolute timeout has passed.
-func (s *Session) Expired(now time.Time) bool { return !now.Before(s.ExpiresAt) }
+func (s *Session) Expired(now time.Time) bool { return !now.Before(s.ExpiresAt()) }

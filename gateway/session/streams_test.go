@@ -329,20 +329,20 @@ func TestAskingWhetherASessionGoesOnIsNoActivity(t *testing.T) {
 		}
 		_, cfg := settings()
 		for begin := time.Now(); time.Since(begin) < cfg.IdleTimeout-time.Minute; pass(time.Minute) {
-			if err := b.manager.Live(t.Context(), s.Key); err != nil {
+			if err := b.manager.Live(t.Context(), s.Key()); err != nil {
 				t.Fatalf("after %v: %v", time.Since(begin), err)
 			}
 		}
 		b.store.fail = errors.New("connection refused")
-		if err := b.manager.Live(t.Context(), s.Key); !errors.Is(err, b.store.fail) {
+		if err := b.manager.Live(t.Context(), s.Key()); !errors.Is(err, b.store.fail) {
 			t.Errorf("an outage is reported as %v", err)
 		}
 		b.store.fail = nil
-		if err := b.manager.Live(t.Context(), s.Key); err != nil {
+		if err := b.manager.Live(t.Context(), s.Key()); err != nil {
 			t.Errorf("after the outage: %v", err)
 		}
 		pass(cfg.IdleTimeout + time.Minute) // the outage stopped the clock
-		if err := b.manager.Live(t.Context(), s.Key); !errors.Is(err, session.ErrIdle) && !errors.Is(err, session.ErrNotFound) {
+		if err := b.manager.Live(t.Context(), s.Key()); !errors.Is(err, session.ErrIdle) && !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("after the idle timeout: %v", err)
 		}
 		if err := b.manager.Live(t.Context(), session.Key{1}); !errors.Is(err, session.ErrNotFound) {

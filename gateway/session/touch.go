@@ -79,11 +79,11 @@ func (t *toucher) note(s *Session, now time.Time) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.unwritten[s.Key] == nil && len(t.unwritten) >= maxUnwritten {
+	if t.unwritten[s.Key()] == nil && len(t.unwritten) >= maxUnwritten {
 		s.activity.queued.Store(false)
 		return
 	}
-	t.unwritten[s.Key] = s
+	t.unwritten[s.Key()] = s
 	t.fresh = append(t.fresh, s)
 	select {
 	case t.wake <- struct{}{}:
@@ -168,14 +168,14 @@ func (t *toucher) writeAll(some []*Session, now time.Time) {
 		wait.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
 			defer cancel()
-			errs[i] = t.store.Touch(ctx, s.Key, at)
+			errs[i] = t.store.Touch(ctx, s.Key(), at)
 		})
 	}
 	wait.Wait()
 	for i, s := range some {
 		if errs[i] == nil || errors.Is(errs[i], ErrNotFound) {
 			t.trouble.over()
-			t.written[s.Key] = now.UnixNano()
+			t.written[s.Key()] = now.UnixNano()
 			t.settle(s)
 			continue
 		}
@@ -193,13 +193,13 @@ func (t *toucher) writeAll(some []*Session, now time.Time) {
 func (t *toucher) settle(s *Session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.unwritten[s.Key] == s && !s.activity.queued.Load() {
-		delete(t.unwritten, s.Key)
+	if t.unwritten[s.Key()] == s && !s.activity.queued.Load() {
+		delete(t.unwritten, s.Key())
 	}
 }
 
 func (t *toucher) dueAt(s *Session) int64 {
-	if last, ok := t.written[s.Key]; ok {
+	if last, ok := t.written[s.Key()]; ok {
 		return last + int64(t.interval)
 	}
 	return 0

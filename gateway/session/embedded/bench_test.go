@@ -35,7 +35,7 @@ func fillMany(b *testing.B, s *embedded.Store, keys []session.Key) {
 			var err error
 			for i := range work {
 				in := sessiontest.Session(i)
-				in.Key = keys[i]
+				in.Identity.Ref = keys[i]
 				if e := s.Create(b.Context(), in); e != nil {
 					err = e
 				}
@@ -132,8 +132,8 @@ func BenchmarkCreate(b *testing.B) {
 		create := func(s *embedded.Store) error {
 			k := n.Add(1)
 			in := sessiontest.Session(1)
-			in.Key = keys[k%many]
-			in.Key[31], in.Key[30] = byte(k/many), byte(k/many>>8)
+			in.Identity.Ref = keys[k%many]
+			in.Identity.Ref[31], in.Identity.Ref[30] = byte(k/many), byte(k/many>>8)
 			return s.Create(b.Context(), in)
 		}
 		b.Run(name, func(b *testing.B) {

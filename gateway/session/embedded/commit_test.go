@@ -135,7 +135,7 @@ func TestSignInsAtOnceShareACommit(t *testing.T) {
 	for i := range n {
 		go func() {
 			in := sessiontest.Session(i)
-			in.Key[0] = byte(i) // as hashes spread
+			in.Identity.Ref[0] = byte(i) // as hashes spread
 			answers <- s.Create(t.Context(), in)
 		}()
 	}
@@ -186,8 +186,8 @@ func TestTokensLeaveMemoryWithTheirSession(t *testing.T) {
 	in := sessiontest.Session(1)
 	in.SealedTokens = []byte("sealed")
 	must(t, s.Create(t.Context(), in))
-	must(t, s.Delete(t.Context(), in.Key))
-	if n := len(s.shard(in.Key).tokens); n != 0 {
+	must(t, s.Delete(t.Context(), in.Key()))
+	if n := len(s.shard(in.Key()).tokens); n != 0 {
 		t.Errorf("tokens of %d sessions are left", n)
 	}
 }

@@ -74,7 +74,7 @@ func TestSessionsSurviveARestart(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || got.Key != key {
+		if err != nil || got.Key() != key {
 			t.Errorf("session %d: %v", n, err)
 			continue
 		}

@@ -20,12 +20,12 @@ func (s *Store) Create(ctx context.Context, in *session.Session) error {
 	if err != nil {
 		return err
 	}
-	sh := s.shard(in.Key)
+	sh := s.shard(in.Key())
 	if err := sh.acquire(ctx); err != nil {
 		return err
 	}
 	sh.mu.Lock()
-	if old := sh.table.get(in.Key); old != nil {
+	if old := sh.table.get(in.Key()); old != nil {
 		if !old.expired(time.Now()) {
 			sh.mu.Unlock()
 			sh.release()
@@ -35,7 +35,7 @@ func (s *Store) Create(ctx context.Context, in *session.Session) error {
 	}
 	tokens := append([]byte{}, in.SealedTokens...) // not nil: a session before this one had others
 	answer := s.change(&op{
-		write: func(tx *bolt.Tx) error { return putSession(tx, in.Key, kept.encode(in.Key), tokens) },
+		write: func(tx *bolt.Tx) error { return putSession(tx, in.Key(), kept.encode(in.Key()), tokens) },
 		done: func(err error) {
 			defer sh.release()
 			if err != nil {
@@ -43,8 +43,8 @@ func (s *Store) Create(ctx context.Context, in *session.Session) error {
 			}
 			sh.mu.Lock()
 			defer sh.mu.Unlock()
-			s.add(sh, newEntry(in.Key, &kept), &kept, time.Now())
-			s.keepTokens(sh, in.Key, tokens)
+			s.add(sh, newEntry(in.Key(), &kept), &kept, time.Now())
+			s.keepTokens(sh, in.Key(), tokens)
 		},
 	})
 	sh.mu.Unlock()
@@ -58,7 +58,7 @@ func encode(fresh *session.Session, seen int64) (stored, error) {
 	}
 	issuer := fresh.Identity.Issuer
 	return stored{
-		expires: fresh.ExpiresAt.UnixNano(), idle: int64(fresh.IdleTimeout), created: fresh.CreatedAt.UnixNano(), seen: seen,
+		expires: fresh.ExpiresAt().UnixNano(), idle: int64(fresh.IdleTimeout), created: fresh.CreatedAt.UnixNano(), seen: seen,
 		subject: hashPair(issuer, fresh.Identity.Subject), provider: hashPair(issuer, fresh.ProviderSession),
 		record: string(record),
 	}, nil
@@ -100,7 +100,7 @@ func (s *Store) Update(ctx context.Context, key session.Key, change func(*sessio
 		if err := change(fresh); err != nil {
 			return nil, err
 		}
-		fresh.Key, fresh.Version, fresh.CreatedAt = key, base.Version+1, base.CreatedAt
+		fresh.Identity.Ref, fresh.Version, fresh.CreatedAt = key, base.Version+1, base.CreatedAt
 		updated, err := s.replace(ctx, base.Version, fresh)
 		if !errors.Is(err, session.ErrConflict) {
 			return updated, err
@@ -115,7 +115,7 @@ func (s *Store) replace(ctx context.Context, base uint64, fresh *session.Session
 	if err != nil {
 		return nil, err
 	}
-	updated, err := session.UnmarshalString(fresh.Key, kept.record)
+	updated, err := session.UnmarshalString(fresh.Key(), kept.record)
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +123,12 @@ func (s *Store) replace(ctx context.Context, base uint64, fresh *session.Session
 	if tokens != nil {
 		tokens = append([]byte{}, tokens...)
 	}
-	sh := s.shard(fresh.Key)
+	sh := s.shard(fresh.Key())
 	if err := sh.acquire(ctx); err != nil {
 		return nil, err
 	}
 	sh.mu.Lock()
-	e, err := s.current(sh, fresh.Key, base)
+	e, err := s.current(sh, fresh.Key(), base)
 	if err != nil {
 		sh.mu.Unlock()
 		sh.release()
@@ -137,7 +137,7 @@ func (s *Store) replace(ctx context.Context, base uint64, fresh *session.Session
 	kept.seen = e.seen.Load()
 	gone := false
 	answer := s.change(&op{
-		write: func(tx *bolt.Tx) error { return putSession(tx, fresh.Key, kept.encode(fresh.Key), tokens) },
+		write: func(tx *bolt.Tx) error { return putSession(tx, fresh.Key(), kept.encode(fresh.Key()), tokens) },
 		done: func(err error) {
 			defer sh.release()
 			sh.mu.Lock()

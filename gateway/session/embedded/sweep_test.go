@@ -32,7 +32,7 @@ func TestExpiredSessionsLeaveMemory(t *testing.T) {
 	inTime(t, func(t *testing.T, s *embedded.Store) {
 		for n := range 100 {
 			in := sessiontest.Session(n)
-			in.ExpiresAt = time.Now().Add(time.Duration(n+1) * time.Minute)
+			in.Identity.ExpiresAt = time.Now().Add(time.Duration(n+1) * time.Minute)
 			in.IdleTimeout = 0
 			must(t, s.Create(t.Context(), in))
 		}
@@ -50,15 +50,15 @@ func TestExpiredSessionsLeaveMemory(t *testing.T) {
 func TestASessionEndsToTheNanosecond(t *testing.T) {
 	inTime(t, func(t *testing.T, s *embedded.Store) {
 		in := sessiontest.Session(1)
-		in.ExpiresAt = time.Now().Add(time.Hour)
+		in.Identity.ExpiresAt = time.Now().Add(time.Hour)
 		in.IdleTimeout = 0
 		must(t, s.Create(t.Context(), in))
 		later(time.Hour - 1)
-		if _, err := s.Get(t.Context(), in.Key); err != nil {
+		if _, err := s.Get(t.Context(), in.Key()); err != nil {
 			t.Errorf("just before the end: %v", err)
 		}
 		later(1)
-		if _, err := s.Get(t.Context(), in.Key); !errors.Is(err, session.ErrNotFound) {
+		if _, err := s.Get(t.Context(), in.Key()); !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("at the end: %v", err)
 		}
 	})
@@ -105,10 +105,10 @@ func TestASessionOutOfUseStaysReadable(t *testing.T) {
 		in := sessiontest.Session(1)
 		in.IdleTimeout = 10 * time.Hour
 		must(t, s.Create(t.Context(), in))
-		before, err := s.Get(t.Context(), in.Key)
+		before, err := s.Get(t.Context(), in.Key())
 		must(t, err)
 		later(time.Hour)
-		after, err := s.Get(t.Context(), in.Key)
+		after, err := s.Get(t.Context(), in.Key())
 		must(t, err)
 		if before == after {
 			t.Error("the decoded session was kept for an hour without use")

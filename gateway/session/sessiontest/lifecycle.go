@@ -20,7 +20,7 @@ func lifeCycle() []behaviour {
 			in := Session(1)
 			in.SealedTokens = []byte("sealed")
 			create(t, s, in)
-			got := get(t, s, in.Key)
+			got := get(t, s, in.Key())
 			if diff := cmp.Diff(expected(in), got, ignored()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
@@ -30,7 +30,7 @@ func lifeCycle() []behaviour {
 			if got.Identity.Memo == nil {
 				t.Error("the identity has no memo, so every request compiles its headers anew")
 			}
-			seen, err := s.LastSeen(t.Context(), in.Key)
+			seen, err := s.LastSeen(t.Context(), in.Key())
 			if err != nil || time.Since(seen).Abs() > time.Minute {
 				t.Errorf("last seen: got %v, %v, want now", seen, err)
 			}
@@ -64,7 +64,7 @@ func lifeCycle() []behaviour {
 			claims["roles"].([]any)[0] = "owner" //nolint:forcetypeassert // made above
 			claims["more"] = true
 			in.Identity.Subject = "root"
-			in.ExpiresAt = in.ExpiresAt.Add(time.Hour)
+			in.Identity.ExpiresAt = in.ExpiresAt().Add(time.Hour)
 			copy(in.SealedTokens, "broken")
 			if diff := cmp.Diff(want, get(t, s, Key(1)), ignored()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
@@ -80,21 +80,21 @@ func lifeCycle() []behaviour {
 				"list": []any{nil, "x", []any{}}, "object": map[string]any{"roles": []any{"a"}, "empty": map[string]any{}},
 			}
 			create(t, s, in)
-			if diff := cmp.Diff(expected(in), get(t, s, in.Key), ignored()); diff != "" {
+			if diff := cmp.Diff(expected(in), get(t, s, in.Key()), ignored()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		}},
 		{"a session with the least is kept", func(t *testing.T, s Store) {
 			now := time.Now()
 			in := &session.Session{
-				Key: Key(1), CreatedAt: now, ExpiresAt: now.Add(time.Hour), IdleTimeout: time.Hour,
-				Identity: &identity.Identity{Subject: "s"},
+				CreatedAt: now, IdleTimeout: time.Hour,
+				Identity: &identity.Identity{Ref: Key(1), Subject: "s", ExpiresAt: now.Add(time.Hour)},
 			}
 			create(t, s, in)
-			if diff := cmp.Diff(expected(in), get(t, s, in.Key), ignored()); diff != "" {
+			if diff := cmp.Diff(expected(in), get(t, s, in.Key()), ignored()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
-			wantTokens(t, s, in.Key, "")
+			wantTokens(t, s, in.Key(), "")
 		}},
 		{"a session without a subject is refused", func(t *testing.T, s Store) {
 			in := Session(1)
@@ -102,19 +102,19 @@ func lifeCycle() []behaviour {
 			if err := s.Create(t.Context(), in); err == nil {
 				t.Error("it was kept")
 			}
-			wantGone(t, s, in.Key)
+			wantGone(t, s, in.Key())
 		}},
 		{"an update is kept with the next version", func(t *testing.T, s Store) {
 			in := Session(1)
 			create(t, s, in)
-			before := get(t, s, in.Key)
-			got, err := s.Update(t.Context(), in.Key, func(c *session.Session) error {
-				c.Key, c.Version, c.CreatedAt = Key(2), 99, c.CreatedAt.Add(time.Hour) // the store's
+			before := get(t, s, in.Key())
+			got, err := s.Update(t.Context(), in.Key(), func(c *session.Session) error {
+				c.Identity.Ref, c.Version, c.CreatedAt = Key(2), 99, c.CreatedAt.Add(time.Hour) // the store's
 				c.Identity.Name = "Alice Hargreaves"
 				c.Identity.Groups = []string{"alumni"}
 				c.Identity.Claims = identity.MapClaims{"tier": "gold"}
 				c.Provider = "corp2"
-				c.ExpiresAt = in.ExpiresAt.Add(-time.Hour)
+				c.Identity.ExpiresAt = in.ExpiresAt().Add(-time.Hour)
 				c.IdleTimeout = time.Hour
 				return nil
 			})
@@ -123,13 +123,13 @@ func lifeCycle() []behaviour {
 			}
 			want := expected(in)
 			want.Version, want.Provider, want.IdleTimeout = 2, "corp2", time.Hour
-			want.ExpiresAt = in.ExpiresAt.Add(-time.Hour)
-			want.Identity.Name, want.Identity.Groups, want.Identity.ExpiresAt = "Alice Hargreaves", []string{"alumni"}, want.ExpiresAt
+			want.Identity.ExpiresAt = in.ExpiresAt().Add(-time.Hour)
+			want.Identity.Name, want.Identity.Groups = "Alice Hargreaves", []string{"alumni"}
 			want.Identity.Claims = identity.MapClaims{"tier": "gold"}
 			if diff := cmp.Diff(want, got, ignored()); diff != "" {
 				t.Errorf("returned: -want +got\n%s", diff)
 			}
-			if diff := cmp.Diff(want, get(t, s, in.Key), ignored()); diff != "" {
+			if diff := cmp.Diff(want, get(t, s, in.Key()), ignored()); diff != "" {
 				t.Errorf("kept: -want +got\n%s", diff)
 			}
 			if diff := cmp.Diff(expected(in), before, ignored()); diff != "" {
@@ -141,14 +141,14 @@ func lifeCycle() []behaviour {
 			in := Session(1)
 			create(t, s, in)
 			refused := errors.New("refused")
-			got, err := s.Update(t.Context(), in.Key, func(c *session.Session) error {
+			got, err := s.Update(t.Context(), in.Key(), func(c *session.Session) error {
 				c.Identity.Name = "Mallory"
 				return refused
 			})
 			if got != nil || !errors.Is(err, refused) {
 				t.Errorf("got %v, %v, want the error of the change", got, err)
 			}
-			if diff := cmp.Diff(expected(in), get(t, s, in.Key), ignored()); diff != "" {
+			if diff := cmp.Diff(expected(in), get(t, s, in.Key()), ignored()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		}},

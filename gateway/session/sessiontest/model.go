@@ -93,13 +93,13 @@ func (m *model) ordered() []*kept {
 	for _, k := range m.sessions {
 		all = append(all, k)
 	}
-	slices.SortFunc(all, func(a, b *kept) int { return bytes.Compare(a.session.Key[:], b.session.Key[:]) })
+	slices.SortFunc(all, func(a, b *kept) int { return bytes.Compare(a.session.Identity.Ref[:], b.session.Identity.Ref[:]) })
 	return all
 }
 
 func (m *model) draw(rt *rapid.T) *session.Session {
 	in := of(m.made, m.issuer(rt), m.subject(rt), m.sid(rt))
-	in.Key = m.nth(m.made)
+	in.Identity.Ref = m.nth(m.made)
 	in.CreatedAt = m.base.Add(time.Duration(rapid.IntRange(0, 5).Draw(rt, "age")) * time.Second)
 	in.SealedTokens = []byte(rapid.SampledFrom([]string{"", "t1", "t2"}).Draw(rt, "tokens"))
 	return in
@@ -111,17 +111,17 @@ func (m *model) create(rt *rapid.T) {
 		rt.Fatal(err)
 	}
 	m.made++
-	seen, err := m.LastSeen(rt.Context(), in.Key)
+	seen, err := m.LastSeen(rt.Context(), in.Key())
 	if err != nil {
 		rt.Fatal(err)
 	}
-	m.sessions[in.Key] = &kept{session: expected(in), tokens: string(in.SealedTokens), seen: seen}
+	m.sessions[in.Key()] = &kept{session: expected(in), tokens: string(in.SealedTokens), seen: seen}
 }
 
 func (m *model) createTwice(rt *rapid.T) {
 	for key := range m.sessions {
 		in := m.draw(rt)
-		in.Key = key
+		in.Identity.Ref = key
 		if err := m.Create(rt.Context(), in); !errors.Is(err, session.ErrConflict) {
 			rt.Fatalf("got %v, want ErrConflict", err)
 		}
@@ -264,7 +264,7 @@ func (m *model) compareList(rt *rapid.T, f session.Filter, match func(*session.S
 	var want []session.Listed
 	for _, k := range m.ordered() {
 		full := f.Limit > 0 && len(want) == f.Limit
-		if bytes.Compare(k.session.Key[:], f.After[:]) > 0 && match(k.session) && !full {
+		if bytes.Compare(k.session.Identity.Ref[:], f.After[:]) > 0 && match(k.session) && !full {
 			want = append(want, session.Listed{Session: k.session, LastSeen: k.seen})
 		}
 	}
@@ -295,7 +295,7 @@ func (m *model) check(rt *rapid.T) {
 			rt.Fatal(err)
 		}
 		want, wantID, gotID := k.session, k.session.Identity, got.Identity
-		if got.Key != key || got.Version != want.Version || !got.CreatedAt.Equal(want.CreatedAt) || got.ProviderSession != want.ProviderSession ||
+		if got.Key() != key || got.Version != want.Version || !got.CreatedAt.Equal(want.CreatedAt) || got.ProviderSession != want.ProviderSession ||
 			gotID.Issuer != wantID.Issuer || gotID.Subject != wantID.Subject || gotID.Name != wantID.Name {
 			rt.Fatalf("%s: -want +got\n%s", key, cmp.Diff(want, got, ignored()))
 		}

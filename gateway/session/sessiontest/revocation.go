@@ -156,7 +156,7 @@ func listing() []behaviour {
 				in := Session(n)
 				in.SealedTokens = []byte("sealed")
 				create(t, s, in)
-				if err := s.Touch(t.Context(), in.Key, at.Add(time.Duration(n)*time.Second)); err != nil {
+				if err := s.Touch(t.Context(), in.Key(), at.Add(time.Duration(n)*time.Second)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -166,13 +166,13 @@ func listing() []behaviour {
 			}
 			for i, l := range listed {
 				n := i + 1
-				if l.Key != Key(n) || !l.LastSeen.Equal(at.Add(time.Duration(n)*time.Second)) {
-					t.Errorf("at %d: %s, last seen %v", i, l.Key, l.LastSeen)
+				if l.Key() != Key(n) || !l.LastSeen.Equal(at.Add(time.Duration(n)*time.Second)) {
+					t.Errorf("at %d: %s, last seen %v", i, l.Key(), l.LastSeen)
 				}
 				if l.SealedTokens != nil {
 					t.Error("the list carries tokens")
 				}
-				if diff := cmp.Diff(get(t, s, l.Key), l.Session, ignored()); diff != "" {
+				if diff := cmp.Diff(get(t, s, l.Key()), l.Session, ignored()); diff != "" {
 					t.Errorf("-got +listed\n%s", diff)
 				}
 			}

@@ -60,14 +60,13 @@ func Session(n int) *session.Session {
 	now := time.Now()
 	user := n % 5
 	return &session.Session{
-		Key:             Key(n),
 		Provider:        "corp",
 		ProviderSession: fmt.Sprintf("08a5019c-17e1-4977-8f42-%012d", n),
 		Client:          session.NewClient("Firefox", "Windows", netip.AddrFrom4([4]byte{192, 0, 2, byte(n)})),
 		CreatedAt:       now,
-		ExpiresAt:       now.Add(12 * time.Hour),
 		IdleTimeout:     30 * time.Minute,
 		Identity: &identity.Identity{
+			Ref: Key(n), ExpiresAt: now.Add(12 * time.Hour),
 			Issuer:            "https://id.example.com/realms/corp",
 			Subject:           fmt.Sprintf("248289761001-%08d", user),
 			Email:             fmt.Sprintf("user%d@example.com", user),
@@ -109,7 +108,6 @@ func allClaims(c identity.Claims) map[string]any {
 func expected(s *session.Session) *session.Session {
 	want := s.Clone()
 	want.Version = 1
-	want.Identity.Ref, want.Identity.ExpiresAt = want.Key, want.ExpiresAt
 	return want
 }
 
@@ -117,7 +115,7 @@ func create(t *testing.T, s Store, sessions ...*session.Session) {
 	t.Helper()
 	for _, one := range sessions {
 		if err := s.Create(t.Context(), one); err != nil {
-			t.Fatalf("create %s: %v", one.Key, err)
+			t.Fatalf("create %s: %v", one.Key(), err)
 		}
 	}
 }
@@ -180,7 +178,7 @@ func list(t *testing.T, s Store, f session.Filter) []session.Key {
 	}
 	var keys []session.Key
 	for _, l := range listed {
-		keys = append(keys, l.Key)
+		keys = append(keys, l.Key())
 	}
 	return keys
 }

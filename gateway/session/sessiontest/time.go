@@ -52,8 +52,8 @@ func activity() []behaviour {
 			if err := s.Touch(t.Context(), Key(1), time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
-			if got := get(t, s, Key(1)); got.Version != 1 || !got.ExpiresAt.Equal(in.ExpiresAt) {
-				t.Errorf("version %d, ends %v, want 1 and %v", got.Version, got.ExpiresAt, in.ExpiresAt)
+			if got := get(t, s, Key(1)); got.Version != 1 || !got.ExpiresAt().Equal(in.ExpiresAt()) {
+				t.Errorf("version %d, ends %v, want 1 and %v", got.Version, got.ExpiresAt(), in.ExpiresAt())
 			}
 		}},
 		{"an update leaves the last use as it was", func(t *testing.T, s Store) {
@@ -86,13 +86,13 @@ func endings() []behaviour {
 	return []behaviour{
 		{"at its absolute end a session is gone, however active", func(t *testing.T, s Store) {
 			in := Session(1)
-			in.ExpiresAt = time.Now().Add(time.Second)
+			in.Identity.ExpiresAt = time.Now().Add(time.Second)
 			in.SealedTokens = []byte("sealed")
 			create(t, s, in, Session(2))
 			get(t, s, Key(1))
 			eventually(t, "a session of 1 s ends", func() bool {
 				_, err := s.Get(t.Context(), Key(1))
-				if err == nil && time.Now().After(in.ExpiresAt.Add(time.Second)) {
+				if err == nil && time.Now().After(in.ExpiresAt().Add(time.Second)) {
 					t.Fatal("it outlived its end by a second")
 				}
 				if err := s.Touch(t.Context(), Key(1), time.Now()); err != nil && !errors.Is(err, session.ErrNotFound) {
@@ -100,7 +100,7 @@ func endings() []behaviour {
 				}
 				return errors.Is(err, session.ErrNotFound)
 			})
-			if time.Now().Before(in.ExpiresAt) {
+			if time.Now().Before(in.ExpiresAt()) {
 				t.Error("it ended too early")
 			}
 			eventually(t, "all that hangs on the session is gone", func() bool {
@@ -122,7 +122,7 @@ func endings() []behaviour {
 			create(t, s, Session(1))
 			end := time.Now().Add(time.Second)
 			_, err := s.Update(t.Context(), Key(1), func(c *session.Session) error {
-				c.ExpiresAt = end
+				c.Identity.ExpiresAt = end
 				return nil
 			})
 			if err != nil {

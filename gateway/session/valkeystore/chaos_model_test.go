@@ -152,12 +152,12 @@ func (m *model) broken(k *known, format string, args ...any) {
 func (m *model) newSession(u *user) (*known, *session.Session) {
 	n := m.next.Add(1)
 	in := sessiontest.Session(int(n))
-	in.Key = sha256.Sum256(binary.BigEndian.AppendUint64([]byte("chaos"), n))
+	in.Identity.Ref = sha256.Sum256(binary.BigEndian.AppendUint64([]byte("chaos"), n))
 	in.Identity.Subject = u.subject
 	in.Identity.Name = "1"
 	in.ProviderSession = u.subject + "/" + strconv.Itoa(int(n%3))
 	in.SealedTokens = []byte("tokens")
-	k := &known{key: in.Key, user: u, sid: in.ProviderSession}
+	k := &known{key: in.Key(), user: u, sid: in.ProviderSession}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.ending > 0 {
@@ -203,7 +203,7 @@ func (m *model) found(k *known, w want, what string, got *session.Session) {
 	if got == nil {
 		return
 	}
-	if got.Key != k.key || got.Identity.Name != strconv.FormatUint(got.Version, 10) || got.Identity.Subject != k.user.subject {
+	if got.Key() != k.key || got.Identity.Name != strconv.FormatUint(got.Version, 10) || got.Identity.Subject != k.user.subject {
 		m.broken(k, "%s: a wrong session: version %d, name %s, subject %s", what, got.Version, got.Identity.Name, got.Identity.Subject)
 	}
 	// A failover that began meanwhile may have undone some changes.

@@ -306,7 +306,7 @@ func (w *worker) list(g int, u *user) {
 	}
 	got := make(map[session.Key]*session.Session, len(listed))
 	for _, l := range listed {
-		got[l.Key] = l.Session
+		got[l.Key()] = l.Session
 	}
 	for i, k := range all {
 		if s := got[k.key]; s != nil {

@@ -109,7 +109,7 @@ func (s *Store) read(ctx context.Context, key session.Key) (*session.Session, er
 	if err != nil {
 		return nil, fmt.Errorf("session %s at %s: %w", key, s.layout.session(h), err)
 	}
-	if live.Key != key || live.Expired(time.Now()) {
+	if live.Key() != key || live.Expired(time.Now()) {
 		return nil, session.ErrNotFound
 	}
 	live.SeenAt(st.seen)

@@ -43,9 +43,9 @@ func hours(t time.Time) int64 { return (t.Unix() - 1767225600) / 3600 }
 func (s *Store) index(ctx context.Context, in *session.Session) error {
 	p := indexed(in)
 	enter := func(at pair, kind byte) error {
-		h := handleOf(in.Key)
+		h := handleOf(in.Key())
 		_, err := s.script(ctx, "index", at.handle(), scripts.index, []string{s.layout.index(at, kind)}, []string{
-			at.member(h), strconv.FormatInt(hours(in.ExpiresAt)+1, 10), strconv.FormatInt(hours(time.Now()), 10), life(in.ExpiresAt.Add(2 * time.Hour)),
+			at.member(h), strconv.FormatInt(hours(in.ExpiresAt())+1, 10), strconv.FormatInt(hours(time.Now()), 10), life(in.ExpiresAt().Add(2 * time.Hour)),
 		})
 		return err
 	}
@@ -65,10 +65,10 @@ func (s *Store) unindex(ctx context.Context, was, is *session.Session) error {
 	old, now := indexed(was), indexed(is)
 	var errs []error
 	if old.subject != now.subject {
-		errs = append(errs, s.leave(ctx, old.subject, bySubject, handleOf(was.Key)))
+		errs = append(errs, s.leave(ctx, old.subject, bySubject, handleOf(was.Key())))
 	}
 	if old.hasProvider && (!now.hasProvider || old.provider != now.provider) {
-		errs = append(errs, s.leave(ctx, old.provider, byProvider, handleOf(was.Key)))
+		errs = append(errs, s.leave(ctx, old.provider, byProvider, handleOf(was.Key())))
 	}
 	return errors.Join(errs...)
 }

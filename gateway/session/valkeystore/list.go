@@ -159,12 +159,12 @@ func (l *lister) visit(ctx context.Context, found []seen) (more bool, err error)
 			if err != nil {
 				continue // of another release, or damaged: the others are listed all the same
 			}
-			if !l.matches(live) || after != (session.Key{}) && bytes.Compare(live.Key[:], after[:]) <= 0 {
+			if !l.matches(live) || after != (session.Key{}) && bytes.Compare(live.Identity.Ref[:], after[:]) <= 0 {
 				continue
 			}
 			at := part[i].at
 			if at.IsZero() {
-				if at, err = l.store.LastSeen(ctx, live.Key); errors.Is(err, session.ErrNotFound) {
+				if at, err = l.store.LastSeen(ctx, live.Key()); errors.Is(err, session.ErrNotFound) {
 					continue
 				} else if err != nil {
 					return false, err

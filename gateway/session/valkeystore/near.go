@@ -89,7 +89,7 @@ func (h handle) hash() uint64 { return binary.LittleEndian.Uint64(h[:8]) }
 // handle returns whose answer e is. The caller holds the shard's lock.
 func (e *entry) handle() handle {
 	if s := e.session.Load(); s != nil {
-		return handleOf(s.Key)
+		return handleOf(s.Key())
 	}
 	return e.told.handle
 }
@@ -115,7 +115,7 @@ func (n *near) get(key session.Key) (s *session.Session, stale *link, answer out
 		return nil, nil, missed
 	}
 	s, absent := e.session.Load(), e.absent
-	mine := s != nil && s.Key == key || absent && e.told.handle == h
+	mine := s != nil && s.Key() == key || absent && e.told.handle == h
 	sh.mu.RUnlock()
 
 	now := n.clock()
@@ -177,7 +177,7 @@ func (n *near) vouch(h handle, value string, s *session.Session, record int) {
 	if e == nil || e.absent || e.session.Load() != nil || e.told.handle != h || e.told.value != value {
 		return // invalidated or evicted meanwhile
 	}
-	e.until = min(e.until, n.clock()+int64(time.Until(s.ExpiresAt)))
+	e.until = min(e.until, n.clock()+int64(time.Until(s.ExpiresAt())))
 	e.session.Store(s)
 	e.told = nil
 	size := int32(decodedSize + record + 16*(len(s.Identity.Groups)+len(s.Identity.AMR)))

@@ -20,8 +20,8 @@ func keyNumber(n int) session.Key {
 func someone(n int) *session.Session {
 	now := time.Now()
 	return &session.Session{
-		Key: keyNumber(n), CreatedAt: now, ExpiresAt: now.Add(12 * time.Hour),
-		Identity: &identity.Identity{Subject: "alice", Groups: []string{"staff"}},
+		CreatedAt: now,
+		Identity:  &identity.Identity{Ref: keyNumber(n), Subject: "alice", Groups: []string{"staff"}, ExpiresAt: now.Add(12 * time.Hour)},
 	}
 }
 
@@ -37,8 +37,8 @@ func (l *link) hear() { l.proven.Store(l.near.clock()) }
 // keep makes the cache hold a session, as a read does.
 func keep(n *near, l *link, s *session.Session) {
 	l.hear()
-	n.load(l, handleOf(s.Key), "value", false)
-	n.vouch(handleOf(s.Key), "value", s, 300)
+	n.load(l, handleOf(s.Key()), "value", false)
+	n.vouch(handleOf(s.Key()), "value", s, 300)
 }
 
 func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the bubble's clock is virtual
@@ -53,17 +53,17 @@ func want(t *testing.T, n *near, key session.Key, wanted outcome) {
 func TestCacheAnswersOnlyWhatIsVouchedFor(t *testing.T) {
 	n, l := cached(1 << 20)
 	s := someone(1)
-	want(t, n, s.Key, missed)
+	want(t, n, s.Key(), missed)
 	l.hear()
-	n.load(l, handleOf(s.Key), "value", false)
-	want(t, n, s.Key, missed) // told, not yet decoded and checked
-	n.vouch(handleOf(s.Key), "another value", s, 300)
-	want(t, n, s.Key, missed)
-	n.vouch(handleOf(s.Key), "value", s, 300)
-	want(t, n, s.Key, found)
+	n.load(l, handleOf(s.Key()), "value", false)
+	want(t, n, s.Key(), missed) // told, not yet decoded and checked
+	n.vouch(handleOf(s.Key()), "another value", s, 300)
+	want(t, n, s.Key(), missed)
+	n.vouch(handleOf(s.Key()), "value", s, 300)
+	want(t, n, s.Key(), found)
 
 	// The handle is the same.
-	other := s.Key
+	other := s.Key()
 	other[31]++
 	want(t, n, other, missed)
 
@@ -77,10 +77,10 @@ func TestInvalidationBetweenAnswerAndDecoding(t *testing.T) {
 	n, l := cached(1 << 20)
 	s := someone(1)
 	l.hear()
-	n.load(l, handleOf(s.Key), "value", false)
-	n.drop(l, handleOf(s.Key))
-	n.vouch(handleOf(s.Key), "value", s, 300)
-	want(t, n, s.Key, missed)
+	n.load(l, handleOf(s.Key()), "value", false)
+	n.drop(l, handleOf(s.Key()))
+	n.vouch(handleOf(s.Key()), "value", s, 300)
+	want(t, n, s.Key(), missed)
 }
 
 func TestCacheBelievesAConnectionForMaxStaleness(t *testing.T) {
@@ -89,15 +89,15 @@ func TestCacheBelievesAConnectionForMaxStaleness(t *testing.T) {
 		s := someone(1)
 		keep(n, l, s)
 		pass(4999 * time.Millisecond)
-		want(t, n, s.Key, found)
-		if _, stale, _ := n.get(s.Key); stale != l {
+		want(t, n, s.Key(), found)
+		if _, stale, _ := n.get(s.Key()); stale != l {
 			t.Error("nobody is told that the connection should be asked for a sign of life")
 		}
 		pass(2 * time.Millisecond)
-		want(t, n, s.Key, missed)
+		want(t, n, s.Key(), missed)
 		l.hear() // it was whole all the time
-		want(t, n, s.Key, found)
-		if _, stale, _ := n.get(s.Key); stale != nil {
+		want(t, n, s.Key(), found)
+		if _, stale, _ := n.get(s.Key()); stale != nil {
 			t.Error("a sign of life is asked for too soon")
 		}
 	})
@@ -110,10 +110,10 @@ func TestCacheReadsAgainAfterAMinute(t *testing.T) {
 		keep(n, l, s)
 		pass(time.Minute - time.Millisecond)
 		l.hear()
-		want(t, n, s.Key, found)
+		want(t, n, s.Key(), found)
 		pass(time.Millisecond)
 		l.hear()
-		want(t, n, s.Key, missed)
+		want(t, n, s.Key(), missed)
 	})
 }
 
@@ -121,11 +121,11 @@ func TestCacheEndsASessionAtItsAbsoluteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, l := cached(1 << 20)
 		s := someone(1)
-		s.ExpiresAt = time.Now().Add(10 * time.Second)
+		s.Identity.ExpiresAt = time.Now().Add(10 * time.Second)
 		keep(n, l, s)
 		pass(10 * time.Second)
 		l.hear()
-		want(t, n, s.Key, missed)
+		want(t, n, s.Key(), missed)
 	})
 }
 
@@ -170,7 +170,7 @@ func TestCacheKeepsToItsBytes(t *testing.T) {
 	for i := 1; i < 20_000; i++ {
 		keep(n, l, someone(i))
 		if i%100 == 0 {
-			want(t, n, favourite.Key, found)
+			want(t, n, favourite.Key(), found)
 		}
 	}
 	entries, bytes, _, _ := n.count()
@@ -186,11 +186,11 @@ func TestLocalChangeIsSeenByWhoeverAsksAfterIt(t *testing.T) {
 	n, l := cached(1 << 20)
 	s := someone(1)
 	keep(n, l, s)
-	sh := n.shard(handleOf(s.Key))
-	sh.flights[s.Key] = &flight{}
-	n.forget(s.Key)
-	want(t, n, s.Key, missed)
-	if sh.flights[s.Key] != nil {
+	sh := n.shard(handleOf(s.Key()))
+	sh.flights[s.Key()] = &flight{}
+	n.forget(s.Key())
+	want(t, n, s.Key(), missed)
+	if sh.flights[s.Key()] != nil {
 		t.Error("a read that began before the change is joined after it")
 	}
 }
@@ -214,13 +214,13 @@ func TestCacheIsConsistentUnderConcurrency(t *testing.T) {
 				case 0, 1, 2, 3:
 					keep(n, at, s)
 				case 4:
-					n.drop(at, handleOf(s.Key))
+					n.drop(at, handleOf(s.Key()))
 				case 5:
-					n.forget(s.Key)
+					n.forget(s.Key())
 				case 6:
-					n.load(at, handleOf(s.Key), "", true)
+					n.load(at, handleOf(s.Key()), "", true)
 				default:
-					if got, _, _ := n.get(s.Key); got != nil && got.Key != s.Key {
+					if got, _, _ := n.get(s.Key()); got != nil && got.Key() != s.Key() {
 						t.Error("the session of another key")
 					}
 				}
@@ -250,7 +250,7 @@ func TestHitAllocatesNothing(t *testing.T) {
 	n, l := cached(1 << 20)
 	s := someone(1)
 	keep(n, l, s)
-	if got := testing.AllocsPerRun(1000, func() { n.get(s.Key) }); got > 0 {
+	if got := testing.AllocsPerRun(1000, func() { n.get(s.Key()) }); got > 0 {
 		t.Errorf("a hit allocates %.1f times", got)
 	}
 }
@@ -262,6 +262,6 @@ func BenchmarkHit(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		l.hear()
-		n.get(s.Key)
+		n.get(s.Key())
 	}
 }

@@ -109,7 +109,7 @@ func TestWhoeverWasAskedToEndASessionRemembersIt(t *testing.T) {
 	first, second := open(t, settings(server.URL()), defaultCache()), open(t, settings(server.URL()), defaultCache())
 	in := create(t, first, 1)
 	for _, s := range []*valkeystore.Store{first, second} {
-		if err := s.Delete(t.Context(), in.Key); err != nil {
+		if err := s.Delete(t.Context(), in.Key()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,7 +132,7 @@ func TestRevocationsAreRepeatedWhileAnotherShardIsDown(t *testing.T) {
 	s := open(t, cfg, defaultCache())
 	end := func(n int) (node *env.Valkey, tombstone string) {
 		in := create(t, s, n)
-		if err := s.Delete(t.Context(), in.Key); err != nil {
+		if err := s.Delete(t.Context(), in.Key()); err != nil {
 			t.Fatal(err)
 		}
 		for _, v := range cluster.Nodes[:3] {

@@ -29,17 +29,17 @@ func (s *Store) Create(ctx context.Context, in *session.Session) error {
 	if err := s.index(ctx, fresh); err != nil {
 		return err
 	}
-	h := handleOf(in.Key)
+	h := handleOf(in.Key())
 	now := time.Now()
-	longest := fresh.ExpiresAt.Sub(fresh.CreatedAt)
+	longest := fresh.ExpiresAt().Sub(fresh.CreatedAt)
 	args := []string{
-		value, life(fresh.ExpiresAt), string(in.SealedTokens), h.member(), micros(now), micros(now.Add(-longest)),
+		value, life(fresh.ExpiresAt()), string(in.SealedTokens), h.member(), micros(now), micros(now.Add(-longest)),
 	}
 	made, err := s.script(ctx, "create", h, scripts.create, s.layout.keysOf(h), args)
 	if err != nil {
 		return err
 	}
-	s.forget(in.Key)
+	s.forget(in.Key())
 	if made == 0 {
 		return session.ErrConflict
 	}
@@ -61,14 +61,14 @@ func (s *Store) Update(ctx context.Context, key session.Key, change func(*sessio
 		if err != nil {
 			return nil, err
 		}
-		if base.Key != key || base.Expired(time.Now()) {
+		if base.Key() != key || base.Expired(time.Now()) {
 			return nil, session.ErrNotFound
 		}
 		fresh := base.Clone()
 		if err := change(fresh); err != nil {
 			return nil, err
 		}
-		fresh.Key, fresh.Version, fresh.CreatedAt = key, base.Version+1, base.CreatedAt
+		fresh.Identity.Ref, fresh.Version, fresh.CreatedAt = key, base.Version+1, base.CreatedAt
 		updated, err := s.replace(ctx, base, value, fresh)
 		if !errors.Is(err, session.ErrConflict) {
 			return updated, err
@@ -82,13 +82,13 @@ func (s *Store) replace(ctx context.Context, base *session.Session, old string, 
 	if err != nil {
 		return nil, err
 	}
-	h := handleOf(fresh.Key)
+	h := handleOf(fresh.Key())
 	updated, _, err := s.codec.unpack(h, value)
 	if err != nil {
 		return nil, err
 	}
 	moved := indexed(base) != indexed(fresh)
-	if moved || !base.ExpiresAt.Equal(fresh.ExpiresAt) {
+	if moved || !base.ExpiresAt().Equal(fresh.ExpiresAt()) {
 		if err := s.index(ctx, fresh); err != nil {
 			return nil, err
 		}
@@ -101,9 +101,9 @@ func (s *Store) replace(ctx context.Context, base *session.Session, old string, 
 		tokens = "remove"
 	}
 	keys := []string{s.layout.session(h), s.layout.tokens(h), s.layout.tombstone(h)}
-	args := []string{old, value, life(fresh.ExpiresAt), tokens, string(fresh.SealedTokens)}
+	args := []string{old, value, life(fresh.ExpiresAt()), tokens, string(fresh.SealedTokens)}
 	kept, err := s.script(ctx, "update", h, scripts.update, keys, args)
-	s.forget(fresh.Key)
+	s.forget(fresh.Key())
 	switch {
 	case err != nil:
 		return nil, err

@@ -62,9 +62,9 @@ func TestNothingComesBackAfterTheSignOut(t *testing.T) {
 				var err error
 				after := ended.Load()
 				if i%4 < 2 {
-					err = s.Touch(t.Context(), in.Key, time.Now())
+					err = s.Touch(t.Context(), in.Key(), time.Now())
 				} else {
-					_, err = s.Update(t.Context(), in.Key, func(c *session.Session) error {
+					_, err = s.Update(t.Context(), in.Key(), func(c *session.Session) error {
 						c.Identity.Name, c.SealedTokens = strconv.Itoa(i), []byte("refreshed")
 						return nil
 					})
@@ -79,14 +79,14 @@ func TestNothingComesBackAfterTheSignOut(t *testing.T) {
 		}
 		wait.Go(func() {
 			<-begin
-			if err := stores[round%2].Delete(t.Context(), in.Key); err != nil {
+			if err := stores[round%2].Delete(t.Context(), in.Key()); err != nil {
 				t.Error(err)
 			}
 			ended.Store(true)
 			// The other gateway may hear of it a moment later; the server knows.
 			for range 20 {
 				looked.Add(1)
-				if _, err := stores[round%2].Get(t.Context(), in.Key); !errors.Is(err, session.ErrNotFound) {
+				if _, err := stores[round%2].Get(t.Context(), in.Key()); !errors.Is(err, session.ErrNotFound) {
 					t.Errorf("round %d: after the sign-out: %v", round, err)
 				}
 			}
@@ -110,13 +110,13 @@ func TestAUseDoesNotEmptyOtherGatewaysCaches(t *testing.T) {
 	server := env.StartValkey(t)
 	a, b := open(t, settings(server.URL()), defaultCache()), open(t, settings(server.URL()), defaultCache())
 	in := create(t, a, 1)
-	mustGet(t, b, in.Key)
+	mustGet(t, b, in.Key())
 	before := b.Stats()
 	for i := range 100 {
-		if err := a.Touch(t.Context(), in.Key, time.Now().Add(time.Duration(i)*time.Second)); err != nil {
+		if err := a.Touch(t.Context(), in.Key(), time.Now().Add(time.Duration(i)*time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		mustGet(t, b, in.Key)
+		mustGet(t, b, in.Key())
 	}
 	if after := b.Stats(); after.Misses != before.Misses || after.Invalidations != before.Invalidations {
 		t.Errorf("before %+v, after %+v", before, after)
@@ -133,7 +133,7 @@ func TestConcurrentMissesReadOnce(t *testing.T) {
 	way.Delay(20 * time.Millisecond)
 	var wait sync.WaitGroup
 	for range 200 {
-		wait.Go(func() { mustGet(t, s, in.Key) })
+		wait.Go(func() { mustGet(t, s, in.Key()) })
 	}
 	wait.Wait()
 	// The session, and its tombstone.
@@ -164,7 +164,7 @@ func TestPasswordFileMayBeExchanged(t *testing.T) {
 	env.WriteFile(t, dir, "password", "second\n")
 	server.Do("CLIENT", "KILL", "USER", "gateway")
 	eventually(t, "it answers with the new password", func() bool { return s.Ping(t.Context()) == nil })
-	mustGet(t, s, in.Key)
+	mustGet(t, s, in.Key())
 }
 
 // TestCertificatesMayBeExchanged likewise.
@@ -250,18 +250,18 @@ func TestConnectionsThatWentSilentAreReplaced(t *testing.T) {
 	cfg.Timeout = 250 * time.Millisecond
 	s, direct := open(t, cfg, defaultCache()), open(t, settings(server.URL()), defaultCache())
 	cached, cold := create(t, s, 1), create(t, s, 2)
-	mustGet(t, s, cached.Key)
+	mustGet(t, s, cached.Key())
 	way.BlackHoleExisting()
 	begin := time.Now()
-	if err := direct.Delete(t.Context(), cached.Key); err != nil {
+	if err := direct.Delete(t.Context(), cached.Key()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "a session that was not cached is found", func() bool {
-		_, err := s.Get(t.Context(), cold.Key)
+		_, err := s.Get(t.Context(), cold.Key())
 		return err == nil
 	})
 	took := time.Since(begin)
-	if _, err := s.Get(t.Context(), cached.Key); !errors.Is(err, session.ErrNotFound) {
+	if _, err := s.Get(t.Context(), cached.Key()); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("the session that was ended meanwhile: %v", err)
 	}
 	t.Logf("replaced after %v", took)
@@ -269,5 +269,5 @@ func TestConnectionsThatWentSilentAreReplaced(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	way.Heal()
-	mustGet(t, s, cold.Key)
+	mustGet(t, s, cold.Key())
 }

@@ -69,7 +69,7 @@ func (c *codec) pack(s *session.Session) (string, error) {
 	defer c.deflaters.Put(d)
 	d.out.Reset()
 	d.out.WriteByte(formatDeflate1)
-	d.out.Write(s.Key[handleSize:])
+	d.out.Write(s.Identity.Ref[handleSize:])
 	d.w.Reset(&d.out)
 	if _, err := d.w.Write(record); err != nil {
 		return "", err
