@@ -35,17 +35,9 @@ func (s *Service) Me(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return notAllowed(http.MethodGet, http.MethodHead)
 	}
-	candidates := s.cookies.Read(r.Header)
-	live, err := s.sessions.Authenticate(r.Context(), &candidates, false)
-	switch {
-	case errors.Is(err, session.ErrNotFound):
-		return s.signedOut(ReasonNoSession)
-	case errors.Is(err, session.ErrIdle):
-		return s.signedOut(ReasonSessionIdle)
-	case errors.Is(err, session.ErrAmbiguous):
-		return s.signedOut(ReasonAmbiguousSession)
-	case err != nil:
-		return storeOutage(err)
+	live, err := s.signedIn(r, false)
+	if err != nil {
+		return err
 	}
 	idle, absolute, err := s.sessions.Expiry(r.Context(), live)
 	switch {
@@ -79,6 +71,25 @@ func (s *Service) Me(w http.ResponseWriter, r *http.Request) error {
 		_, _ = w.Write(body) // the client may be gone
 	}
 	return nil
+}
+
+// signedIn finds the session of the request. Its error is the answer where there is
+// none: 401 with the reason, or 503 when the store can't tell. Only an active request
+// keeps the session from being idle.
+func (s *Service) signedIn(r *http.Request, active bool) (*session.Session, error) {
+	candidates := s.cookies.Read(r.Header)
+	live, err := s.sessions.Authenticate(r.Context(), &candidates, active)
+	switch {
+	case errors.Is(err, session.ErrNotFound):
+		return nil, s.signedOut(ReasonNoSession)
+	case errors.Is(err, session.ErrIdle):
+		return nil, s.signedOut(ReasonSessionIdle)
+	case errors.Is(err, session.ErrAmbiguous):
+		return nil, s.signedOut(ReasonAmbiguousSession)
+	case err != nil:
+		return nil, storeOutage(err)
+	}
+	return live, nil
 }
 
 func (s *Service) signedOut(reason string) error {
