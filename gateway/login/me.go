@@ -35,24 +35,13 @@ func (s *Service) Me(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return notAllowed(http.MethodGet, http.MethodHead)
 	}
-	candidates := s.cookies.Read(r.Header)
-	live, err := s.sessions.Authenticate(r.Context(), &candidates, false)
-	switch {
-	case errors.Is(err, session.ErrNotFound):
-		return s.signedOut(ReasonNoSession)
-	case errors.Is(err, session.ErrIdle):
-		return s.signedOut(ReasonSessionIdle)
-	case errors.Is(err, session.ErrAmbiguous):
-		return s.signedOut(ReasonAmbiguousSession)
-	case err != nil:
-		return storeOutage(err)
+	live, err := s.signedIn(r, false)
+	if err != nil {
+		return err
 	}
 	idle, absolute, err := s.sessions.Expiry(r.Context(), live)
-	switch {
-	case errors.Is(err, session.ErrNotFound):
-		return s.signedOut(ReasonNoSession)
-	case err != nil:
-		return storeOutage(err)
+	if err != nil {
+		return s.noSession(err)
 	}
 	id := live.Identity
 	answer := me{
@@ -79,6 +68,31 @@ func (s *Service) Me(w http.ResponseWriter, r *http.Request) error {
 		_, _ = w.Write(body) // the client may be gone
 	}
 	return nil
+}
+
+// signedIn finds the session of the request. Its error is the answer where there is
+// none: 401 with the reason, or 503 when the store can't tell. Only an active request
+// keeps the session from being idle.
+func (s *Service) signedIn(r *http.Request, active bool) (*session.Session, error) {
+	candidates := s.cookies.Read(r.Header)
+	live, err := s.sessions.Authenticate(r.Context(), &candidates, active)
+	if err != nil {
+		return nil, s.noSession(err)
+	}
+	return live, nil
+}
+
+// noSession is the answer to a request whose session did not count.
+func (s *Service) noSession(err error) error {
+	switch {
+	case errors.Is(err, session.ErrNotFound):
+		return s.signedOut(ReasonNoSession)
+	case errors.Is(err, session.ErrIdle):
+		return s.signedOut(ReasonSessionIdle)
+	case errors.Is(err, session.ErrAmbiguous):
+		return s.signedOut(ReasonAmbiguousSession)
+	}
+	return storeOutage(err)
 }
 
 func (s *Service) signedOut(reason string) error {

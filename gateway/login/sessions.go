@@ -2,7 +2,6 @@ package login
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -33,7 +32,7 @@ func (s *Service) Sessions(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return notAllowed(http.MethodGet, http.MethodHead)
 	}
-	live, err := s.signedIn(r)
+	live, err := s.signedIn(r, false)
 	if err != nil {
 		if httperr.As(err).Code == http.StatusUnauthorized && httperr.IsNavigation(r) {
 			redirect(w, http.StatusFound, s.prefix+"/login?return_to="+url.QueryEscape(s.prefix+"/sessions"))
@@ -50,24 +49,6 @@ func (s *Service) Sessions(w http.ResponseWriter, r *http.Request) error {
 		return s.sessionsPage(w, r, live, listed)
 	}
 	return s.sessionsJSON(w, r, live, listed)
-}
-
-// signedIn returns the session of a request; without one that counts, the error
-// is the answer.
-func (s *Service) signedIn(r *http.Request) (*session.Session, error) {
-	candidates := s.cookies.Read(r.Header)
-	live, err := s.sessions.Authenticate(r.Context(), &candidates, false)
-	switch {
-	case errors.Is(err, session.ErrNotFound):
-		return nil, s.signedOut(ReasonNoSession)
-	case errors.Is(err, session.ErrIdle):
-		return nil, s.signedOut(ReasonSessionIdle)
-	case errors.Is(err, session.ErrAmbiguous):
-		return nil, s.signedOut(ReasonAmbiguousSession)
-	case err != nil:
-		return nil, storeOutage(err)
-	}
-	return live, nil
 }
 
 // ownSessions lists the sessions of the user of live, that one first. It is in

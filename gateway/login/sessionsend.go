@@ -34,7 +34,7 @@ func (s *Service) EndSessions(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkLogoutForm(r, form.Get("csrf")); err != nil {
 		return err
 	}
-	live, err := s.signedIn(r)
+	live, err := s.signedIn(r, false)
 	if err != nil {
 		return err
 	}

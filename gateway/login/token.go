@@ -10,7 +10,6 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/identity"
-	"github.com/sallyport/sallyport/gateway/session"
 )
 
 // ErrAudience is an Issue's answer to an audience that may not be asked for.
@@ -49,20 +48,12 @@ func (s *Service) Token(issue Issue) httperr.HandlerFunc {
 			return err
 		}
 		// 2. Find the session.
-		candidates := s.cookies.Read(r.Header)
-		live, err := s.sessions.Authenticate(r.Context(), &candidates, true)
-		if err == nil {
-			live, err = s.sessions.Renew(r.Context(), live)
+		live, err := s.signedIn(r, true)
+		if err != nil {
+			return err
 		}
-		switch {
-		case errors.Is(err, session.ErrNotFound):
-			return s.signedOut(ReasonNoSession)
-		case errors.Is(err, session.ErrIdle):
-			return s.signedOut(ReasonSessionIdle)
-		case errors.Is(err, session.ErrAmbiguous):
-			return s.signedOut(ReasonAmbiguousSession)
-		case err != nil:
-			return storeOutage(err)
+		if live, err = s.sessions.Renew(r.Context(), live); err != nil {
+			return s.noSession(err)
 		}
 		// 3. Make the token.
 		token, expires, err := issue(live.Identity, form.Get("audience"))
