@@ -14,10 +14,6 @@ func (m *Manager) alive(s *Session, now time.Time) bool {
 // may still have to write that it was used.
 var errUnwritten = errors.New("session: whether it is idle can't be told so soon after the store took no writes")
 
-// idleMemory is for how long a session that proved to be idle is refused without
-// asking again.
-const idleMemory = time.Second
-
 // lookAgain judges a session that was not used for longer than its idle timeout
 // as far as its record tells. That is proven only where a use would be known:
 // here, or to the store, on which other gateways write theirs.
@@ -26,7 +22,8 @@ func (m *Manager) lookAgain(ctx context.Context, s *Session, now time.Time) (*Se
 	if raise(&s.activity.seen, m.toucher.lastUse(s.Key())); m.alive(s, now) {
 		return s, nil
 	}
-	if now.UnixNano()-s.activity.refused.Load() < int64(idleMemory) {
+	// For the rest of the second in which it proved to be idle, nothing is asked.
+	if s.activity.refused.Load() == uint32(now.Unix()) {
 		return nil, ErrIdle
 	}
 	// 2. Another gateway may have seen the user since.
@@ -55,6 +52,6 @@ func (m *Manager) lookAgain(ctx context.Context, s *Session, now time.Time) (*Se
 	case m.toucher.trouble.now() || m.toucher.trouble.within(2*retryAfter) || m.unwritten.within(2*retryAfter):
 		return nil, errUnwritten
 	}
-	s.activity.refused.Store(now.UnixNano())
+	s.activity.refused.Store(uint32(now.Unix()))
 	return nil, ErrIdle
 }

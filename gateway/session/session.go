@@ -83,9 +83,9 @@ func (g *Grant) life() time.Duration { return time.Duration(g.Expires - g.Issued
 // activity is what this process knows about the use of a session. It lives
 // with the decoded session so that a hit needs no second look-up.
 type activity struct {
-	seen    atomic.Int64 // unix nanoseconds of the last use that is known here
-	refused atomic.Int64 // unix nanoseconds of the last time that it proved to be idle
-	queued  atomic.Bool  // a write of seen is under way
+	seen    atomic.Int64  // unix nanoseconds of the last use that is known here
+	refused atomic.Uint32 // unix second in which it last proved to be idle, in 32 bits for the size
+	queued  atomic.Bool   // a write of seen is under way
 }
 
 // Key is the hash of the id, under which the session is kept.
