@@ -32,7 +32,7 @@ func startCorpFleet(t *testing.T, n int, more string, routes ...string) (*fleet,
 	f.login = fmt.Sprintf("- {name: corp, type: oidc, issuer: %q, client_id: %s, client_secret: %s}", corp.Issuer, oidctest.ClientID, oidctest.ClientSecret)
 	f.start(t, more, routes...)
 	for _, g := range f.gateways {
-		env.WaitUntil(t, "the provider to be known", func() bool { return f.get(g, "/.auth/login?provider=corp", "").status == http.StatusFound })
+		env.WaitUntil(t, "the provider to be known", func() bool { return f.get(g, "/.auth/login?provider=corp", "").status == http.StatusOK })
 	}
 	return f, corp, server
 }

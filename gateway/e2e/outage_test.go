@@ -268,7 +268,7 @@ func TestBrowserInAnOutage(t *testing.T) {
 	cookie := browser.Cookie(g.URL, "sp")
 	server.Kill()
 	browser.Open(page)
-	browser.WaitText("Your sign-in is kept")
+	browser.WaitText("You have not been signed out.")
 	browser.Screenshot("outage")
 	if at := browser.URL(); at != page {
 		t.Errorf("during the outage at %s", at)

@@ -42,7 +42,7 @@ routes:
 
 	// The provider ignores the wish.
 	browser.Open(gateway.URL + "/vault/?drawer=1")
-	browser.WaitText("of the class pwd")
+	browser.WaitText("did not make the sign-in that this page asks for")
 	browser.Screenshot("step-up-not-met")
 	if n := op.Calls(oidctest.Authorize); n != 2 {
 		t.Errorf("the provider was asked %d times", n)

@@ -1,14 +1,17 @@
 package oidctest
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
+	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
 // The user whom the provider of NewZitadel knows.
@@ -20,14 +23,15 @@ const (
 
 // NewZitadel starts the example provider of github.com/zitadel/oidc, a certified
 // implementation, and returns its issuer. It has a page on which ZitadelUser
-// signs in, and one client: confidential, or public with an empty secret. The
+// signs in, and one client: confidential, or public with an empty secret. A
+// sign-out may end at /.auth/logout/done of every host of the redirect URIs. The
 // library keeps its clients in a package variable, so tests that use it must not
 // run in parallel.
 func NewZitadel(tb testing.TB, clientID, secret string, redirectURI ...string) (issuer string) {
 	tb.Helper()
-	var op atomic.Pointer[http.Handler]
+	var served atomic.Pointer[http.Handler]
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		(*op.Load()).ServeHTTP(w, r)
+		(*served.Load()).ServeHTTP(w, r)
 	}))
 	tb.Cleanup(srv.Close)
 
@@ -36,10 +40,37 @@ func NewZitadel(tb testing.TB, clientID, secret string, redirectURI ...string) (
 		client = storage.NativeClient(clientID, redirectURI...)
 	}
 	storage.RegisterClients(client)
-	store := storage.NewStorage(storage.NewUserStore("http://localhost:0/"))
+	store := &zitadelStore{Storage: storage.NewStorage(storage.NewUserStore("http://localhost:0/"))}
+	for _, uri := range redirectURI {
+		if origin, _, ok := strings.Cut(uri, "/.auth/"); ok {
+			store.afterLogout = append(store.afterLogout, origin+"/.auth/logout/done")
+		}
+	}
 	before := slog.Default() // the library replaces it, see its SetupServer
 	var handler http.Handler = exampleop.SetupServer(srv.URL, store, slog.New(slog.DiscardHandler), false)
 	tb.Cleanup(func() { slog.SetDefault(before) })
-	op.Store(&handler)
+	served.Store(&handler)
 	return srv.URL
 }
+
+// zitadelStore adds what clients of the example lack: somewhere to go after a
+// sign-out.
+type zitadelStore struct {
+	*storage.Storage
+	afterLogout []string
+}
+
+func (s *zitadelStore) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
+	c, err := s.Storage.GetClientByClientID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return zitadelClient{c, s.afterLogout}, nil
+}
+
+type zitadelClient struct {
+	op.Client
+	afterLogout []string
+}
+
+func (c zitadelClient) PostLogoutRedirectURIs() []string { return c.afterLogout }
