@@ -81,6 +81,9 @@ func openFile(path string, o bolt.Options, log *zap.Logger, load func(*bolt.Tx) 
 		if f.db, err = bolt.Open(path, 0o600, &o); err != nil {
 			return err
 		}
+		if err := f.db.View(func(tx *bolt.Tx) error { return examineTree(tx, handle) }); err != nil {
+			return err
+		}
 		if err := f.prepare(); err != nil {
 			return err
 		}

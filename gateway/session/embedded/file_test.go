@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -283,6 +284,35 @@ func TestAFlippedBitInTheFileNeverChangesASession(t *testing.T) {
 	}
 	if damaged == 0 {
 		t.Error("no damage was found at all")
+	}
+}
+
+func TestPagesThatLeadInACircleAreDamage(t *testing.T) {
+	data := file(t, 100)
+	size, circles := os.Getpagesize(), 0
+	for id := range len(data) / size {
+		page := data[id*size : (id+1)*size]
+		if binary.NativeEndian.Uint64(page) != uint64(id) || binary.NativeEndian.Uint16(page[8:]) != 1 { // a branch
+			continue
+		}
+		child := page[16+8:]
+		was := binary.NativeEndian.Uint64(child)
+		binary.NativeEndian.PutUint64(child, uint64(id))
+		path := filepath.Join(t.TempDir(), "circle.db")
+		must(t, os.WriteFile(path, data, 0o600))
+		binary.NativeEndian.PutUint64(child, was)
+		s, err := embedded.Open(embedded.Options{Path: path})
+		if err == nil { // a page that is no longer used
+			must(t, s.Close())
+			continue
+		}
+		circles++
+		if !strings.Contains(err.Error(), "damaged") || !strings.Contains(err.Error(), "move it away") {
+			t.Errorf("page %d: %v", id, err)
+		}
+	}
+	if circles == 0 {
+		t.Error("no circle was found")
 	}
 }
 
