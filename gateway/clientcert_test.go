@@ -3,84 +3,37 @@ package gateway_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"maps"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
-// clientAuthority signs client certificates.
-type clientAuthority struct {
-	file string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newClientAuthority(t *testing.T) *clientAuthority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "clients"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "clients.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return &clientAuthority{file, cert, key}
-}
-
-func (a *clientAuthority) issue(t *testing.T, subject pkix.Name, email string, from, to time.Duration) *tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: subject, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-		NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(to),
-	}
+// clientCert issues a certificate that is valid between two times from now.
+func clientCert(ca *tlstest.CA, subject pkix.Name, email string, from, to time.Duration) *tls.Certificate {
+	template := &x509.Certificate{Subject: subject, NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(to)}
 	if email != "" {
 		template.EmailAddresses = []string{email}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	cert := ca.Issue(template)
+	return &cert
 }
 
 // TestClientCertificateThroughTheListener: from the handshake to what the
 // application is told.
 func TestClientCertificateThroughTheListener(t *testing.T) {
 	certFile, keyFile, pool := certificate(t, "app.example.test")
-	clients, strangers := newClientAuthority(t), newClientAuthority(t)
+	clients, strangers := tlstest.New(t), tlstest.New(t)
 	g := run(t, fmt.Sprintf(`
 server:
   listen: "127.0.0.1:0"
@@ -93,7 +46,7 @@ routes:
   - {name: machines, paths: [/machines/], upstream: "builtin:echo", auth: [client_cert], policy: authenticated, headers: [{name: X-Forwarded-Issuer, claim: iss}]}
   - {name: both, paths: [/both/], upstream: "builtin:echo", auth: [client_cert, session], policy: authenticated, headers: [{name: X-Forwarded-Issuer, claim: iss}]}
   - {name: open, paths: [/open/], upstream: "builtin:echo", public: true}
-`, certFile, keyFile, clients.file))
+`, certFile, keyFile, clients.CertFile))
 
 	billing := pkix.Name{CommonName: "billing", OrganizationalUnit: []string{"ops", "staff"}}
 	forged := http.Header{
@@ -110,15 +63,15 @@ routes:
 		"no certificate":                          {nil, "/machines/", nil, 401, ""},
 		"headers that tell of one":                {nil, "/machines/", forged, 401, ""},
 		"the same where everybody may":            {nil, "/open/", forged, 200, ""},
-		"a certificate":                           {clients.issue(t, billing, "billing@example.test", -time.Hour, time.Hour), "/machines/", nil, 200, "billing"},
-		"a certificate, and headers for another":  {clients.issue(t, billing, "billing@example.test", -time.Hour, time.Hour), "/machines/", forged, 200, "billing"},
-		"a certificate where sessions count, too": {clients.issue(t, billing, "billing@example.test", -time.Hour, time.Hour), "/both/", nil, 200, "billing"},
-		"a certificate where everybody may":       {clients.issue(t, billing, "billing@example.test", -time.Hour, time.Hour), "/open/", nil, 200, ""},
-		"a certificate that names nobody":         {clients.issue(t, pkix.Name{OrganizationalUnit: []string{"ops"}}, "", -time.Hour, time.Hour), "/machines/", nil, 401, ""},
-		"a token beside it":                       {clients.issue(t, billing, "", -time.Hour, time.Hour), "/both/", http.Header{"Authorization": {"Bearer x"}}, 401, ""},
-		"one of another authority":                {strangers.issue(t, pkix.Name{CommonName: "root"}, "", -time.Hour, time.Hour), "/machines/", nil, 0, ""},
-		"one that has expired":                    {clients.issue(t, billing, "", -2*time.Hour, -time.Hour), "/machines/", nil, 0, ""},
-		"one that is not valid yet":               {clients.issue(t, billing, "", time.Hour, 2*time.Hour), "/machines/", nil, 0, ""},
+		"a certificate":                           {clientCert(clients, billing, "billing@example.test", -time.Hour, time.Hour), "/machines/", nil, 200, "billing"},
+		"a certificate, and headers for another":  {clientCert(clients, billing, "billing@example.test", -time.Hour, time.Hour), "/machines/", forged, 200, "billing"},
+		"a certificate where sessions count, too": {clientCert(clients, billing, "billing@example.test", -time.Hour, time.Hour), "/both/", nil, 200, "billing"},
+		"a certificate where everybody may":       {clientCert(clients, billing, "billing@example.test", -time.Hour, time.Hour), "/open/", nil, 200, ""},
+		"a certificate that names nobody":         {clientCert(clients, pkix.Name{OrganizationalUnit: []string{"ops"}}, "", -time.Hour, time.Hour), "/machines/", nil, 401, ""},
+		"a token beside it":                       {clientCert(clients, billing, "", -time.Hour, time.Hour), "/both/", http.Header{"Authorization": {"Bearer x"}}, 401, ""},
+		"one of another authority":                {clientCert(strangers, pkix.Name{CommonName: "root"}, "", -time.Hour, time.Hour), "/machines/", nil, 0, ""},
+		"one that has expired":                    {clientCert(clients, billing, "", -2*time.Hour, -time.Hour), "/machines/", nil, 0, ""},
+		"one that is not valid yet":               {clientCert(clients, billing, "", time.Hour, 2*time.Hour), "/machines/", nil, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			transport := &http.Transport{

@@ -48,7 +48,8 @@ func allowed() map[string][]string {
 
 		"gateway":         {"*"},
 		"gateway/e2e":     {"*"},
-		"gateway/e2e/env": {},
+		"gateway/e2e/env": {"gateway/tlstest"},
+		"gateway/tlstest": {},
 		"cmd/sallyport":   {"gateway", "gateway/config", "gateway/telemetry"},
 	}
 }

@@ -1,9 +1,6 @@
 package authn_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -11,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"log"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -23,69 +19,8 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/tlstest"
 )
-
-// authority signs client certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &authority{cert, key}
-}
-
-func (a *authority) pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.cert)
-	return pool
-}
-
-// issue makes a certificate of a template, valid for an hour unless it says
-// otherwise.
-func (a *authority) issue(t testing.TB, template *x509.Certificate) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(2)
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	if template.NotAfter.IsZero() {
-		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
-func parsed(t testing.TB, c tls.Certificate) *x509.Certificate {
-	t.Helper()
-	cert, err := x509.ParseCertificate(c.Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert
-}
 
 func clientCert(t testing.TB, subject string) *authn.ClientCert {
 	t.Helper()
@@ -114,7 +49,7 @@ func present1(t *testing.T, a *authn.ClientCert, r *http.Request) (*identity.Ide
 }
 
 func TestSubjectOfAClientCertificate(t *testing.T) {
-	ca := newAuthority(t)
+	ca := tlstest.New(t)
 	uri := func(s string) *url.URL {
 		u, err := url.Parse(s)
 		if err != nil {
@@ -122,20 +57,20 @@ func TestSubjectOfAClientCertificate(t *testing.T) {
 		}
 		return u
 	}
-	full := parsed(t, ca.issue(t, &x509.Certificate{
+	full := ca.Issue(&x509.Certificate{
 		Subject:  pkix.Name{CommonName: "billing", OrganizationalUnit: []string{"ops"}, Organization: []string{"Example, Inc."}, Country: []string{"DE"}},
 		DNSNames: []string{"billing.internal", "other.internal"}, EmailAddresses: []string{"billing@example.test", "b@example.test"},
 		URIs: []*url.URL{uri("spiffe://example.test/ns/a/sa/billing"), uri("spiffe://example.test/other")},
-	}))
-	bare := parsed(t, ca.issue(t, &x509.Certificate{Subject: pkix.Name{OrganizationalUnit: []string{"x"}}}))
-	empty := parsed(t, ca.issue(t, &x509.Certificate{}))
+	}).Leaf
+	bare := ca.Issue(&x509.Certificate{Subject: pkix.Name{OrganizationalUnit: []string{"x"}}}).Leaf
+	empty := ca.Issue(&x509.Certificate{}).Leaf
 	odd := func(cn string) *x509.Certificate {
-		return parsed(t, ca.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: cn}}))
+		return ca.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: cn}}).Leaf
 	}
 	cn := asn1.ObjectIdentifier{2, 5, 4, 3}
-	two := parsed(t, ca.issue(t, &x509.Certificate{Subject: pkix.Name{
+	two := ca.Issue(&x509.Certificate{Subject: pkix.Name{
 		ExtraNames: []pkix.AttributeTypeAndValue{{Type: cn, Value: "mallory"}, {Type: cn, Value: "root"}},
-	}}))
+	}}).Leaf
 	for name, c := range map[string]struct {
 		subject string
 		cert    *x509.Certificate
@@ -178,9 +113,9 @@ func TestSubjectOfAClientCertificate(t *testing.T) {
 }
 
 func TestIdentityBehindAClientCertificate(t *testing.T) {
-	cert := parsed(t, newAuthority(t).issue(t, &x509.Certificate{
+	cert := tlstest.New(t).Issue(&x509.Certificate{
 		Subject: pkix.Name{CommonName: "billing", OrganizationalUnit: []string{"ops", "staff"}}, EmailAddresses: []string{"billing@example.test"},
-	}))
+	}).Leaf
 	a := clientCert(t, "cn")
 	id, err := present1(t, a, withCertificate(cert))
 	if err != nil {
@@ -218,14 +153,14 @@ func TestIdentityBehindAClientCertificate(t *testing.T) {
 
 // TestCertificateThatRunsOutWhileItsConnectionLives: TLS looks at the dates once.
 func TestCertificateThatRunsOutWhileItsConnectionLives(t *testing.T) {
-	ca := newAuthority(t)
+	ca := tlstest.New(t)
 	for name, c := range map[string]struct {
 		from, to time.Duration
 		want     string
 	}{
 		"valid": {-time.Hour, time.Hour, accepted}, "over": {-time.Hour, -time.Second, authn.ReasonCertificateExpired}, "not yet": {time.Hour, 2 * time.Hour, authn.ReasonCertificateExpired},
 	} {
-		cert := parsed(t, ca.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "a"}, NotBefore: time.Now().Add(c.from), NotAfter: time.Now().Add(c.to)}))
+		cert := ca.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "a"}, NotBefore: time.Now().Add(c.from), NotAfter: time.Now().Add(c.to)}).Leaf
 		id, err := present1(t, clientCert(t, "cn"), withCertificate(cert))
 		if got := verdict(t, id, err); got != c.want {
 			t.Errorf("%s: %s", name, got)
@@ -235,7 +170,7 @@ func TestCertificateThatRunsOutWhileItsConnectionLives(t *testing.T) {
 
 func TestCertificateThatNobodyVerifiedIsNone(t *testing.T) {
 	a := clientCert(t, "cn")
-	cert := parsed(t, newAuthority(t).issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "root"}}))
+	cert := tlstest.New(t).Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "root"}}).Leaf
 	unverified := withCertificate(cert)
 	unverified.TLS.VerifiedChains = nil
 	plain := request("Client-Cert", ":AAAA:", "X-Forwarded-Client-Cert", `Subject="CN=root"`, "X-SSL-Client-Verify", "SUCCESS", "X-SSL-Client-S-DN", "CN=root")
@@ -255,7 +190,7 @@ func TestCertificateThatNobodyVerifiedIsNone(t *testing.T) {
 func TestCertificateRanksLast(t *testing.T) {
 	sessions, cert := fake{authn.KindSession, "X-Session"}, clientCert(t, "cn")
 	chain := authn.Order(authn.Chain{cert, sessions, fake{authn.KindBearer, "Authorization"}})
-	one := parsed(t, newAuthority(t).issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "sidecar"}}))
+	one := tlstest.New(t).Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "sidecar"}}).Leaf
 	for name, c := range map[string]struct {
 		headers []string
 		chain   authn.Chain
@@ -279,7 +214,7 @@ func TestCertificateRanksLast(t *testing.T) {
 
 // TestListenerRefusesCertificatesOfOthers is over real connections.
 func TestListenerRefusesCertificatesOfOthers(t *testing.T) {
-	ca, other := newAuthority(t), newAuthority(t)
+	ca, other := tlstest.New(t), tlstest.New(t)
 	a := clientCert(t, "cn")
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, err := present1(t, a, r)
@@ -291,7 +226,7 @@ func TestListenerRefusesCertificatesOfOthers(t *testing.T) {
 		}
 	}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are meant to fail
-	server.TLS = &tls.Config{ClientCAs: ca.pool(), ClientAuth: tls.VerifyClientCertIfGiven, MinVersion: tls.VersionTLS12}
+	server.TLS = &tls.Config{ClientCAs: ca.Pool(), ClientAuth: tls.VerifyClientCertIfGiven, MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	defer server.Close()
 	named := func(cn string) *x509.Certificate { return &x509.Certificate{Subject: pkix.Name{CommonName: cn}} }
@@ -302,9 +237,9 @@ func TestListenerRefusesCertificatesOfOthers(t *testing.T) {
 		want  string // "" is a connection that is refused
 	}{
 		"no certificate":       {nil, "nobody"},
-		"a certificate":        {[]tls.Certificate{ca.issue(t, named("billing"))}, "billing"},
-		"one of another CA":    {[]tls.Certificate{other.issue(t, named("root"))}, ""},
-		"one that has expired": {[]tls.Certificate{ca.issue(t, expired)}, ""},
+		"a certificate":        {[]tls.Certificate{ca.Issue(named("billing"))}, "billing"},
+		"one of another CA":    {[]tls.Certificate{other.Issue(named("root"))}, ""},
+		"one that has expired": {[]tls.Certificate{ca.Issue(expired)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
 // sessions signs in n times, at the gateways in turn.
@@ -201,7 +202,7 @@ func TestClientsThatLeaveEndNothing(t *testing.T) {
 // TestStoreThatIsDownAtTheStart is an outage like any other: no crash, a log
 // line that names the failing step, and service as soon as it is there.
 func TestStoreThatIsDownAtTheStart(t *testing.T) {
-	ca, other := env.NewCA(t), env.NewCA(t)
+	ca, other := tlstest.New(t), tlstest.New(t)
 	primary := env.StartValkey(t, env.ValkeyPassword("right"))
 	replica := env.StartValkey(t, env.ValkeyArgs("--replicaof", "127.0.0.1 "+primary.Addr[strings.LastIndex(primary.Addr, ":")+1:], "--primaryauth", "right"))
 	tls := env.StartValkey(t, env.ValkeyTLS(ca))

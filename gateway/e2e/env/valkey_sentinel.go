@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
 // SentinelName is what the sentinels call the primary that they watch.
@@ -29,7 +31,7 @@ type SentinelOption func(*sentinelSettings)
 
 type sentinelSettings struct {
 	password, sentinelPassword string
-	ca                         *CA
+	ca                         *tlstest.CA
 	options                    []ValkeyOption
 }
 
@@ -45,7 +47,7 @@ func SentinelPassword(password string) SentinelOption {
 
 // SentinelTLS makes data nodes and sentinels speak TLS only, and refuse clients
 // without a certificate of ca.
-func SentinelTLS(ca *CA) SentinelOption {
+func SentinelTLS(ca *tlstest.CA) SentinelOption {
 	return func(s *sentinelSettings) { s.ca, s.options = ca, append(s.options, ValkeyMutualTLS(ca)) }
 }
 

@@ -2,15 +2,17 @@
 
 package env
 
+import "github.com/sallyport/sallyport/gateway/tlstest"
+
 // ValkeyTLS makes the server speak TLS only, with a certificate of ca for
 // 127.0.0.1 and localhost. It asks clients for no certificate.
-func ValkeyTLS(ca *CA) ValkeyOption { return valkeyTLS(ca, "no") }
+func ValkeyTLS(ca *tlstest.CA) ValkeyOption { return valkeyTLS(ca, "no") }
 
 // ValkeyMutualTLS is ValkeyTLS for a server that refuses clients without a
 // certificate of ca.
-func ValkeyMutualTLS(ca *CA) ValkeyOption { return valkeyTLS(ca, "yes") }
+func ValkeyMutualTLS(ca *tlstest.CA) ValkeyOption { return valkeyTLS(ca, "yes") }
 
-func valkeyTLS(ca *CA, clients string) ValkeyOption {
+func valkeyTLS(ca *tlstest.CA, clients string) ValkeyOption {
 	return func(v *Valkey) {
 		pair := ca.Server("127.0.0.1", "localhost")
 		v.tls = true

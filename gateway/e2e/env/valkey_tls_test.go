@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
 // pingTLS sends a PING and returns the answer.
@@ -28,7 +29,7 @@ func pingTLS(addr string, config *tls.Config) (string, error) {
 }
 
 func TestValkeySpeaksTLS(t *testing.T) {
-	ca := env.NewCA(t)
+	ca := tlstest.New(t)
 	v := env.StartValkey(t, env.ValkeyTLS(ca), env.ValkeyPassword("s3cret"))
 	v.Do("SET", "a", "1")
 	if v.URL() != "valkeys://"+v.Addr {
@@ -37,7 +38,7 @@ func TestValkeySpeaksTLS(t *testing.T) {
 	if got, err := pingTLS(v.Addr, &tls.Config{RootCAs: ca.Pool()}); err != nil || !strings.HasPrefix(got, "-NOAUTH") {
 		t.Errorf("without a password: %q, %v; want NOAUTH", got, err)
 	}
-	if got, err := pingTLS(v.Addr, &tls.Config{RootCAs: env.NewCA(t).Pool()}); err == nil {
+	if got, err := pingTLS(v.Addr, &tls.Config{RootCAs: tlstest.New(t).Pool()}); err == nil {
 		t.Errorf("a client that trusts another authority got %q", got)
 	}
 	l := dial(t, v.Addr)
@@ -48,7 +49,7 @@ func TestValkeySpeaksTLS(t *testing.T) {
 }
 
 func TestValkeyRefusesClientsWithoutACertificate(t *testing.T) {
-	ca := env.NewCA(t)
+	ca := tlstest.New(t)
 	v := env.StartValkey(t, env.ValkeyMutualTLS(ca))
 	v.Do("SET", "a", "1")
 	trust := &tls.Config{RootCAs: ca.Pool()}
@@ -56,7 +57,7 @@ func TestValkeyRefusesClientsWithoutACertificate(t *testing.T) {
 		t.Errorf("without a certificate: %q", got)
 	}
 	stranger := trust.Clone()
-	stranger.Certificates = []tls.Certificate{env.NewCA(t).Client("gateway").Load(t)}
+	stranger.Certificates = []tls.Certificate{tlstest.New(t).Client("gateway").Load(t)}
 	if got, err := pingTLS(v.Addr, stranger); err == nil {
 		t.Errorf("with a certificate of another authority: %q", got)
 	}

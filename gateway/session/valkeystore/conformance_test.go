@@ -22,6 +22,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/e2e/env"
 	"github.com/sallyport/sallyport/gateway/session/sessiontest"
 	"github.com/sallyport/sallyport/gateway/session/valkeystore"
+	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
 func TestMain(m *testing.M) {
@@ -120,7 +121,7 @@ func grants(t *testing.T) string {
 // no more rights than the documentation names, in a database of its own.
 func TestTheHardestServer(t *testing.T) {
 	t.Parallel()
-	ca := env.NewCA(t)
+	ca := tlstest.New(t)
 	server := env.StartValkey(t, env.ValkeyMutualTLS(ca),
 		env.ValkeyACL("operator", "o", "user default off", "user operator on >o ~* &* +@all",
 			"user sallyport on >secret "+strings.ReplaceAll(grants(t), "~sp:", "~t")))
@@ -144,7 +145,7 @@ func TestSentinelGroup(t *testing.T) {
 
 func TestSentinelGroupWithTLS(t *testing.T) {
 	t.Parallel()
-	ca := env.NewCA(t)
+	ca := tlstest.New(t)
 	client := ca.Client("gateway")
 	group := env.StartSentinel(t, env.SentinelTLS(ca), env.SentinelDataPassword("data"))
 	cfg := settings(group.URLs()...)
@@ -169,7 +170,7 @@ func readFile(t *testing.T, name string) string {
 
 func TestClusterWithTLS(t *testing.T) {
 	t.Parallel()
-	ca := env.NewCA(t)
+	ca := tlstest.New(t)
 	client := ca.Client("gateway")
 	cfg := settings(env.StartCluster(t, env.ValkeyMutualTLS(ca)).URLs()...)
 	cfg.TLS = config.ValkeyTLS{CAFile: ca.CertFile, CertFile: client.CertFile, KeyFile: client.KeyFile}

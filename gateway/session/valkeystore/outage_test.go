@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/sessiontest"
 	"github.com/sallyport/sallyport/gateway/session/valkeystore"
+	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
 // TestConnectingMayTakeLongerThanACall: with TLS it takes several round trips,
@@ -28,7 +29,7 @@ import (
 // a call, and so never came back.
 func TestConnectingMayTakeLongerThanACall(t *testing.T) {
 	t.Parallel()
-	ca := env.NewCA(t)
+	ca := tlstest.New(t)
 	server := env.StartValkey(t, env.ValkeyMutualTLS(ca))
 	way := env.StartTCPProxy(t, server.Addr)
 	client := ca.Client("gateway")

@@ -17,6 +17,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/sessiontest"
 	"github.com/sallyport/sallyport/gateway/session/valkeystore"
+	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
 func create(tb testing.TB, s session.Store, n int) *session.Session {
@@ -170,11 +171,11 @@ func TestPasswordFileMayBeExchanged(t *testing.T) {
 // TestCertificatesMayBeExchanged likewise.
 func TestCertificatesMayBeExchanged(t *testing.T) {
 	t.Parallel()
-	ca, strangers := env.NewCA(t), env.NewCA(t)
+	ca, strangers := tlstest.New(t), tlstest.New(t)
 	server := env.StartValkey(t, env.ValkeyMutualTLS(ca))
 	good, bad := ca.Client("gateway"), strangers.Client("gateway")
 	dir := t.TempDir()
-	install := func(pair env.KeyPair) {
+	install := func(pair tlstest.KeyPair) {
 		env.WriteFile(t, dir, "cert", readFile(t, pair.CertFile))
 		env.WriteFile(t, dir, "key", readFile(t, pair.KeyFile))
 	}
