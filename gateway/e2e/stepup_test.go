@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
 	"github.com/sallyport/sallyport/gateway/login/oidctest"
+	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
 // TestPageThatWantsAStrongerSignIn goes to the provider once more and lands on
@@ -127,7 +128,7 @@ routes:
 // cookie, which no other site's frame shares.
 func TestApplicationInAFrameOfAnotherSite(t *testing.T) {
 	binary, dir, at := env.Build(t), t.TempDir(), env.Reserve(t)
-	op, ca := oidctest.New(t), env.NewCA(t)
+	op, ca := oidctest.New(t), tlstest.New(t)
 	pair := ca.Server("app.localhost")
 	origin := strings.Replace(at.URL(), "http://localhost", "https://app.localhost", 1)
 	env.WriteFile(t, dir, "client-secret", oidctest.ClientSecret)
