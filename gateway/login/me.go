@@ -48,7 +48,7 @@ func (s *Service) Me(w http.ResponseWriter, r *http.Request) error {
 		Issuer: id.Issuer, Subject: id.Subject, Email: id.Email, EmailVerified: id.EmailVerified,
 		Name: id.Name, PreferredUsername: id.PreferredUsername,
 		Groups: append([]string{}, id.Groups...), Provider: live.Provider,
-		CreatedAt: wireTime(live.CreatedAt), IdleExpiresAt: wireTime(idle), AbsoluteExpiresAt: wireTime(absolute),
+		CreatedAt: wireTime(live.CreatedAt()), IdleExpiresAt: wireTime(idle), AbsoluteExpiresAt: wireTime(absolute),
 	}
 	if !id.AuthTime.IsZero() {
 		at := wireTime(id.AuthTime)

@@ -74,7 +74,7 @@ func (s *Service) sessionsPage(w http.ResponseWriter, r *http.Request, live *ses
 	for _, l := range listed {
 		one := pages.SessionView{
 			ID: l.Key().String(), Current: l.Key() == live.Key(), Provider: s.providerTitle(l.Provider),
-			Browser: l.Client.Browser(), System: l.Client.System(), Began: l.CreatedAt, Used: l.LastSeen,
+			Browser: l.Client.Browser(), System: l.Client.System(), Began: l.CreatedAt(), Used: l.LastSeen,
 		}
 		if a := l.Client.Address(); a.IsValid() {
 			one.Address = a.String()
@@ -91,7 +91,7 @@ func (s *Service) sessionsJSON(w http.ResponseWriter, r *http.Request, live *ses
 	for _, l := range listed {
 		one := ownSession{
 			ID: l.Key().String(), Current: l.Key() == live.Key(), Provider: l.Provider, Device: deviceName(l.Client),
-			CreatedAt: wireTime(l.CreatedAt), LastSeenAt: wireTime(l.LastSeen), ExpiresAt: wireTime(l.ExpiresAt()),
+			CreatedAt: wireTime(l.CreatedAt()), LastSeenAt: wireTime(l.LastSeen), ExpiresAt: wireTime(l.ExpiresAt()),
 		}
 		if a := l.Client.Address(); a.IsValid() {
 			one.Address = a.String()

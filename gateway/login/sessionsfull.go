@@ -131,7 +131,7 @@ func (s *Service) endByProof(w http.ResponseWriter, r *http.Request, form url.Va
 	}
 	// Those that began since were made by somebody who had room.
 	made := time.Unix(p.Made+1, 0)
-	listed = slices.DeleteFunc(listed, func(l session.Listed) bool { return l.CreatedAt.After(made) })
+	listed = slices.DeleteFunc(listed, func(l session.Listed) bool { return l.CreatedAt().After(made) })
 	if err := s.endListed(r, listed); err != nil {
 		return err
 	}

@@ -54,8 +54,8 @@ func TestStepUpKeepsTheSessionUnderANewID(t *testing.T) {
 	if len(before) != 1 || len(after) != 1 || before[0].Key() == after[0].Key() || b.session() == old {
 		t.Fatalf("%d sessions, %d before", len(after), len(before))
 	}
-	if !after[0].CreatedAt.Equal(before[0].CreatedAt) || !after[0].ExpiresAt().Equal(before[0].ExpiresAt()) {
-		t.Errorf("the session now lasts from %v to %v, before from %v to %v", after[0].CreatedAt, after[0].ExpiresAt(), before[0].CreatedAt, before[0].ExpiresAt())
+	if !after[0].CreatedAt().Equal(before[0].CreatedAt()) || !after[0].ExpiresAt().Equal(before[0].ExpiresAt()) {
+		t.Errorf("the session now lasts from %v to %v, before from %v to %v", after[0].CreatedAt(), after[0].ExpiresAt(), before[0].CreatedAt(), before[0].ExpiresAt())
 	}
 	if id := after[0].Identity; id.ACR != "mfa" || time.Since(id.AuthTime) > time.Minute {
 		t.Errorf("the proof is still %q of %v", id.ACR, id.AuthTime)
@@ -131,7 +131,7 @@ func TestStepUpAsAnotherUserIsASessionOfItsOwn(t *testing.T) {
 		t.Fatalf("%d %s", back.StatusCode, back.body)
 	}
 	all := g.Store.all()
-	if len(all) != 1 || all[0].Identity.Subject != "bob" || !all[0].CreatedAt.After(before.CreatedAt) {
+	if len(all) != 1 || all[0].Identity.Subject != "bob" || !all[0].CreatedAt().After(before.CreatedAt()) {
 		t.Errorf("the sessions are %v", all)
 	}
 }

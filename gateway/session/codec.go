@@ -60,7 +60,7 @@ func Marshal(s *Session) ([]byte, error) {
 	if id == nil || id.Subject == "" {
 		return nil, errNoIdentity
 	}
-	if !storable(s.CreatedAt) || !storable(s.ExpiresAt()) {
+	if s.Created == 0 || !storable(s.ExpiresAt()) {
 		return nil, errTime
 	}
 	var flags byte
@@ -78,7 +78,7 @@ func Marshal(s *Session) ([]byte, error) {
 	}
 
 	// Differences wrap around on both ways alike, so none can overflow.
-	created := s.CreatedAt.UnixNano()
+	created := s.Created
 	w := writer{buf: append(make([]byte, 0, 512), recordVersion, flags)}
 	w.buf = binary.AppendUvarint(w.buf, s.Version)
 	w.buf = binary.AppendVarint(w.buf, created)
@@ -147,7 +147,7 @@ func (h *head) session(key Key, r reader) (*Session, error) {
 	id.Ref = key
 
 	s.Version = h.counter
-	s.CreatedAt = time.Unix(0, h.created).UTC()
+	s.Created = h.created
 	id.ExpiresAt = time.Unix(0, h.created+h.expires).UTC()
 	s.IdleTimeout = time.Duration(h.idle)
 	if h.flags&flagAuthTime != 0 {

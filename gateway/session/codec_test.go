@@ -28,7 +28,7 @@ func typical() *session.Session {
 		Version:         3,
 		Provider:        "corp",
 		ProviderSession: "08a5019c-17e1-4977-8f42-65a12843ea02",
-		CreatedAt:       now,
+		Created:         now.UnixNano(),
 		IdleTimeout:     30 * time.Minute,
 		Identity: &identity.Identity{
 			Ref: session.Key{1, 2, 3}, ExpiresAt: now.Add(12 * time.Hour),
@@ -79,13 +79,13 @@ func TestASessionSurvivesTheRecord(t *testing.T) {
 	full.Client = session.NewClient("Firefox", "Linux", netip.MustParseAddr("2001:db8::1"))
 	full.Grant = session.Grant{
 		Generation: 300, Renewable: true,
-		Issued: full.CreatedAt.Add(time.Hour).UnixNano(), Expires: full.CreatedAt.Add(2 * time.Hour).UnixNano(),
+		Issued: full.CreatedAt().Add(time.Hour).UnixNano(), Expires: full.CreatedAt().Add(2 * time.Hour).UnixNano(),
 	}
 	endless := typical()
-	endless.Grant = session.Grant{Issued: endless.CreatedAt.UnixNano()}
+	endless.Grant = session.Grant{Issued: endless.Created}
 	bare := &session.Session{
-		Identity:  &identity.Identity{Subject: "s", ExpiresAt: time.Unix(0, 1)}, // the end before the start
-		CreatedAt: time.Unix(1, 0),
+		Identity: &identity.Identity{Subject: "s", ExpiresAt: time.Unix(0, 1)}, // the end before the start
+		Created:  int64(time.Second),
 	}
 	for name, s := range map[string]*session.Session{"with every field": full, "with tokens that do not end": endless, "with the least": bare} {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestARecordIsNotMadeOf(t *testing.T) {
 		"no identity":                   func(s *session.Session) { s.Identity = nil },
 		"no subject":                    func(s *session.Session) { s.Identity.Subject = "" },
 		"no end":                        func(s *session.Session) { s.Identity.ExpiresAt = time.Time{} },
-		"no start":                      func(s *session.Session) { s.CreatedAt = time.Time{} },
+		"no start":                      func(s *session.Session) { s.Created = 0 },
 		"a time no record can hold":     func(s *session.Session) { s.Identity.ExpiresAt = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"a sign-in time out of range":   func(s *session.Session) { s.Identity.AuthTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"a claim that is no JSON value": claim(struct{}{}),

@@ -198,7 +198,7 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 		Provider:        in.Provider,
 		ProviderSession: in.ProviderSession,
 		Client:          in.Client,
-		CreatedAt:       now,
+		Created:         now.UnixNano(),
 		IdleTimeout:     m.idle,
 	}
 	if len(in.Tokens) > 0 {
@@ -208,7 +208,7 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 	id.ExpiresAt = now.Add(m.absolute)
 	s.Identity = &id
 	if old := in.Continues; old != nil {
-		s.CreatedAt, s.Identity.ExpiresAt = old.CreatedAt, old.ExpiresAt()
+		s.Created, s.Identity.ExpiresAt = old.Created, old.ExpiresAt()
 	}
 	if err := m.checkRoom(ctx, s.Identity, previous); err != nil {
 		return nil, nil, err

@@ -329,7 +329,7 @@ func TestRotateChangesTheIDAndKeepsTheRest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Identity.ACR != "mfa" || !got.ExpiresAt().Equal(old.ExpiresAt()) || !got.CreatedAt.Equal(old.CreatedAt) {
+		if got.Identity.ACR != "mfa" || !got.ExpiresAt().Equal(old.ExpiresAt()) || got.Created != old.Created {
 			t.Errorf("after rotation: %+v", got)
 		}
 		if old.Identity.ACR != "" {

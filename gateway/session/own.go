@@ -77,7 +77,7 @@ func (m *Manager) makeRoom(ctx context.Context, s *Session) error {
 	if excess <= 0 {
 		return nil
 	}
-	slices.SortFunc(listed, func(a, b Listed) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	slices.SortFunc(listed, func(a, b Listed) int { return cmp.Compare(a.Created, b.Created) })
 	return m.EndKeys(ctx, keysOf(listed[:excess])...)
 }
 

@@ -38,7 +38,7 @@ type Session struct {
 	ProviderSession string // the provider's own session id (sid), if it told one
 	Client          Client // from where it began
 
-	CreatedAt   time.Time
+	Created     int64         // nanoseconds since 1970, for the size
 	IdleTimeout time.Duration // without activity for this long, the session is over
 
 	Grant Grant
@@ -91,6 +91,9 @@ type activity struct {
 // Key is the hash of the id, under which the session is kept.
 func (s *Session) Key() Key { return s.Identity.Ref }
 
+// CreatedAt is when the session began.
+func (s *Session) CreatedAt() time.Time { return time.Unix(0, s.Created).UTC() }
+
 // ExpiresAt is when the session ends, whatever the activity.
 func (s *Session) ExpiresAt() time.Time { return s.Identity.ExpiresAt }
 
@@ -102,7 +105,7 @@ func (s *Session) Clone() *Session {
 		Provider:        s.Provider,
 		ProviderSession: s.ProviderSession,
 		Client:          s.Client,
-		CreatedAt:       s.CreatedAt,
+		Created:         s.Created,
 		IdleTimeout:     s.IdleTimeout,
 		Grant:           s.Grant,
 		SealedTokens:    s.SealedTokens,

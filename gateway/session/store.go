@@ -30,7 +30,7 @@ type Store interface {
 	// Update applies change to a private copy and keeps it, atomically: with
 	// concurrent updates none is lost, and a session deleted meanwhile does not
 	// come back (ErrNotFound). change may run more than once; its error stops
-	// the update and is returned as it is. Key, Version and CreatedAt are the
+	// the update and is returned as it is. Key, Version and Created are the
 	// store's. It returns what was kept.
 	Update(ctx context.Context, key Key, change func(*Session) error) (*Session, error)
 	// Delete removes the session and all that hangs on it. Absent is not an error.

@@ -58,7 +58,7 @@ func encode(fresh *session.Session, seen int64) (stored, error) {
 	}
 	issuer := fresh.Identity.Issuer
 	return stored{
-		expires: fresh.ExpiresAt().UnixNano(), idle: int64(fresh.IdleTimeout), created: fresh.CreatedAt.UnixNano(), seen: seen,
+		expires: fresh.ExpiresAt().UnixNano(), idle: int64(fresh.IdleTimeout), created: fresh.Created, seen: seen,
 		subject: hashPair(issuer, fresh.Identity.Subject), provider: hashPair(issuer, fresh.ProviderSession),
 		record: string(record),
 	}, nil
@@ -100,7 +100,7 @@ func (s *Store) Update(ctx context.Context, key session.Key, change func(*sessio
 		if err := change(fresh); err != nil {
 			return nil, err
 		}
-		fresh.Identity.Ref, fresh.Version, fresh.CreatedAt = key, base.Version+1, base.CreatedAt
+		fresh.Identity.Ref, fresh.Version, fresh.Created = key, base.Version+1, base.Created
 		updated, err := s.replace(ctx, base.Version, fresh)
 		if !errors.Is(err, session.ErrConflict) {
 			return updated, err

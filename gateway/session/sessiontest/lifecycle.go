@@ -87,7 +87,7 @@ func lifeCycle() []behaviour {
 		{"a session with the least is kept", func(t *testing.T, s Store) {
 			now := time.Now()
 			in := &session.Session{
-				CreatedAt: now, IdleTimeout: time.Hour,
+				Created: now.UnixNano(), IdleTimeout: time.Hour,
 				Identity: &identity.Identity{Ref: Key(1), Subject: "s", ExpiresAt: now.Add(time.Hour)},
 			}
 			create(t, s, in)
@@ -109,7 +109,7 @@ func lifeCycle() []behaviour {
 			create(t, s, in)
 			before := get(t, s, in.Key())
 			got, err := s.Update(t.Context(), in.Key(), func(c *session.Session) error {
-				c.Identity.Ref, c.Version, c.CreatedAt = Key(2), 99, c.CreatedAt.Add(time.Hour) // the store's
+				c.Identity.Ref, c.Version, c.Created = Key(2), 99, c.Created+int64(time.Hour) // the store's
 				c.Identity.Name = "Alice Hargreaves"
 				c.Identity.Groups = []string{"alumni"}
 				c.Identity.Claims = identity.MapClaims{"tier": "gold"}

@@ -114,7 +114,7 @@ func revocation() []behaviour {
 			start := time.Now()
 			for n := range 10 {
 				in := Session(n)
-				in.CreatedAt = start.Add(time.Duration(n) * time.Second)
+				in.Created = start.Add(time.Duration(n) * time.Second).UnixNano()
 				create(t, s, in)
 			}
 			wantDeleted(t, 5)(s.DeleteBefore(t.Context(), start.Add(5*time.Second)))

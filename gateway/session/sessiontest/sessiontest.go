@@ -63,7 +63,7 @@ func Session(n int) *session.Session {
 		Provider:        "corp",
 		ProviderSession: fmt.Sprintf("08a5019c-17e1-4977-8f42-%012d", n),
 		Client:          session.NewClient("Firefox", "Windows", netip.AddrFrom4([4]byte{192, 0, 2, byte(n)})),
-		CreatedAt:       now,
+		Created:         now.UnixNano(),
 		IdleTimeout:     30 * time.Minute,
 		Identity: &identity.Identity{
 			Ref: Key(n), ExpiresAt: now.Add(12 * time.Hour),

@@ -155,7 +155,7 @@ func (s *Store) DeleteBefore(ctx context.Context, t time.Time) (int, error) {
 		for i := range found {
 			sessions[i] = found[i].handle
 		}
-		gone, err := s.deleteAll(ctx, sessions, func(live *session.Session) bool { return live.CreatedAt.Before(t) })
+		gone, err := s.deleteAll(ctx, sessions, func(live *session.Session) bool { return live.CreatedAt().Before(t) })
 		n += len(gone)
 		return true, err
 	})

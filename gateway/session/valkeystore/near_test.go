@@ -20,8 +20,8 @@ func keyNumber(n int) session.Key {
 func someone(n int) *session.Session {
 	now := time.Now()
 	return &session.Session{
-		CreatedAt: now,
-		Identity:  &identity.Identity{Ref: keyNumber(n), Subject: "alice", Groups: []string{"staff"}, ExpiresAt: now.Add(12 * time.Hour)},
+		Created:  now.UnixNano(),
+		Identity: &identity.Identity{Ref: keyNumber(n), Subject: "alice", Groups: []string{"staff"}, ExpiresAt: now.Add(12 * time.Hour)},
 	}
 }
 

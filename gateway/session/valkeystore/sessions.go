@@ -31,7 +31,7 @@ func (s *Store) Create(ctx context.Context, in *session.Session) error {
 	}
 	h := handleOf(in.Key())
 	now := time.Now()
-	longest := fresh.ExpiresAt().Sub(fresh.CreatedAt)
+	longest := fresh.ExpiresAt().Sub(fresh.CreatedAt())
 	args := []string{
 		value, life(fresh.ExpiresAt()), string(in.SealedTokens), h.member(), micros(now), micros(now.Add(-longest)),
 	}
@@ -68,7 +68,7 @@ func (s *Store) Update(ctx context.Context, key session.Key, change func(*sessio
 		if err := change(fresh); err != nil {
 			return nil, err
 		}
-		fresh.Identity.Ref, fresh.Version, fresh.CreatedAt = key, base.Version+1, base.CreatedAt
+		fresh.Identity.Ref, fresh.Version, fresh.Created = key, base.Version+1, base.Created
 		updated, err := s.replace(ctx, base, value, fresh)
 		if !errors.Is(err, session.ErrConflict) {
 			return updated, err
