@@ -8,13 +8,8 @@ import (
 // Client is from where a session began, for its user to recognise it by: the
 // browser and the system in a word each, and the address in the network. The zero
 // Client says nothing. Only the address is proven, as far as the proxies in front
-// are trusted. It is immutable.
-//
-// Most requests never look at it, and there are many sessions in memory: so it is
-// a pointer there, and 6 to 18 bytes in a record.
-type Client struct{ known *clientParts }
-
-type clientParts struct {
+// are trusted. It takes 18 bytes, since there are many sessions in memory.
+type Client struct {
 	address         [16]byte // an IPv4 address mapped to IPv6; zero = not known
 	browser, system byte     // places in clientWords
 }
@@ -33,14 +28,11 @@ var clientWords = [...]string{
 // NewClient makes a Client. A word that is not on the list, and an address that is
 // not valid, are left out; so is the zone of an address.
 func NewClient(browser, system string, address netip.Addr) Client {
-	c := clientParts{browser: wordPlace(browser), system: wordPlace(system)}
+	c := Client{browser: wordPlace(browser), system: wordPlace(system)}
 	if address.IsValid() {
 		c.address = address.WithZone("").As16()
 	}
-	if c == (clientParts{}) {
-		return Client{}
-	}
-	return Client{&c}
+	return c
 }
 
 func wordPlace(word string) byte {
@@ -56,42 +48,27 @@ func wordAt(place byte) string {
 
 // Address returns the address in the network, not valid where it is not known.
 func (c Client) Address() netip.Addr {
-	if c.known == nil || c.known.address == [16]byte{} {
+	if c.address == [16]byte{} {
 		return netip.Addr{}
 	}
-	return netip.AddrFrom16(c.known.address).Unmap()
+	return netip.AddrFrom16(c.address).Unmap()
 }
 
 // Browser returns the browser or program in a word, or "".
-func (c Client) Browser() string {
-	if c.known == nil {
-		return ""
-	}
-	return wordAt(c.known.browser)
-}
+func (c Client) Browser() string { return wordAt(c.browser) }
 
 // System returns the operating system in a word, or "".
-func (c Client) System() string {
-	if c.known == nil {
-		return ""
-	}
-	return wordAt(c.known.system)
-}
+func (c Client) System() string { return wordAt(c.system) }
 
 // Equal reports whether both say the same.
-func (c Client) Equal(other Client) bool {
-	if c.known == nil || other.known == nil {
-		return c.known == other.known
-	}
-	return *c.known == *other.known
-}
+func (c Client) Equal(other Client) bool { return c == other }
 
 // pack is the client as a record holds it; "" for the zero Client.
 func (c Client) pack() string {
-	if c.known == nil {
+	if c == (Client{}) {
 		return ""
 	}
-	return string(append([]byte{c.known.browser, c.known.system}, c.Address().AsSlice()...))
+	return string(append([]byte{c.browser, c.system}, c.Address().AsSlice()...))
 }
 
 // unpackClient reverses pack. It takes any string, since a later release may say
@@ -100,12 +77,9 @@ func unpackClient(packed string) Client {
 	if len(packed) < 2 {
 		return Client{}
 	}
-	c := clientParts{browser: packed[0], system: packed[1]}
+	c := Client{browser: packed[0], system: packed[1]}
 	if a, ok := netip.AddrFromSlice([]byte(packed[2:])); ok {
 		c.address = a.As16()
 	}
-	if c == (clientParts{}) {
-		return Client{}
-	}
-	return Client{&c}
+	return c
 }
