@@ -20,7 +20,7 @@ unit: ## unit, property and command line tests
 	$(GO) test -race -count=1 ./...
 
 e2e: ## end-to-end tests with a real browser, provider, application and Valkey
-	$(GO) test -race -count=1 -p 1 -tags e2e ./gateway/e2e/... ./gateway/session/valkeystore
+	$(GO) test -race -count=1 -p 1 -timeout 15m -tags e2e ./gateway/e2e/... ./gateway/session/valkeystore
 	$(GO) test -count=1 -tags e2e -run 'NearCache|Alloc' ./gateway ./gateway/echo
 
 test-long: fuzz ## fuzz every target for FUZZTIME, load a million sessions, and break everything under the store

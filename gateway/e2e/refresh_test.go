@@ -152,6 +152,7 @@ func (f *refreshing) storm(n int, cookie string, gateways ...*env.Gateway) []res
 // TestAStampedeAtExpiryRedeemsOnce: 200 requests at three gateways, at a provider
 // that would end the session for a second redemption.
 func TestAStampedeAtExpiryRedeemsOnce(t *testing.T) {
+	t.Parallel()
 	f := startRefreshing(t, valkeyAt(env.StartValkey(t).URL()))
 	for _, tt := range []struct {
 		name    string
@@ -192,6 +193,7 @@ func TestAStampedeAtExpiryRedeemsOnce(t *testing.T) {
 // run out. Where the provider had redeemed already, the answer is lost, and with
 // it the grant: that costs one sign-in and nothing else.
 func TestTheHolderIsKilledInMidRedemption(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		script func(*oidctest.RefreshScript)
@@ -201,6 +203,7 @@ func TestTheHolderIsKilledInMidRedemption(t *testing.T) {
 		{"when the provider had redeemed", func(s *oidctest.RefreshScript) { s.Redeemed = 3 * time.Second }, http.StatusFound},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			f := startRefreshing(t, valkeyAt(env.StartValkey(t).URL()))
 			cookie := f.expired(t)
 			f.provider.Set(func(s *oidctest.Script) { tt.script(&s.Refresh) })
@@ -232,6 +235,7 @@ func TestTheHolderIsKilledInMidRedemption(t *testing.T) {
 // TestAFrozenHolderWakesTooLate: its tokens are not written over those of who
 // took over.
 func TestAFrozenHolderWakesTooLate(t *testing.T) {
+	t.Parallel()
 	f := startRefreshing(t, valkeyAt(env.StartValkey(t).URL()))
 	cookie := f.expired(t)
 	f.provider.Set(func(s *oidctest.Script) { s.Refresh.SameToken, s.Refresh.Redeemed = true, time.Second })
@@ -263,6 +267,7 @@ func TestAFrozenHolderWakesTooLate(t *testing.T) {
 // TestAnOutageOfTheLeaseAlone: sessions can be read and records can't. Nobody
 // redeems, nobody waits, nobody is signed out; afterwards one gateway redeems.
 func TestAnOutageOfTheLeaseAlone(t *testing.T) {
+	t.Parallel()
 	server := env.StartValkey(t, env.ValkeyACL("operator", "o", "user default off", "user operator on >o ~* &* +@all", "user gate on >g ~* &* +@all"))
 	f := startRefreshing(t, fmt.Sprintf("urls: [valkey://127.0.0.1:%d], username: gate, password: g", server.Port))
 	cookie := f.expired(t)
@@ -300,6 +305,7 @@ func TestAnOutageOfTheLeaseAlone(t *testing.T) {
 // TestAProviderInTroubleIsAskedByTheFleetAsByOne: one attempt a step of the
 // back-off, whatever the number of gateways and requests.
 func TestAProviderInTroubleIsAskedByTheFleetAsByOne(t *testing.T) {
+	t.Parallel()
 	f := startRefreshing(t, valkeyAt(env.StartValkey(t).URL()))
 	cookie := f.expired(t)
 	f.provider.Set(func(s *oidctest.Script) { s.Refresh.Status = http.StatusServiceUnavailable })

@@ -86,6 +86,7 @@ func startRenewing(t *testing.T, gateways int, provider env.OIDCProviderOptions)
 // several times. The provider's refresh tokens can be used once, and a second
 // use would end everything; the application never sees a token that is no good.
 func TestRefreshWithRotation(t *testing.T) {
+	t.Parallel()
 	s := startRenewing(t, 2, env.OIDCProviderOptions{TokenBytes: 8 << 10, Groups: 300})
 	p := s.person(t)
 	p.wantAt(p.signIn("/", "alice"), "/")
@@ -108,6 +109,7 @@ func TestRefreshWithRotation(t *testing.T) {
 // TestStampedeAtExpiry: 200 requests come at once, at three gateways, when the
 // access token has expired and the provider is slow. It is asked once.
 func TestStampedeAtExpiry(t *testing.T) {
+	t.Parallel()
 	s := startRenewing(t, 3, env.OIDCProviderOptions{})
 	p := s.person(t)
 	p.wantAt(p.signIn("/", "alice"), "/")
@@ -136,6 +138,7 @@ func TestStampedeAtExpiry(t *testing.T) {
 // killed in the middle, and the provider has rotated it. The person signs in
 // once more at most, and sees no error.
 func TestHolderOfARefreshIsKilled(t *testing.T) {
+	t.Parallel()
 	s := startRenewing(t, 2, env.OIDCProviderOptions{})
 	p := s.person(t)
 	p.wantAt(p.signIn("/", "alice"), "/")
@@ -166,6 +169,7 @@ func TestHolderOfARefreshIsKilled(t *testing.T) {
 // TestRefreshWhileTheProviderIsDown: its trouble signs nobody out. When the
 // grace is over the answer is 503, and all is well when it is back.
 func TestRefreshWhileTheProviderIsDown(t *testing.T) {
+	t.Parallel()
 	s := startRenewing(t, 1, env.OIDCProviderOptions{})
 	p := s.person(t)
 	p.wantAt(p.signIn("/", "alice"), "/")
