@@ -257,7 +257,11 @@ func frontOf(t *testing.T, a authn.Authenticator, rules []policy.Rule, set []con
 	if err != nil {
 		t.Fatal(err)
 	}
-	pol, err := policy.NewEngine().Compile("test", rules)
+	engine, err := policy.NewEngine(policy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pol, err := engine.Compile(policy.Policy{Name: "test", Rules: rules})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +276,7 @@ func frontOf(t *testing.T, a authn.Authenticator, rules []policy.Rule, set []con
 	}
 	cookies := session.NewCookies(config.Server{PublicURL: "http://localhost:8080"}, config.Session{}, newRing(t))
 	front, err := proxy.New(proxy.Options{
-		Guard: guard.New(table, cookies, "http"),
+		Guard: guard.New(guard.Options{Routes: table, Cookies: cookies, Scheme: "http"}),
 		Challenge: func(*http.Request, *guard.Verdict) guard.Prompt {
 			return guard.Prompt{Location: "/.auth/login", WWWAuthenticate: []string{"Test"}, LoginURL: "/.auth/login"}
 		},

@@ -102,7 +102,7 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		return guard.New(table, manager.Cookies(), "https")
+		return guard.New(guard.Options{Routes: table, Cookies: manager.Cookies(), Scheme: "https"})
 	}
 	return &judge{guard: decide(1 << 20), cold: decide(0), cookie: cookie.Name + "=" + cookie.Value, tokens: tokens}
 }
@@ -195,13 +195,17 @@ func newAssert(tb testing.TB) headers.Assert {
 
 func fiveRules(tb testing.TB) *policy.Set {
 	tb.Helper()
-	set, err := policy.NewEngine().Compile("five", []policy.Rule{
+	engine, err := policy.NewEngine(policy.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	set, err := engine.Compile(policy.Policy{Name: "five", Rules: []policy.Rule{
 		{Name: "contractors", Deny: &policy.Match{Groups: []string{"contractors"}}},
 		{Name: "suspended", Deny: &policy.Match{Claims: []policy.Claim{{Name: "status", Values: []string{"suspended"}}}}},
 		{Name: "board", Allow: &policy.Match{Emails: []string{"dana@example.test"}}},
 		{Name: "finance admins", Allow: &policy.Match{Groups: []string{"admin"}, Claims: []policy.Claim{{Name: "department", Values: []string{"finance"}}}}},
 		{Name: "staff", Allow: &policy.Match{Groups: []string{"staff"}}},
-	})
+	}})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -141,7 +140,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	}
 	scheme := cfg.Server.URL().Scheme
 	front, err := proxy.New(proxy.Options{
-		Guard:     guard.New(table, sessions.Cookies(), scheme),
+		Guard:     guard.New(guard.Options{Routes: table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr}),
 		Challenge: challenger(func(r *http.Request, want policy.StepUp) string { return signIn.StepUpURL(r, login.StepUp(want)) }, cfg.Server.URL().Host),
 		Routes:    table.Routes(),
 		Builtin:   map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)},
@@ -277,46 +276,6 @@ func valkeyStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics
 	}
 	metrics.RemoteStore(store.Available, store.Writable, func() telemetry.NearCache { return telemetry.NearCache(store.Stats()) })
 	return store, nil
-}
-
-// buildPolicies compiles the policies, by name.
-func buildPolicies(cfg *config.Config) (map[string]*policy.Set, error) {
-	engine := policy.NewEngine()
-	sets := map[string]*policy.Set{config.PolicyAuthenticated: policy.Authenticated()}
-	var faults config.Faults
-	for i, p := range cfg.Policies {
-		set, err := engine.Compile(p.Name, policyRules(p.Rules))
-		if err != nil {
-			faults = append(faults, faultsAt(cfg, fmt.Sprintf("policies[%d]", i), err)...)
-			continue
-		}
-		sets[p.Name] = set
-	}
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	return sets, nil
-}
-
-func policyRules(rules []config.Rule) []policy.Rule {
-	out := make([]policy.Rule, len(rules))
-	for i, r := range rules {
-		out[i] = policy.Rule{Name: r.Name, Allow: policyMatch(r.Allow), Deny: policyMatch(r.Deny), Require: policyStepUp(r.Require)}
-	}
-	return out
-}
-
-func policyMatch(m *config.Match) *policy.Match {
-	if m == nil {
-		return nil
-	}
-	out := &policy.Match{
-		Groups: m.Groups, Emails: m.Emails, EmailDomains: m.EmailDomains, Subjects: m.Subjects, Scopes: m.Scopes,
-	}
-	for _, c := range m.Claims {
-		out.Claims = append(out.Claims, policy.Claim{Name: c.Name, Values: c.Values})
-	}
-	return out
 }
 
 // providerChecks shows the state of each provider in /readyz. None is required:

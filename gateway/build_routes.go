@@ -9,11 +9,10 @@ import (
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/headers"
 	"github.com/sallyport/sallyport/gateway/route"
-	"github.com/sallyport/sallyport/policy"
 )
 
 // buildRoutes compiles the routes.
-func buildRoutes(cfg *config.Config, policies map[string]*policy.Set, creds *credentials, signing *signing) (*route.Table, error) {
+func buildRoutes(cfg *config.Config, policies *policies, creds *credentials, signing *signing) (*route.Table, error) {
 	var faults config.Faults
 	var sets headerSets
 	entries := make([]route.Entry, 0, len(cfg.Routes))
@@ -61,7 +60,7 @@ func (s *headerSets) compile(rules []config.Header) (*headers.Set, error) {
 	return set, nil
 }
 
-func buildRoute(c config.Route, policies map[string]*policy.Set, creds *credentials, sets *headerSets) (*route.Route, error) {
+func buildRoute(c config.Route, policies *policies, creds *credentials, sets *headerSets) (*route.Route, error) {
 	upstream, err := url.Parse(c.Upstream)
 	if err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
@@ -87,7 +86,7 @@ func buildRoute(c config.Route, policies map[string]*policy.Set, creds *credenti
 	}
 	rt.Auth = authn.Order(chain)
 	rt.Forward = creds.forward(&c)
-	if rt.Policy = policies[c.Policy]; rt.Policy == nil {
+	if rt.Policy = policies.sets[c.Policy]; rt.Policy == nil {
 		return nil, fmt.Errorf("policy: no policy is called %q", c.Policy)
 	}
 	rt.Require = policyStepUp(c.Require)

@@ -92,3 +92,12 @@ func (t *trust) client(r *http.Request) string {
 	}
 	return host
 }
+
+// addr is client as an address; the zero Addr for a peer on a unix socket.
+func (t *trust) addr(r *http.Request) netip.Addr {
+	addr, err := netip.ParseAddr(t.client(r))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
+}

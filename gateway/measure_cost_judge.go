@@ -20,13 +20,17 @@ import (
 type costJudge struct{ guard *guard.Guard }
 
 func newCostJudge(sessions *session.Manager, bearer *authn.Bearer, claims *cost.Claims) (*costJudge, error) {
-	rules, err := policy.NewEngine().Compile("five", []policy.Rule{
+	engine, err := newEngine()
+	if err != nil {
+		return nil, err
+	}
+	rules, err := engine.Compile(policy.Policy{Name: "five", Rules: []policy.Rule{
 		{Name: "contractors", Deny: &policy.Match{Groups: []string{"contractors"}}},
 		{Name: "suspended", Deny: &policy.Match{Claims: []policy.Claim{{Name: "status", Values: []string{"suspended"}}}}},
 		{Name: "board", Allow: &policy.Match{Emails: []string{"dana@example.com"}}},
 		{Name: "finance admins", Allow: &policy.Match{Groups: []string{"admin"}, Claims: []policy.Claim{{Name: "department", Values: []string{"finance"}}}}},
 		{Name: "whoever is measured", Allow: &policy.Match{Subjects: []string{claims.Subject()}}},
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +46,7 @@ func newCostJudge(sessions *session.Manager, bearer *authn.Bearer, claims *cost.
 	if err != nil {
 		return nil, err
 	}
-	return &costJudge{guard.New(table, sessions.Cookies(), "https")}, nil
+	return &costJudge{guard.New(guard.Options{Routes: table, Cookies: sessions.Cookies(), Scheme: "https"})}, nil
 }
 
 // allows returns a function that fails where the request is not allowed.

@@ -7,115 +7,51 @@ import (
 	"strings"
 )
 
-// Rule allows or denies whom its Match describes. Exactly one of Allow and Deny
-// is set. Name appears in decisions and in the audit log; without one the rule
-// is called by its position, such as rules[0].
-type Rule struct {
-	Name  string
-	Allow *Match
-	Deny  *Match
-
-	// Require is what the sign-in of whom the rule allows must have been like.
-	// It belongs beside Allow alone.
-	Require StepUp
+// Options are what an Engine needs of others.
+type Options struct {
+	// Paths compiles a path pattern, or says what is wrong with it. Without it no
+	// rule can name paths.
+	Paths func(pattern string) (p Path, problem string)
 }
 
-// Match describes people: every field that is given must fit, and a field fits
-// when any of its values does. Comparison is exact and case-sensitive, except
-// for e-mail addresses.
-//
-// Emails are whole addresses, compared without regard to ASCII letter case, and
-// with a verified address only: an unverified one never matches, neither an
-// allow nor a deny rule. To shut out one person, deny the subject. EmailDomains
-// are compared likewise with all that follows the one '@': example.com covers
-// neither sub.example.com nor example.com.evil.test.
-//
-// Scopes are those of an access token (RFC 6749, section 3.3): the words of its
-// scope claim or, where there is none, of scp, which may be a list instead.
-type Match struct {
-	Groups       []string
-	Emails       []string
-	EmailDomains []string
-	Subjects     []string
-	Scopes       []string
-	Claims       []Claim
+// Engine compiles policies. It is immutable and safe for concurrent use.
+type Engine struct {
+	paths func(string) (Path, string)
+	lang  *language
 }
 
-// Claim fits when the claim called Name is one of Values, or is a list that
-// holds one of them. Name is first taken literally, then its part before the
-// first dot as the name of an object and the rest as a name in there. The names
-// iss, sub, email, email_verified and groups mean the identity's own fields, so
-// that email stays a verified address.
-//
-// Booleans compare as true and false, numbers in their shortest decimal form
-// (42, -1.5). Objects, null, lists in lists and whole numbers too large to have
-// been decoded exactly never match.
-type Claim struct {
-	Name   string
-	Values []string
-}
-
-// RuleError is one thing that is wrong in a policy: where, what, and what to write
-// instead. Path is relative to the policy, such as rules[1].allow.groups[0].
-type RuleError struct {
-	Policy  string
-	Rule    string
-	Path    string
-	Problem string
-	Fix     string
-}
-
-// Error names the policy, the place and the rule.
-func (f *RuleError) Error() string {
-	where := f.Path
-	if f.Rule != "" {
-		where += fmt.Sprintf(" (%q)", f.Rule)
+// NewEngine returns an Engine. An error is a fault of this program.
+func NewEngine(o Options) (*Engine, error) {
+	lang, err := newLanguage()
+	if err != nil {
+		return nil, fmt.Errorf("policy: the expression language: %w", err)
 	}
-	return fmt.Sprintf("policy %q: %s: %s: %s", f.Policy, where, f.Problem, f.Fix)
+	return &Engine{paths: o.Paths, lang: lang}, nil
 }
 
-// Engine compiles policies.
-type Engine struct{}
-
-// NewEngine returns an Engine.
-func NewEngine() *Engine { return &Engine{} }
-
-// Compile turns rules into a Set. It reports every fault at once: the error
+// Compile turns a policy into a Set. It reports every fault at once: the error
 // joins one *RuleError for each, and the Set is then nil. It keeps no reference to
-// rules.
-func (e *Engine) Compile(name string, rules []Rule) (*Set, error) {
-	c := compiler{policy: name}
-	s := &Set{name: name}
-	if len(rules) == 0 {
+// the rules.
+func (e *Engine) Compile(p Policy) (*Set, error) {
+	c := compiler{engine: e, policy: p.Name}
+	s := &Set{name: p.Name, mode: p.Mode, authorizer: p.Authorizer, message: p.Message}
+	if len(p.Rules) == 0 && p.Authorizer == nil {
 		c.fault("", "rules", "has no rules and would deny everybody", "add a rule with allow")
 	}
-	seen := make(map[string]int, len(rules))
-	for i, r := range rules {
+	seen := make(map[string]int, len(p.Rules))
+	for i := range p.Rules {
+		r := &p.Rules[i]
 		at := fmt.Sprintf("rules[%d]", i)
 		c.rule = r.Name
-		if r.Name != "" {
-			if first, ok := seen[r.Name]; ok {
-				c.fault("", at+".name", fmt.Sprintf("is also the name of rules[%d]", first), "give each rule a name of its own, the audit log shows it")
-			} else {
-				seen[r.Name] = i
-			}
-		}
 		label := r.Name
 		if label == "" {
 			label = at
+		} else if first, twice := seen[r.Name]; twice {
+			c.fault("", at+".name", fmt.Sprintf("is also the name of rules[%d]", first), "give each rule a name of its own, the audit log shows it")
+		} else {
+			seen[r.Name] = i
 		}
-		switch {
-		case r.Allow != nil && r.Deny != nil:
-			c.fault("", at, "has both allow and deny", "make two rules of it")
-		case r.Allow != nil:
-			s.allow = append(s.allow, compiledRule{name: label, match: c.match(at+".allow", r.Allow), require: c.require(at+".require", r.Require)})
-		case r.Deny != nil && !r.Require.Empty():
-			c.fault("", at+".require", "stands beside deny, which asks for no sign-in", "put it beside allow")
-		case r.Deny != nil:
-			s.deny = append(s.deny, compiledRule{name: label, match: c.match(at+".deny", r.Deny)})
-		default:
-			c.fault("", at, "has neither allow nor deny", "write one of them, such as allow: {groups: [staff]}")
-		}
+		s.add(c.compile(at, label, r))
 	}
 	if err := errors.Join(c.faults...); err != nil {
 		return nil, err
@@ -125,6 +61,7 @@ func (e *Engine) Compile(name string, rules []Rule) (*Set, error) {
 }
 
 type compiler struct {
+	engine *Engine
 	policy string
 	rule   string
 	faults []error
@@ -134,22 +71,148 @@ func (c *compiler) fault(at, field, problem, fix string) {
 	c.faults = append(c.faults, &RuleError{Policy: c.policy, Rule: c.rule, Path: at + field, Problem: problem, Fix: fix})
 }
 
-func (c *compiler) match(at string, m *Match) matcher {
-	if m.Groups == nil && m.Emails == nil && m.EmailDomains == nil && m.Subjects == nil && m.Scopes == nil && m.Claims == nil {
-		c.fault(at, "", "describes nobody in particular", "write groups, emails, email_domains, subjects, scopes or claims; for any signed-in user use the policy authenticated")
-		return matcher{}
+func (c *compiler) compile(at, label string, r *Rule) compiledRule {
+	out := compiledRule{name: label, mode: r.Mode, reason: ReasonDeniedByRule, message: r.Message}
+	out.conditions = c.expressions(out.conditions, at, r.When, r.Unless)
+	switch {
+	case r.Allow != nil && r.Deny != nil:
+		c.fault("", at, "has both allow and deny", "make two rules of it")
+	case r.Allow != nil:
+		out.allow, out.reason, out.require = true, ReasonAllowedByRule, c.require(at+".require", r.Require)
+		out.conditions = c.match(out.conditions, at+".allow", r.Allow)
+		if r.Reason != "" || r.Message != "" {
+			c.fault(at, "", "has a reason or a message beside allow, which nobody would see", "put them beside deny")
+		}
+	case r.Deny != nil:
+		if !r.Require.Empty() {
+			c.fault("", at+".require", "stands beside deny, which asks for no sign-in", "put it beside allow")
+		}
+		out.conditions = c.match(out.conditions, at+".deny", r.Deny)
+		if r.Reason != "" {
+			out.reason = r.Reason
+			c.reason(at, r.Reason)
+		}
+	default:
+		c.fault("", at, "has neither allow nor deny", "write one of them, such as allow: {groups: [staff]}")
 	}
-	out := matcher{
-		groups:   c.words(at, ".groups", m.Groups),
-		subjects: c.words(at, ".subjects", m.Subjects),
-		emails:   c.emails(at, m.Emails),
-		domains:  c.domains(at, m.EmailDomains),
-		scopes:   c.scopes(at, m.Scopes),
+	return out
+}
+
+// maxReason keeps reasons short enough for a label.
+const maxReason = 40
+
+// reason takes words that look like those of the gateway and are none of the
+// package's own.
+func (c *compiler) reason(at, s string) {
+	switch s {
+	case ReasonNoRuleMatched, ReasonDeniedByRule, ReasonAllowedByRule, ReasonAuthenticated, ReasonUnproven, ReasonPolicyError, ReasonStepUp, ReasonDeniedByAuthorizer:
+		c.fault(at, ".reason", fmt.Sprintf("%q means something already", s), "choose another word")
+		return
 	}
-	if m.Claims != nil && len(m.Claims) == 0 {
+	for i, r := range s {
+		if r != '_' && (r < 'a' || r > 'z') && (i == 0 || r < '0' || r > '9') || len(s) > maxReason {
+			c.fault(at, ".reason", fmt.Sprintf("%q is no reason", s), "write a word of small letters, such as outside_office_hours")
+			return
+		}
+	}
+}
+
+func (c *compiler) match(out []condition, at string, m *Match) []condition {
+	before := len(out)
+	lists := []struct {
+		field field
+		name  string
+		list  []string
+		check func(string) (problem, fix string)
+	}{
+		// The cheapest first, which is also what most rules have.
+		{fieldMethods, "methods", m.Methods, checkMethod},
+		{fieldSubjects, "subjects", m.Subjects, nil},
+		{fieldGroups, "groups", m.Groups, nil},
+		{fieldIssuers, "issuers", m.Issuers, nil},
+		{fieldACR, "acr", m.ACR, nil},
+		{fieldAMR, "amr", m.AMR, nil},
+		{fieldEmails, "emails", m.Emails, checkEmail},
+		{fieldDomains, "email_domains", m.EmailDomains, checkDomain},
+		{fieldScopes, "scopes", m.Scopes, checkScope},
+	}
+	for _, l := range lists {
+		from := m.From[l.name]
+		if l.list == nil && from == nil {
+			continue
+		}
+		c.words(at, l.name, l.list, from != nil, l.check)
+		words := l.list
+		if l.field == fieldEmails || l.field == fieldDomains {
+			words = foldedList(words)
+		}
+		out = append(out, condition{field: l.field, words: newWords(words), values: from})
+	}
+	out = c.places(out, at, m)
+	if m.MaxAge < 0 {
+		c.fault(at, ".max_age", "is negative", "write how old a sign-in may be, such as 1h")
+	}
+	if m.MaxAge != 0 {
+		out = append(out, condition{field: fieldMaxAge, maxAge: m.MaxAge})
+	}
+	out = c.claims(out, at, m.Claims)
+	out = c.expressions(out, at, m.When, m.Unless)
+	if len(out) == before {
+		c.fault(at, "", "describes nobody in particular", "write groups, emails, email_domains, subjects, scopes, claims, when or another condition; for any signed-in user use the policy authenticated")
+	}
+	return out
+}
+
+// places are the conditions on where a request goes to and comes from.
+func (c *compiler) places(out []condition, at string, m *Match) []condition {
+	if m.Paths != nil {
+		c.words(at, "paths", m.Paths, false, nil)
+		one := condition{field: fieldPaths}
+		for i, s := range m.Paths {
+			if c.engine.paths == nil {
+				c.fault(at, ".paths", "can't be judged here", "leave it out")
+				break
+			}
+			p, problem := c.engine.paths(s)
+			if problem != "" && !blank(s) {
+				c.fault(at, fmt.Sprintf(".paths[%d]", i), fmt.Sprintf("%q %s", s, problem), "")
+			}
+			one.paths = append(one.paths, p)
+		}
+		out = append(out, one)
+	}
+	if from := m.From["cidr"]; m.CIDR != nil || from != nil {
+		c.words(at, "cidr", m.CIDR, from != nil, nil)
+		one := condition{field: fieldCIDR, values: from}
+		for i, s := range m.CIDR {
+			network, problem := parseNetwork(s)
+			if problem != "" && !blank(s) {
+				c.fault(at, fmt.Sprintf(".cidr[%d]", i), fmt.Sprintf("%q %s", s, problem), "")
+			}
+			one.nets = append(one.nets, network)
+		}
+		out = append(out, one)
+	}
+	if m.Hours != nil {
+		c.words(at, "hours", m.Hours, false, nil)
+		one := condition{field: fieldHours}
+		for i, s := range m.Hours {
+			h, problem := parseHours(s)
+			if problem != "" && !blank(s) {
+				c.fault(at, fmt.Sprintf(".hours[%d]", i), fmt.Sprintf("%q %s", s, problem), "")
+			}
+			one.hours = append(one.hours, h)
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+func (c *compiler) claims(out []condition, at string, claims []Claim) []condition {
+	if claims != nil && len(claims) == 0 {
 		c.fault(at, ".claims", "is an empty list", "list at least one, or leave the key out")
 	}
-	for i, cl := range m.Claims {
+	for i, cl := range claims {
 		in := fmt.Sprintf("%s.claims[%d]", at, i)
 		if blank(cl.Name) {
 			c.fault(in, ".name", "is empty", "write the name of a claim, such as department")
@@ -157,7 +220,27 @@ func (c *compiler) match(at string, m *Match) matcher {
 		if cl.Values == nil {
 			c.fault(in, ".values", "is missing", "list at least one value")
 		}
-		out.claims = append(out.claims, claimMatcher{name: cl.Name, values: c.words(in, ".values", cl.Values)})
+		c.words(in, "values", cl.Values, false, nil)
+		out = append(out, condition{field: fieldClaim, claim: cl.Name, words: newWords(cl.Values)})
+	}
+	return out
+}
+
+func (c *compiler) expressions(out []condition, at, when, unless string) []condition {
+	for _, e := range []struct {
+		field  field
+		name   string
+		source string
+	}{{fieldWhen, "when", when}, {fieldUnless, "unless", unless}} {
+		if e.source == "" {
+			continue
+		}
+		expr, problem, fix := c.engine.lang.compile(e.source)
+		if problem != "" {
+			c.fault(at, "."+e.name, problem, fix)
+			continue
+		}
+		out = append(out, condition{field: e.field, expr: expr})
 	}
 	return out
 }
@@ -179,43 +262,51 @@ func (c *compiler) require(at string, r StepUp) StepUp {
 	return StepUp{ACR: slices.Clone(r.ACR), AMR: slices.Clone(r.AMR), MaxAge: r.MaxAge}
 }
 
-func (c *compiler) words(at, field string, list []string) words {
-	if list != nil && len(list) == 0 {
-		c.fault(at, field, "is an empty list", "list at least one value, or leave the key out")
+// words refuses what is empty: an empty list never means everybody. Beside values
+// from a file there need be none.
+func (c *compiler) words(at, field string, list []string, optional bool, check func(string) (problem, fix string)) {
+	if list != nil && len(list) == 0 && !optional {
+		c.fault(at, "."+field, "is an empty list", "list at least one value, or leave the key out")
 	}
 	for i, s := range list {
+		in := fmt.Sprintf(".%s[%d]", field, i)
 		if blank(s) {
-			c.fault(at, fmt.Sprintf("%s[%d]", field, i), "is empty", "write a value or delete the entry")
+			c.fault(at, in, "is empty", "write a value or delete the entry")
+		} else if check != nil {
+			if problem, fix := check(s); problem != "" {
+				c.fault(at, in, fmt.Sprintf("%q %s", s, problem), fix)
+			}
 		}
 	}
-	return newWords(list)
 }
 
-func (c *compiler) emails(at string, list []string) words {
-	for i, s := range list {
-		if !blank(s) && !plausibleAddress(s) {
-			c.fault(at, fmt.Sprintf(".emails[%d]", i), fmt.Sprintf("%q is not an e-mail address", s), "write one whole address, such as alice@example.com")
-		}
+func checkEmail(s string) (problem, fix string) {
+	if !plausibleAddress(s) {
+		return "is not an e-mail address", "write one whole address, such as alice@example.com"
 	}
-	return c.words(at, ".emails", foldedList(list))
+	return "", ""
 }
 
-func (c *compiler) domains(at string, list []string) words {
-	for i, s := range list {
-		if !blank(s) && !plausibleAddress("x@"+s) {
-			c.fault(at, fmt.Sprintf(".email_domains[%d]", i), fmt.Sprintf("%q is not a domain", s), "write what follows the @, such as example.com")
-		}
+func checkDomain(s string) (problem, fix string) {
+	if !plausibleAddress("x@" + s) {
+		return "is not a domain", "write what follows the @, such as example.com"
 	}
-	return c.words(at, ".email_domains", foldedList(list))
+	return "", ""
 }
 
-func (c *compiler) scopes(at string, list []string) words {
-	for i, s := range list {
-		if !blank(s) && strings.ContainsAny(s, " \t\r\n") {
-			c.fault(at, fmt.Sprintf(".scopes[%d]", i), fmt.Sprintf("%q is more than one scope", s), "write one scope an entry")
-		}
+func checkScope(s string) (problem, fix string) {
+	if strings.ContainsAny(s, " \t\r\n") {
+		return "is more than one scope", "write one scope an entry"
 	}
-	return c.words(at, ".scopes", list)
+	return "", ""
+}
+
+// checkMethod knows that methods are case-sensitive (RFC 9110, section 9.1).
+func checkMethod(s string) (problem, fix string) {
+	if s != strings.ToUpper(s) || strings.ContainsAny(s, " ,") {
+		return "is no method", "write one such as GET, in capitals"
+	}
+	return "", ""
 }
 
 // foldedList keeps nil nil: no condition.

@@ -34,7 +34,7 @@ func TestCompileNamesTheRuleAndSaysWhatToWrite(t *testing.T) {
 		"an empty list never means everybody": {
 			[]policy.Rule{{Allow: &policy.Match{Groups: []string{}, Emails: []string{}, Subjects: []string{}, Claims: []policy.Claim{}}}},
 			[]string{
-				`rules[0].allow.groups: is an empty list`, `rules[0].allow.subjects: is an empty list`,
+				`rules[0].allow.subjects: is an empty list`, `rules[0].allow.groups: is an empty list`,
 				`rules[0].allow.emails: is an empty list`, `rules[0].allow.claims: is an empty list`,
 			},
 		},
@@ -62,7 +62,7 @@ func TestCompileNamesTheRuleAndSaysWhatToWrite(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			s, err := policy.NewEngine().Compile("p", tt.rules)
+			s, err := newEngine(t).Compile(policy.Policy{Name: "p", Rules: tt.rules})
 			if s != nil || err == nil {
 				t.Fatalf("got %v, %v", s, err)
 			}
@@ -80,7 +80,7 @@ func TestCompileNamesTheRuleAndSaysWhatToWrite(t *testing.T) {
 }
 
 func TestFaultsCarryThePathInTheConfiguration(t *testing.T) {
-	_, err := policy.NewEngine().Compile("p", []policy.Rule{{Name: "x", Deny: &policy.Match{Groups: []string{""}}}})
+	_, err := newEngine(t).Compile(policy.Policy{Name: "p", Rules: []policy.Rule{{Name: "x", Deny: &policy.Match{Groups: []string{""}}}}})
 	all, ok := err.(interface{ Unwrap() []error })
 	if !ok || len(all.Unwrap()) != 1 {
 		t.Fatalf("not one joined fault: %v", err)

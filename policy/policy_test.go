@@ -3,6 +3,7 @@ package policy_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,7 +13,7 @@ import (
 
 func compile(tb testing.TB, rules ...policy.Rule) *policy.Set {
 	tb.Helper()
-	s, err := policy.NewEngine().Compile("test", rules)
+	s, err := newEngine(tb).Compile(policy.Policy{Name: "test", Rules: rules})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -21,6 +22,8 @@ func compile(tb testing.TB, rules ...policy.Rule) *policy.Set {
 
 // mapClaims are claims as a JSON library decodes them.
 type mapClaims map[string]any
+
+func (c mapClaims) All() map[string]any { return maps.Clone(c) }
 
 func (c mapClaims) Claim(name string) any { return c[name] }
 

@@ -70,7 +70,7 @@ func drawIdentity(t *rapid.T) policy.Identity {
 }
 
 func mustCompile(t *rapid.T, rules []policy.Rule) *policy.Set {
-	s, err := policy.NewEngine().Compile("p", rules)
+	s, err := newEngine(t).Compile(policy.Policy{Name: "p", Rules: rules})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,21 +96,27 @@ func (s *Set) Requiring(want StepUp) (*Set, error) {
 		return s, nil
 	}
 	out := *s
-	if s.anyone {
+	// Where no rule allows, the policy itself has the requirement.
+	if s.anyone || s.mode == Shadow || len(s.rules) == 0 {
 		both, ok := s.require.And(want)
 		if !ok {
 			return nil, &ContradictionError{Rule: s.name}
 		}
 		out.require = both
-		return &out, nil
 	}
-	out.allow = slices.Clone(s.allow)
-	for i := range out.allow {
-		both, ok := out.allow[i].require.And(want)
-		if !ok {
-			return nil, &ContradictionError{Rule: out.allow[i].name}
+	for _, rules := range []*[]compiledRule{&out.rules, &out.enforced.allow, &out.shadow.allow} {
+		*rules = slices.Clone(*rules)
+		for i := range *rules {
+			rule := &(*rules)[i]
+			if !rule.allow {
+				continue
+			}
+			both, ok := rule.require.And(want)
+			if !ok {
+				return nil, &ContradictionError{Rule: rule.name}
+			}
+			rule.require = both
 		}
-		out.allow[i].require = both
 	}
 	out.sortAllow()
 	return &out, nil
@@ -119,13 +125,15 @@ func (s *Set) Requiring(want StepUp) (*Set, error) {
 // sortAllow puts the rules that ask for the least first, so that the first that
 // fits a user is also the one whose sign-in he is asked for.
 func (s *Set) sortAllow() {
-	slices.SortStableFunc(s.allow, func(a, b compiledRule) int {
-		if c := less(a.require, b.require); c != 0 {
-			return c
-		}
-		if a.require.Empty() { // nothing to choose between: as written
-			return 0
-		}
-		return cmp.Compare(a.name, b.name)
-	})
+	for _, allow := range [][]compiledRule{s.enforced.allow, s.shadow.allow} {
+		slices.SortStableFunc(allow, func(a, b compiledRule) int {
+			if c := less(a.require, b.require); c != 0 {
+				return c
+			}
+			if a.require.Empty() { // nothing to choose between: as written
+				return 0
+			}
+			return cmp.Compare(a.name, b.name)
+		})
+	}
 }

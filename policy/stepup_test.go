@@ -137,7 +137,7 @@ func TestRequirementsThatMakeNoSenseAreFaults(t *testing.T) {
 		"an empty class": {Allow: &policy.Match{Groups: []string{"x"}}, Require: policy.StepUp{ACR: []string{" "}}},
 		"an empty word":  {Allow: &policy.Match{Groups: []string{"x"}}, Require: policy.StepUp{AMR: []string{""}}},
 	} {
-		if s, err := policy.NewEngine().Compile("p", []policy.Rule{r}); err == nil || s != nil {
+		if s, err := newEngine(t).Compile(policy.Policy{Name: "p", Rules: []policy.Rule{r}}); err == nil || s != nil {
 			t.Errorf("%s: %v, %v", name, s, err)
 		}
 	}

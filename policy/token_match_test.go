@@ -90,7 +90,7 @@ func TestDomainsAndScopesThatCanNotBeMeant(t *testing.T) {
 		"no scope":                  {Scopes: []string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if set, err := policy.NewEngine().Compile("p", []policy.Rule{{Allow: &m}}); err == nil || set != nil {
+			if set, err := newEngine(t).Compile(policy.Policy{Name: "p", Rules: []policy.Rule{{Allow: &m}}}); err == nil || set != nil {
 				t.Errorf("it was compiled: %v", err)
 			}
 		})

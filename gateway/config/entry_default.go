@@ -78,6 +78,11 @@ func (c *Config) entryDefaults() {
 		at := item("tokens.introspection", i)
 		c.Tokens.Introspection[i].entryDefaults(c.source.given(at+".cache_ttl"), c.source.given(at+".timeout"))
 	}
+	for _, p := range c.Policies {
+		if p.Authorizer != nil && p.Authorizer.Timeout == 0 {
+			p.Authorizer.Timeout = time.Second
+		}
+	}
 	for i := range c.Routes {
 		at := item("routes", i)
 		c.Routes[i].entryDefaults(c.source.given(at+".auth"), c.source.given(at+".paths"))

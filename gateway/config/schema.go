@@ -259,49 +259,6 @@ type DevIdentity struct {
 	Groups  []string `mapstructure:"groups"`
 }
 
-// Policy is a named list of rules. A deny rule that matches wins over every
-// allow rule; where no allow rule matches, access is denied.
-type Policy struct {
-	Name  string `mapstructure:"name"`
-	Rules []Rule `mapstructure:"rules"`
-}
-
-// Rule allows or denies whom its match describes; it has exactly one of both.
-type Rule struct {
-	Name  string `mapstructure:"name"`
-	Allow *Match `mapstructure:"allow"`
-	Deny  *Match `mapstructure:"deny"`
-	// Require is how well, and how lately, whom this rule allows must have
-	// proven himself.
-	Require Require `mapstructure:"require"`
-}
-
-// Require is what a sign-in must have been like; a sign-in of another kind is
-// asked for where it was not.
-type Require struct {
-	ACR    []string      `mapstructure:"acr"`     // one of these authentication context classes
-	AMR    []string      `mapstructure:"amr"`     // all of these methods (RFC 8176)
-	MaxAge time.Duration `mapstructure:"max_age"` // 0 = any
-}
-
-// Match describes people: every field that is given must fit, and a field fits
-// when any of its values does.
-type Match struct {
-	Groups       []string     `mapstructure:"groups"`
-	Emails       []string     `mapstructure:"emails"`        // compared with verified addresses only
-	EmailDomains []string     `mapstructure:"email_domains"` // likewise; example.com does not cover sub.example.com
-	Subjects     []string     `mapstructure:"subjects"`
-	Scopes       []string     `mapstructure:"scopes"` // of an access token (RFC 6749, section 3.3)
-	Claims       []ClaimMatch `mapstructure:"claims"`
-}
-
-// ClaimMatch fits when the claim at Name (dots go into objects) is, or is a
-// list that holds, one of Values.
-type ClaimMatch struct {
-	Name   string   `mapstructure:"name"`
-	Values []string `mapstructure:"values"`
-}
-
 // PolicyAuthenticated is the built-in policy: any proven user.
 const PolicyAuthenticated = "authenticated"
 

@@ -2,7 +2,10 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 )
 
 func (k *checker) policies() {
@@ -21,8 +24,13 @@ func (k *checker) policies() {
 		default:
 			names[p.Name] = i
 		}
-		if len(p.Rules) == 0 {
+		if len(p.Rules) == 0 && p.Authorizer == nil {
 			k.missing(at+".rules", "is missing or empty, so that nobody could ever come in", "write rules: [{allow: {groups: [staff]}}]")
+		}
+		k.mode(at+".mode", p.Mode)
+		k.message(at+".message", p.Message)
+		if p.Authorizer != nil {
+			k.authorizer(at+".authorizer", p.Authorizer)
 		}
 		for j, r := range p.Rules {
 			k.rule(item(at+".rules", j), r)
@@ -30,7 +38,29 @@ func (k *checker) policies() {
 	}
 }
 
+// maxMessage keeps what a policy says to people to a few lines of the page.
+const maxMessage = 500
+
+func (k *checker) message(at, text string) {
+	if len(text) > maxMessage {
+		k.fault(at, fmt.Sprintf("is longer than %d bytes", maxMessage), "write a sentence or two, and a link to the rest")
+	}
+}
+
+func (k *checker) mode(at, mode string) {
+	if mode != "" {
+		k.oneOf(at, mode, ModeEnforce, ModeShadow)
+	}
+}
+
 func (k *checker) rule(at string, r Rule) {
+	k.mode(at+".mode", r.Mode)
+	k.message(at+".message", r.Message)
+	for _, key := range []string{".when", ".unless"} {
+		if text := map[string]string{".when": r.When, ".unless": r.Unless}[key]; k.given(at+key) && strings.TrimSpace(text) == "" {
+			k.fault(at+key, "is empty", `write an expression such as request.method == "GET", or remove it`)
+		}
+	}
 	switch {
 	case r.Allow != nil && r.Deny != nil:
 		k.fault(at, "has both allow and deny", "make two rules of it")
@@ -43,7 +73,8 @@ func (k *checker) rule(at string, r Rule) {
 	}
 }
 
-// match refuses whatever is empty: an empty list never means everyone.
+// match refuses whatever is empty: an empty list never means everyone. What the
+// values mean is the policy package's to judge.
 func (k *checker) match(at string, m Match) {
 	lists := []struct {
 		key    string
@@ -53,14 +84,27 @@ func (k *checker) match(at string, m Match) {
 		{"emails", m.Emails},
 		{"email_domains", m.EmailDomains},
 		{"subjects", m.Subjects},
+		{"issuers", m.Issuers},
 		{"scopes", m.Scopes},
+		{"acr", m.ACR},
+		{"amr", m.AMR},
+		{"methods", m.Methods},
+		{"paths", m.Paths},
+		{"cidr", m.CIDR},
+		{"hours", m.Hours},
 	}
-	empty := len(m.Claims) == 0 && !k.given(at+".claims")
+	empty := len(m.Claims) == 0 && !k.given(at+".claims") && m.MaxAge == 0 && len(m.ValueFiles()) == 0
 	for _, l := range lists {
 		empty = empty && len(l.values) == 0 && !k.given(at+"."+l.key)
 	}
+	for _, e := range []struct{ key, text string }{{"when", m.When}, {"unless", m.Unless}} {
+		empty = empty && !k.given(at+"."+e.key) && e.text == ""
+		if k.given(at+"."+e.key) && strings.TrimSpace(e.text) == "" {
+			k.fault(at+"."+e.key, "is empty", `write an expression such as request.method == "GET", or remove it`)
+		}
+	}
 	if empty {
-		k.missing(at, "is empty, and an empty match never means everyone", "name at least one of groups, emails, email_domains, subjects, scopes and claims; for every proven user use the policy authenticated")
+		k.missing(at, "is empty, and an empty match never means everyone", "name at least one of groups, emails, email_domains, subjects, scopes, claims, when and the others (docs/policies.md); for every proven user use the policy authenticated")
 		return
 	}
 	for _, l := range lists {
@@ -78,6 +122,30 @@ func (k *checker) match(at string, m Match) {
 		}
 		k.values(path+".values", c.Values)
 	}
+	if m.MaxAge < 0 || k.given(at+".max_age") && m.MaxAge == 0 {
+		k.fault(at+".max_age", fmt.Sprintf("%s is no age", m.MaxAge), "write how old a sign-in may be, such as 1h")
+	}
+	for _, field := range slices.Sorted(maps.Keys(m.ValueFiles())) {
+		k.file(at+"."+field+"_file", m.ValueFiles()[field])
+	}
+}
+
+const maxAuthorizerTime = 10 * time.Second
+
+func (k *checker) authorizer(at string, a *Authorizer) {
+	if a.URL == "" {
+		k.missing(at+".url", "is missing", "write the URL that decides, such as http://127.0.0.1:8181/v1/data/sallyport/allow")
+	} else {
+		k.outgoingURL(at+".url", a.URL, urlShape{path: true, query: true}, a.InsecureHTTP)
+	}
+	if a.Timeout < 0 || a.Timeout > maxAuthorizerTime {
+		k.fault(at+".timeout", fmt.Sprintf("%s is not up to %s", a.Timeout, maxAuthorizerTime), "write how long the authorizer may take, such as 250ms")
+	}
+	if a.Cache < 0 || a.Cache > time.Minute {
+		k.fault(at+".cache", fmt.Sprintf("%s is not between 0s and 1m", a.Cache), "write how long an answer counts, such as 5s, or 0s to ask each time")
+	}
+	k.secret(at, "token", a.Token, a.TokenFile)
+	k.file(at+".ca_file", a.CAFile)
 }
 
 func (k *checker) values(at string, values []string) {

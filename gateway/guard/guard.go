@@ -5,10 +5,10 @@
 package guard
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -86,7 +86,9 @@ type Verdict struct {
 	Identity *identity.Identity
 	Kind     authn.Kind
 	Bytes    int           // of the credential on the wire
+	Message  string        // what the policy tells people whom it denies
 	StepUp   policy.StepUp // what is asked for, for StepUp
+	Shadow   policy.Shadowed
 	Wait     time.Duration // before another attempt, for TooMany
 	Err      error         // what went wrong inside, for the log alone
 
@@ -101,18 +103,29 @@ type Cookies interface {
 	Reserved(name string) bool
 }
 
+// Options are what a Guard decides with.
+type Options struct {
+	Routes  *route.Table
+	Cookies Cookies
+	Scheme  string // of public_url: what browsers see, whatever the connection to the gateway is
+
+	// Client tells the address of a request's client, as far as proxies are trusted;
+	// the zero Addr where it is not known. Without it no policy knows any.
+	Client func(*http.Request) netip.Addr
+}
+
 // Guard holds what decisions need: the compiled routes. It is immutable and
 // safe for concurrent use.
 type Guard struct {
 	routes  *route.Table
 	cookies Cookies
 	scheme  string
+	client  func(*http.Request) netip.Addr
 }
 
-// New makes a Guard over compiled routes. scheme is that of public_url: what
-// browsers see, whatever the connection to the gateway is.
-func New(routes *route.Table, cookies Cookies, scheme string) *Guard {
-	return &Guard{routes: routes, cookies: cookies, scheme: scheme}
+// New makes a Guard.
+func New(o Options) *Guard {
+	return &Guard{routes: o.Routes, cookies: o.Cookies, scheme: o.Scheme, client: o.Client}
 }
 
 // errNobody keeps an authenticator that breaks its contract from counting as proof.
@@ -164,13 +177,26 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	}
 
 	// 4. Ask the policy.
-	d, err := evaluate(r.Context(), &m, r, id)
+	in := policy.Input{
+		Route:    rt.Name,
+		Identity: policyIdentity(id, v.Kind),
+		Request:  policy.Request{Method: r.Method, Host: m.Host, Path: m.Path, RawQuery: r.URL.RawQuery, Header: r.Header},
+		Now:      time.Now(),
+	}
+	if g.client != nil {
+		in.Client.Address = g.client(r)
+	}
+	d, err := rt.Policy.Evaluate(r.Context(), &in)
+	v.Shadow = d.Shadow
+	if outage, ok := errors.AsType[*policy.OutageError](err); ok {
+		return v, fmt.Errorf("route %s: %w", rt.Name, outage)
+	}
 	if err != nil {
 		// A rule that fails to evaluate must not count as one that did not match.
-		v.Outcome, v.Reason, v.Err = Forbid, policy.ReasonPolicyError, err
+		v.Outcome, v.Rule, v.Reason, v.Err = Forbid, d.Rule, policy.ReasonPolicyError, err
 		return v, nil //nolint:nilerr // a refusal, not an outage
 	}
-	v.Rule, v.Reason, v.StepUp = d.Rule, d.Reason, d.StepUp
+	v.Rule, v.Reason, v.Message, v.StepUp = d.Rule, d.Reason, d.Message, d.StepUp
 	if d.Effect == policy.NeedStepUp {
 		v.Outcome = StepUp
 	}
@@ -291,24 +317,22 @@ func (v *Verdict) refuse(err error) error {
 	return fmt.Errorf("route %s: %w", v.Route.Name, err)
 }
 
-func evaluate(ctx context.Context, m *route.Match, r *http.Request, id *identity.Identity) (policy.Decision, error) {
-	in := policy.Input{
-		Route: m.Route.Name,
-		Identity: policy.Identity{
-			Issuer:        id.Issuer,
-			Subject:       id.Subject,
-			Email:         id.Email,
-			EmailVerified: id.EmailVerified,
-			Groups:        id.Groups,
-			Claims:        id.Claims,
-			ACR:           id.ACR,
-			AMR:           id.AMR,
-			AuthTime:      id.AuthTime,
-		},
-		Request: policy.Request{Method: r.Method, Host: m.Host, Path: m.Path, RawQuery: r.URL.RawQuery},
-		Now:     time.Now(),
+func policyIdentity(id *identity.Identity, kind authn.Kind) policy.Identity {
+	return policy.Identity{
+		Issuer:            id.Issuer,
+		Subject:           id.Subject,
+		Email:             id.Email,
+		EmailVerified:     id.EmailVerified,
+		Name:              id.Name,
+		PreferredUsername: id.PreferredUsername,
+		Groups:            id.Groups,
+		Claims:            id.Claims,
+		ACR:               id.ACR,
+		AMR:               id.AMR,
+		AuthTime:          id.AuthTime,
+		Provider:          id.Method,
+		Credential:        string(kind),
 	}
-	return m.Route.Policy.Evaluate(ctx, &in)
 }
 
 func headerReason(err error) string {

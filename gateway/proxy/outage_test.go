@@ -78,7 +78,7 @@ func front(t *testing.T, manager *session.Manager, app string) *httptest.Server 
 	}
 	streams := session.NewStreams(manager.Live, nil)
 	p, err := proxy.New(proxy.Options{
-		Guard: guard.New(table, manager.Cookies(), "http"), Routes: table.Routes(), Scheme: "http", Streams: streams,
+		Guard: guard.New(guard.Options{Routes: table, Cookies: manager.Cookies(), Scheme: "http"}), Routes: table.Routes(), Scheme: "http", Streams: streams,
 		Challenge: func(*http.Request, *guard.Verdict) guard.Prompt { return guard.Prompt{} },
 		Metrics:   telemetry.NewMetrics("test"), Log: zap.NewNop(),
 	})

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+
+	"github.com/sallyport/sallyport/policy"
 )
 
 type patternKind uint8
@@ -122,4 +124,27 @@ func literalOf(re *syntax.Regexp) (s string, whole bool) {
 // fits reports whether the expression matches the whole path.
 func (p *pattern) fits(path string) bool {
 	return strings.HasPrefix(path, p.literal) && p.re.MatchString(path)
+}
+
+// ParsePath compiles a path as routes write it, for others who describe paths: the
+// rules of policies. problem says what is wrong with it.
+func ParsePath(s string) (p policy.Path, problem string) {
+	one, problem := parsePattern(s)
+	if problem != "" {
+		return nil, problem
+	}
+	return &one, ""
+}
+
+// Fits reports whether the pattern covers a canonical path.
+func (p *pattern) Fits(path string) bool {
+	switch p.kind {
+	case exactPath:
+		return path == p.text
+	case regexpPath:
+		return p.fits(path)
+	case prefixPath:
+	}
+	rest, ok := strings.CutPrefix(path, p.text)
+	return ok && (rest == "" || rest[0] == '/' || p.text == "/")
 }

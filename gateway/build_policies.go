@@ -1,0 +1,122 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/route"
+	"github.com/sallyport/sallyport/policy"
+)
+
+// policies are the compiled policies by name, and the files that they read.
+type policies struct {
+	sets  map[string]*policy.Set
+	files []valueFile
+}
+
+// valueFile is a file with values of a rule.
+type valueFile struct {
+	path   string // in the configuration
+	name   string
+	values *policy.Values
+}
+
+// newEngine makes what compiles policies, with the path language of routes.
+func newEngine() (*policy.Engine, error) {
+	return policy.NewEngine(policy.Options{Paths: route.ParsePath})
+}
+
+// buildPolicies compiles the policies, and reads the files of values.
+func buildPolicies(cfg *config.Config) (*policies, error) {
+	engine, err := newEngine()
+	if err != nil {
+		return nil, err
+	}
+	out := &policies{sets: map[string]*policy.Set{config.PolicyAuthenticated: policy.Authenticated()}}
+	var faults config.Faults
+	for i := range cfg.Policies {
+		c, at := &cfg.Policies[i], fmt.Sprintf("policies[%d]", i)
+		p := policy.Policy{Name: c.Name, Mode: policyMode(c.Mode), Message: c.Message, Rules: out.rules(at, c.Rules)}
+		set, err := engine.Compile(p)
+		if err != nil {
+			faults = append(faults, faultsAt(cfg, at, err)...)
+			continue
+		}
+		out.sets[c.Name] = set
+	}
+	for _, f := range out.files {
+		if err := f.load(); err != nil {
+			faults = append(faults, cfg.Fault(f.path, err.Error(), "write one value a line"))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return out, nil
+}
+
+// maxValueFile bounds what a file of values can make the gateway read.
+const maxValueFile = 64 << 20
+
+var errValueFileSize = errors.New("the file is larger than 64 MiB")
+
+func (f *valueFile) load() error {
+	info, err := os.Stat(f.name)
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxValueFile {
+		return errValueFileSize
+	}
+	text, err := os.ReadFile(f.name)
+	if err != nil {
+		return err
+	}
+	return f.values.SetText(string(text))
+}
+
+func policyMode(mode string) policy.Mode {
+	if mode == config.ModeShadow {
+		return policy.Shadow
+	}
+	return policy.Enforce
+}
+
+func (p *policies) rules(at string, rules []config.Rule) []policy.Rule {
+	out := make([]policy.Rule, len(rules))
+	for i := range rules {
+		r, at := &rules[i], fmt.Sprintf("%s.rules[%d]", at, i)
+		out[i] = policy.Rule{
+			Name: r.Name, Mode: policyMode(r.Mode), When: r.When, Unless: r.Unless,
+			Allow: p.match(at+".allow", r.Allow), Deny: p.match(at+".deny", r.Deny),
+			Require: policyStepUp(r.Require), Reason: r.Reason, Message: r.Message,
+		}
+	}
+	return out
+}
+
+func (p *policies) match(at string, m *config.Match) *policy.Match {
+	if m == nil {
+		return nil
+	}
+	out := &policy.Match{
+		Groups: m.Groups, Emails: m.Emails, EmailDomains: m.EmailDomains, Subjects: m.Subjects, Issuers: m.Issuers, Scopes: m.Scopes,
+		ACR: m.ACR, AMR: m.AMR, MaxAge: m.MaxAge,
+		Methods: m.Methods, Paths: m.Paths, CIDR: m.CIDR, Hours: m.Hours,
+		When: m.When, Unless: m.Unless,
+	}
+	for _, c := range m.Claims {
+		out.Claims = append(out.Claims, policy.Claim{Name: c.Name, Values: c.Values})
+	}
+	for field, name := range m.ValueFiles() {
+		f := valueFile{path: at + "." + field + "_file", name: name, values: policy.NewValues(field)}
+		p.files = append(p.files, f)
+		if out.From == nil {
+			out.From = map[string]*policy.Values{}
+		}
+		out.From[field] = f.values
+	}
+	return out
+}

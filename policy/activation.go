@@ -1,0 +1,130 @@
+package policy
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+)
+
+// activation gives an expression the values that it names, each when it is asked
+// for.
+type activation struct {
+	lang *language
+	in   Input // a copy, so that the one of the caller can stay on the stack
+}
+
+var _ cel.Activation = (*activation)(nil)
+
+//nolint:gochecknoglobals // memory to use again holds no state
+var activations = sync.Pool{New: func() any { return new(activation) }}
+
+func newActivation(l *language, in *Input) *activation {
+	a, _ := activations.Get().(*activation)
+	a.lang, a.in = l, *in
+	return a
+}
+
+func (a *activation) free() {
+	*a = activation{}
+	activations.Put(a)
+}
+
+// ResolveName implements cel.Activation.
+func (a *activation) ResolveName(name string) (any, bool) {
+	v, ok := a.lang.names[name]
+	if !ok {
+		return nil, false
+	}
+	return v.read(a), true
+}
+
+// Parent implements cel.Activation.
+func (a *activation) Parent() cel.Activation { return nil }
+
+// timestamp reads the zero time as 1970, which is longer ago than anything that
+// counts.
+func timestamp(t time.Time) ref.Val {
+	if t.IsZero() {
+		t = time.Unix(0, 0)
+	}
+	return types.Timestamp{Time: t.UTC()}
+}
+
+// headers are those that a policy may read, by name in lower case.
+func (a *activation) headers() ref.Val {
+	all := make(map[string]string, len(a.in.Request.Header))
+	for name, values := range a.in.Request.Header {
+		name = strings.ToLower(name)
+		if secretHeader(name) {
+			continue
+		}
+		value := strings.Join(values, ", ")
+		if before, ok := all[name]; ok {
+			value = before + ", " + value
+		}
+		all[name] = value
+	}
+	return types.NewStringStringMap(types.DefaultTypeAdapter, all)
+}
+
+// secretHeader reports whether a header field carries a credential.
+func secretHeader(name string) bool {
+	return name == "cookie" || name == "authorization" || name == "proxy-authorization"
+}
+
+func (a *activation) query() ref.Val {
+	q, err := ParseQuery(a.in.Request.RawQuery)
+	if err != nil {
+		return queryValue{Mapper: types.NewStringStringMap(types.DefaultTypeAdapter, nil), err: err}
+	}
+	return queryValue{Mapper: types.NewStringStringMap(types.DefaultTypeAdapter, q.values), twice: q.twice}
+}
+
+// queryValue is the map of parameters. It answers an error where the query has two
+// readings.
+type queryValue struct {
+	traits.Mapper
+	twice map[string]bool // in lower case
+	err   error
+}
+
+var _ traits.Mapper = queryValue{}
+
+func (q queryValue) fault(key ref.Val) ref.Val {
+	if q.err != nil {
+		return types.NewErr("the query: %v", q.err)
+	}
+	if name, ok := key.(types.String); ok && q.twice[strings.ToLower(string(name))] {
+		return types.NewErr("the query has the parameter more than once")
+	}
+	return nil
+}
+
+// Contains implements traits.Container.
+func (q queryValue) Contains(key ref.Val) ref.Val {
+	if err := q.fault(key); err != nil {
+		return err
+	}
+	return q.Mapper.Contains(key)
+}
+
+// Get implements traits.Indexer.
+func (q queryValue) Get(key ref.Val) ref.Val {
+	if err := q.fault(key); err != nil {
+		return err
+	}
+	return q.Mapper.Get(key)
+}
+
+// Find implements traits.Mapper.
+func (q queryValue) Find(key ref.Val) (ref.Val, bool) {
+	if err := q.fault(key); err != nil {
+		return err, false
+	}
+	return q.Mapper.Find(key)
+}

@@ -1,0 +1,19 @@
+package policy
+
+import "context"
+
+// Authorizer decides in the place of rules, somewhere else. An error means that it
+// could not be asked: an outage, and neither yes nor no. It must honour the
+// context and not keep the Input.
+type Authorizer interface {
+	Authorize(ctx context.Context, in *Input) (Decision, error)
+}
+
+// OutageError says that something which has to be asked did not answer.
+type OutageError struct{ Err error }
+
+// Error tells what happened.
+func (e *OutageError) Error() string { return "policy: the authorizer: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *OutageError) Unwrap() error { return e.Err }

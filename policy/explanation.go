@@ -1,0 +1,32 @@
+package policy
+
+// Explanation is a Decision with everything that led to it.
+type Explanation struct {
+	Policy   string            `json:"policy"`
+	Mode     string            `json:"mode"` // enforce, shadow
+	Decision Decision          `json:"-"`
+	Rules    []RuleExplanation `json:"rules"`
+	// Err is why there is no answer, where there is none.
+	Err error `json:"-"`
+}
+
+// RuleExplanation is what one rule says of a request.
+type RuleExplanation struct {
+	Name       string                 `json:"name"`
+	Effect     string                 `json:"effect"` // allow, deny
+	Mode       string                 `json:"mode"`   // enforce, shadow
+	Conditions []ConditionExplanation `json:"conditions"`
+	Fits       bool                   `json:"fits"`
+	Err        string                 `json:"error,omitempty"` // it could not be evaluated
+	Requires   string                 `json:"requires,omitempty"`
+	Met        bool                   `json:"met"` // what it requires
+}
+
+// ConditionExplanation is one condition of a rule, with what it was compared with.
+type ConditionExplanation struct {
+	Field string `json:"field"` // groups, when, ...
+	Wants string `json:"wants"` // as the policy writes it
+	Has   string `json:"has"`   // of the request
+	Fits  bool   `json:"fits"`
+	Err   string `json:"error,omitempty"`
+}
