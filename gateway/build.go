@@ -88,7 +88,9 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, err
 	}
-	p.background = append(p.background, revocations.Run, creds.keys.Run)
+	p.background = append(p.background, revocations.Run, creds.keys.Run, func(ctx context.Context) {
+		followValueFiles(ctx, policies.files, log.Named("policy"))
+	})
 	p.streams = session.NewStreams(sessions.Live, func(id *identity.Identity) bool {
 		return revocations.Revoked(id) || creds.keys.Revoked(id)
 	})

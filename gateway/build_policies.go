@@ -1,9 +1,7 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
-	"os"
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/route"
@@ -13,14 +11,7 @@ import (
 // policies are the compiled policies by name, and the files that they read.
 type policies struct {
 	sets  map[string]*policy.Set
-	files []valueFile
-}
-
-// valueFile is a file with values of a rule.
-type valueFile struct {
-	path   string // in the configuration
-	name   string
-	values *policy.Values
+	files []*valueFile
 }
 
 // newEngine makes what compiles policies, with the path language of routes.
@@ -48,33 +39,13 @@ func buildPolicies(cfg *config.Config) (*policies, error) {
 	}
 	for _, f := range out.files {
 		if err := f.load(); err != nil {
-			faults = append(faults, cfg.Fault(f.path, err.Error(), "write one value a line"))
+			faults = append(faults, cfg.Fault(f.path, err.Error(), "write one value a line, and nothing else but lines that begin with #"))
 		}
 	}
 	if len(faults) > 0 {
 		return nil, faults
 	}
 	return out, nil
-}
-
-// maxValueFile bounds what a file of values can make the gateway read.
-const maxValueFile = 64 << 20
-
-var errValueFileSize = errors.New("the file is larger than 64 MiB")
-
-func (f *valueFile) load() error {
-	info, err := os.Stat(f.name)
-	if err != nil {
-		return err
-	}
-	if info.Size() > maxValueFile {
-		return errValueFileSize
-	}
-	text, err := os.ReadFile(f.name)
-	if err != nil {
-		return err
-	}
-	return f.values.SetText(string(text))
 }
 
 func policyMode(mode string) policy.Mode {
@@ -111,7 +82,7 @@ func (p *policies) match(at string, m *config.Match) *policy.Match {
 		out.Claims = append(out.Claims, policy.Claim{Name: c.Name, Values: c.Values})
 	}
 	for field, name := range m.ValueFiles() {
-		f := valueFile{path: at + "." + field + "_file", name: name, values: policy.NewValues(field)}
+		f := &valueFile{path: at + "." + field + "_file", name: name, values: policy.NewValues(field)}
 		p.files = append(p.files, f)
 		if out.From == nil {
 			out.From = map[string]*policy.Values{}
