@@ -1,6 +1,7 @@
 package httperr
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -105,7 +106,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, e *Error) {
 		Type:      "about:blank",
 		Title:     http.StatusText(e.Code),
 		Status:    e.Code,
-		Detail:    e.Public,
+		Detail:    cmp.Or(e.Message, e.Public),
 		Reason:    e.Reason,
 		RequestID: h.Get(RequestIDHeader),
 		LoginURL:  e.LoginURL,

@@ -24,6 +24,8 @@ type Error struct {
 
 	// Who is shown on the page of a 403: whom the gateway took the user for.
 	Who string
+	// Message is what the operators have to say about it, in their words.
+	Message string
 	// LoginURL tells a program where a person can sign in; on the page of a 403,
 	// it is where he switches to another account.
 	LoginURL string

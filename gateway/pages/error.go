@@ -13,6 +13,7 @@ type errorView struct {
 	Reason    string
 	RequestID string
 	Lead      string // what happened
+	Message   string // what the operators say about it
 	Advice    string // what to do, and when
 	Who       string
 	Host      string // shown where the host is what was wrong
@@ -35,7 +36,7 @@ type action struct {
 // header value that w carries already is not repeated, so the caller may have
 // set e.Header itself. A Code that is no error becomes 500.
 //
-// Shown of e are Public, Reason, Facts, and on a 403 Who; never Err. formToken goes
+// Shown of e are Public, Message, Reason, Facts, and on a 403 Who; never Err. formToken goes
 // into the sign-out form of a 403.
 func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Error, requestID, formToken string) error {
 	if e == nil {
@@ -54,6 +55,7 @@ func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Erro
 		about = "error.sign_in_failed"
 	}
 	v.Lead, v.Advice = words.explain(about, e)
+	v.Message = e.Message
 	if v.Code == http.StatusTooManyRequests || v.Code == http.StatusServiceUnavailable {
 		v.Advice = strings.TrimSpace(v.Advice + " " + words.wait(e.Header.Get("Retry-After")))
 	}

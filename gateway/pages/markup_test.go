@@ -94,7 +94,7 @@ func TestMarkupInValuesStaysText(t *testing.T) {
 					t.Errorf("the payload changed the page (-without +with):\n%s", d)
 				}
 				if name == "a script element" && s.name == "error_403" && strings.Count(text, payload) != 4 {
-					t.Errorf("reason, text, user and request id should show the payload as text:\n%s", text)
+					t.Errorf("reason, message, user and request id should show the payload as text:\n%s", text)
 				}
 				checkLinks(t, s.name, hostile)
 			})

@@ -144,7 +144,10 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict)
 		return malformed(v.Reason)
 	case guard.Forbid, guard.Allow:
 	}
-	e := &httperr.Error{Code: http.StatusForbidden, Reason: v.Reason, Err: v.Err, Public: "You are signed in, but this is not for you."}
+	e := &httperr.Error{
+		Code: http.StatusForbidden, Reason: v.Reason, Err: v.Err, Message: v.Message,
+		Public: "You are signed in, but this is not for you.",
+	}
 	if v.Reason == guard.ReasonWrongProvider {
 		e.Public = "You are signed in, but this needs a sign-in of another kind."
 		e.LoginURL = p.Challenge(r, v).LoginURL
