@@ -84,7 +84,8 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		issuers = append(issuers, own)
 	}
 
-	creds, err := buildCredentials(cfg, log, kept, issuers, revocations)
+	trusted := newTrust(cfg.Server.TrustedProxies)
+	creds, err := buildCredentials(cfg, log, kept, issuers, revocations, trusted.client)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +104,6 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, err
 	}
-	trusted := newTrust(cfg.Server.TrustedProxies)
 	audit := log.Named("audit")
 	var keptForms session.Records
 	if cfg.Login.KeepForms {

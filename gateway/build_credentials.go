@@ -32,14 +32,14 @@ type credentials struct {
 }
 
 // buildCredentials makes the judges. accounts are still to be bound.
-func buildCredentials(cfg *config.Config, log *zap.Logger, k *kept, issuers []authn.Issuer, revocations *authn.Revocations) (*credentials, error) {
+func buildCredentials(cfg *config.Config, log *zap.Logger, k *kept, issuers []authn.Issuer, revocations *authn.Revocations, client func(*http.Request) string) (*credentials, error) {
 	possession := authn.Possession{Scheme: cfg.Server.URL().Scheme, MaxAge: cfg.Tokens.DPoP.MaxAge, Replays: k.records}
 	c := &credentials{
 		session: authn.NewSession(k.manager),
 		bearer: authn.NewBearer(authn.BearerOptions{
 			Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: revocations, Possession: possession,
 		}),
-		issuers: len(issuers) > 0, accounts: &accounts{}, client: newTrust(cfg.Server.TrustedProxies).client,
+		issuers: len(issuers) > 0, accounts: &accounts{}, client: client,
 	}
 	var err error
 	if c.introspection, err = buildIntrospection(cfg, log, revocations, possession); err != nil {

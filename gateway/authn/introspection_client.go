@@ -1,11 +1,9 @@
 package authn
 
 import (
-	"encoding/base64"
-	"fmt"
+	"cmp"
 	"net/http"
 	"net/url"
-	"os"
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/jose"
@@ -21,19 +19,11 @@ type clientAuth interface {
 func newClientAuth(cfg config.Introspection) (clientAuth, error) {
 	switch cfg.ClientAuth {
 	case config.ClientAuthPrivateKey:
-		text, err := os.ReadFile(cfg.ClientKeyFile)
+		key, err := jose.ReadClientKey(cfg.ClientID, cfg.ClientKeyFile)
 		if err != nil {
 			return nil, err
 		}
-		key, err := jose.NewClientKey(cfg.ClientID, text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", cfg.ClientKeyFile, err)
-		}
-		audience := cfg.Issuer
-		if audience == "" {
-			audience = cfg.Endpoint
-		}
-		return &keyAuth{audience: audience, key: key}, nil
+		return &keyAuth{audience: cmp.Or(cfg.Issuer, cfg.Endpoint), key: key}, nil
 	case config.ClientAuthPost:
 		return &secretAuth{cfg: cfg, post: true}, nil
 	}
@@ -51,14 +41,7 @@ func (a *secretAuth) apply(h http.Header, form url.Values) error {
 	if err != nil {
 		return err
 	}
-	if a.post {
-		form.Set("client_id", a.cfg.ClientID)
-		form.Set("client_secret", secret.Reveal())
-		return nil
-	}
-	// Both parts are form-encoded first (RFC 6749, section 2.3.1).
-	pair := url.QueryEscape(a.cfg.ClientID) + ":" + url.QueryEscape(secret.Reveal())
-	h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+	jose.ProveSecret(h, form, a.cfg.ClientID, secret.Reveal(), a.post)
 	return nil
 }
 

@@ -183,16 +183,7 @@ func (f *fleet) waitStatus(t *testing.T, g *env.Gateway, cookie string, status i
 // metric reads one sample of a gateway's metrics; 0 when there is none.
 func (f *fleet) metric(t *testing.T, g *env.Gateway, sample string) float64 {
 	t.Helper()
-	res, err := f.client.Get(g.AdminURL + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(send(t, f.client, http.MethodGet, g.AdminURL+"/metrics").body) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), sample+" "); ok {
 			n, err := strconv.ParseFloat(value, 64)
 			if err != nil {

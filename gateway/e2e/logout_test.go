@@ -6,10 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,72 +20,37 @@ import (
 // startCorpFleet starts gateways whose users can also come from a provider.
 func startCorpFleet(t *testing.T, n int, more string, routes ...string) (*fleet, *oidctest.Provider, *env.Valkey) {
 	t.Helper()
-	server, corp := env.StartValkey(t), oidctest.New(t)
-	corp.Set(func(s *oidctest.Script) { s.WithSignOut = true })
+	server, provider := env.StartValkey(t), oidctest.New(t)
+	provider.Set(func(s *oidctest.Script) { s.WithSignOut = true })
 	ways := make([]string, n)
 	for i := range ways {
 		ways[i] = valkeyAt(server.URL())
 	}
 	f := newFleet(t, ways)
-	f.login = fmt.Sprintf("- {name: corp, type: oidc, issuer: %q, client_id: %s, client_secret: %s}", corp.Issuer, oidctest.ClientID, oidctest.ClientSecret)
+	f.login = corp(provider)
 	f.start(t, more, routes...)
 	for _, g := range f.gateways {
 		env.WaitUntil(t, "the provider to be known", func() bool { return f.get(g, "/.auth/login?provider=corp", "").status == http.StatusOK })
 	}
-	return f, corp, server
+	return f, provider, server
 }
 
 // corpSignIn signs a subject in at the provider, in its session sid, and returns
 // the cookie and the status of the callback.
-func (f *fleet) corpSignIn(t *testing.T, g *env.Gateway, corp *oidctest.Provider, subject, sid string) (cookie string, status int) {
+func (f *fleet) corpSignIn(t *testing.T, g *env.Gateway, provider *oidctest.Provider, subject, sid string) (cookie string, status int) {
 	t.Helper()
-	corp.Set(func(s *oidctest.Script) { s.Subject, s.Claims = subject, map[string]any{"sid": sid} })
-	ask := func(address, cookie string) *http.Response {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Cookie", cookie)
-		res, err := f.client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		_, _ = io.Copy(io.Discard, res.Body)
-		return res
-	}
-	start := ask(g.URL+"/.auth/login?provider=corp", "")
-	consent := ask(start.Header.Get("Location"), "")
-	back := ask(consent.Header.Get("Location"), start.Cookies()[0].Name+"="+start.Cookies()[0].Value)
-	for _, ck := range back.Cookies() {
-		if ck.Name == "sp" {
-			return ck.Name + "=" + ck.Value, back.StatusCode
-		}
-	}
-	return "", back.StatusCode
+	provider.Set(func(s *oidctest.Script) { s.Subject, s.Claims = subject, map[string]any{"sid": sid} })
+	return f.atCorp(t, g)
 }
 
 func (f *fleet) post(t *testing.T, g *env.Gateway, path, cookie string, form url.Values) (status int, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	headers := []string{"Content-Type", "application/x-www-form-urlencoded"}
 	if cookie != "" {
-		req.Header.Set("Cookie", cookie)
-		req.Header.Set("Sec-Fetch-Site", "same-origin")
+		headers = append(headers, "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
 	}
-	res, err := f.client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(text)
+	got := sendBody(t, f.client, http.MethodPost, g.URL+path, form.Encode(), headers...)
+	return got.status, got.body
 }
 
 // TestProviderSignsOutOnEveryGateway: two applications behind one fleet, one
@@ -177,20 +140,10 @@ func TestUserEndsHisSessionsOnEveryGateway(t *testing.T) {
 	bob := f.signIn(t, b, "bob")
 	list := func(g *env.Gateway, cookie string) (ids []string) {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.URL+"/.auth/sessions", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Cookie", cookie)
-		res, err := f.client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
 		var doc struct {
 			Sessions []struct{ ID, Address string }
 		}
-		if err := json.NewDecoder(res.Body).Decode(&doc); err != nil {
+		if err := json.Unmarshal([]byte(send(t, f.client, http.MethodGet, g.URL+"/.auth/sessions", "Cookie", cookie).body), &doc); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range doc.Sessions {

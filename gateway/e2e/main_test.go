@@ -31,6 +31,8 @@ type answer struct {
 	body   string
 }
 
+func (a *answer) cookies() []*http.Cookie { return (&http.Response{Header: a.header}).Cookies() }
+
 // send sends one request; headers are name, value, name, value.
 func send(t *testing.T, c *http.Client, method, url string, headers ...string) answer {
 	t.Helper()

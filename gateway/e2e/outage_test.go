@@ -268,6 +268,7 @@ func TestBrowserInAnOutage(t *testing.T) {
 	browser.WaitText("X-Forwarded-User")
 	cookie := browser.Cookie(g.URL, "sp")
 	server.Kill()
+	f.waitStatus(t, g, "sp="+cookie, http.StatusServiceUnavailable) // the cut is known a moment later
 	browser.Open(page)
 	browser.WaitText("You have not been signed out.")
 	browser.Screenshot("outage")

@@ -3,9 +3,7 @@
 package e2e_test
 
 import (
-	"encoding/base64"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,61 +32,20 @@ func startRefreshing(t *testing.T, valkey string) *refreshing {
 		s.Claims = map[string]any{"email": "alice@example.com", "groups": []string{"staff"}}
 		s.Refresh.AccessLife = 3 * time.Second
 	})
-	for _, way := range f.valkey {
-		dir := t.TempDir()
-		env.WriteFile(t, dir, "key", base64.StdEncoding.EncodeToString(f.key))
-		env.WriteFile(t, dir, "config.yaml", fmt.Sprintf(`
-session:
-  store: valkey
-  valkey: {%s}
-  keys_files: [key]
-  refresh: {ahead: 1s, grace: 1m, min_remaining: 1s}
-login:
-  providers:
-    - {name: corp, type: oidc, issuer: %q, client_id: %s, client_secret: %s}
-routes:
-  - {name: app, upstream: "builtin:echo", policy: authenticated}
-  - {name: tokens, paths: [/tokens/], upstream: "builtin:echo", policy: authenticated, forward_access_token: true}
-log: {level: warn}
-`, way, f.provider.Issuer, oidctest.ClientID, oidctest.ClientSecret))
-		f.gateways = append(f.gateways, env.StartGateway(t, f.binary, dir, env.Reserve(t)))
-	}
+	f.login = corp(f.provider)
+	f.start(t, "refresh: {ahead: 1s, grace: 1m, min_remaining: 1s}",
+		`- {name: tokens, paths: [/tokens/], upstream: "builtin:echo", policy: authenticated, forward_access_token: true}`)
 	return f
 }
 
 // atProvider signs alice in at a gateway and returns her cookie.
 func (f *refreshing) atProvider(t *testing.T, g *env.Gateway) string {
 	t.Helper()
-	var begun *http.Response
-	step := func(url, cookie string) *http.Response {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if cookie != "" {
-			req.Header.Set("Cookie", cookie)
-		}
-		res, err := f.client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = res.Body.Close()
-		return res
+	cookie, status := f.atCorp(t, g)
+	if cookie == "" {
+		t.Fatalf("signing in at the provider: %d", status)
 	}
-	env.WaitUntil(t, "the provider is known", func() bool {
-		begun = step(g.URL+"/.auth/login?provider=corp", "")
-		return begun.StatusCode == http.StatusFound
-	})
-	attempt := begun.Cookies()[0]
-	consented := step(begun.Header.Get("Location"), "")
-	done := step(consented.Header.Get("Location"), attempt.Name+"="+attempt.Value)
-	for _, c := range done.Cookies() {
-		if c.Name == "sp" {
-			return c.Name + "=" + c.Value
-		}
-	}
-	t.Fatalf("signing in at the provider: %d", done.StatusCode)
-	return ""
+	return cookie
 }
 
 // expired signs alice in, shows her to every gateway, and returns her cookie when
@@ -110,26 +67,13 @@ func (f *refreshing) expired(t *testing.T) string {
 // forwarded is the access token that the application got.
 func (f *refreshing) forwarded(t *testing.T, g *env.Gateway, cookie string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.URL+"/tokens/", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Cookie", cookie)
-	res, err := f.client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := send(t, f.client, http.MethodGet, g.URL+"/tokens/", "Cookie", cookie)
 	for _, token := range f.provider.AccessTokens() {
-		if strings.Contains(string(body), `"Bearer `+token+`"`) {
+		if strings.Contains(got.body, `"Bearer `+token+`"`) {
 			return token
 		}
 	}
-	t.Fatalf("no access token: %d\n%s", res.StatusCode, body)
+	t.Fatalf("no access token: %d\n%s", got.status, got.body)
 	return ""
 }
 

@@ -7,6 +7,8 @@ package httperr
 import (
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 )
 
 // Error is an answer that is not a success.
@@ -61,4 +63,10 @@ func As(err error) *Error {
 		return e
 	}
 	return &Error{Code: http.StatusInternalServerError, Reason: "internal", Public: "Something went wrong on our side.", Err: err}
+}
+
+// RetryAfter is the header that asks a client to wait, in whole seconds, rounded up
+// (RFC 9110, section 10.2.3).
+func RetryAfter(wait time.Duration) http.Header {
+	return http.Header{"Retry-After": {strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)}}
 }

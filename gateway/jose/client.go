@@ -2,8 +2,11 @@ package jose
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
+	"net/http"
 	"net/url"
+	"os"
 	"time"
 )
 
@@ -38,6 +41,19 @@ func NewClientKey(clientID string, pem []byte) (*ClientKey, error) {
 	return &ClientKey{client: clientID, signer: signer}, nil
 }
 
+// ReadClientKey is NewClientKey with the PEM of a file. Its errors name the file.
+func ReadClientKey(clientID, file string) (*ClientKey, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	key, err := NewClientKey(clientID, text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return key, nil
+}
+
 // Prove adds a fresh assertion to the form of one request. audience is the
 // server that may take it: its issuer, so that it is worth nothing at another
 // server that has talked the client into using its endpoint.
@@ -54,4 +70,17 @@ func (k *ClientKey) Prove(form url.Values, audience string) error {
 	form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 	form.Set("client_assertion", assertion)
 	return nil
+}
+
+// ProveSecret adds a client's secret to one request (RFC 6749, section 2.3.1): to the
+// form, for client_secret_post, or else to the header, for client_secret_basic.
+func ProveSecret(h http.Header, form url.Values, clientID, secret string, post bool) {
+	if post {
+		form.Set("client_id", clientID)
+		form.Set("client_secret", secret)
+		return
+	}
+	// Both parts are form-encoded first.
+	pair := url.QueryEscape(clientID) + ":" + url.QueryEscape(secret)
+	h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
 }

@@ -28,13 +28,8 @@ func (s *Service) readAttempts(h http.Header) []nonce { return s.readPending(h).
 // readPending reads the login cookie. What is none of its parts is left out. Of
 // several cookies of that name all are read.
 func (s *Service) readPending(h http.Header) (p pending) {
-	name := s.cookies.LoginName()
-	for _, line := range h["Cookie"] {
-		for pair := range strings.SplitSeq(line, ";") {
-			if value, ok := strings.CutPrefix(strings.Trim(pair, " \t"), name+"="); ok {
-				p.parse(value, time.Now())
-			}
-		}
+	for value := range cookieValues(h, s.cookies.LoginName()) {
+		p.parse(value, time.Now())
 	}
 	return p
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/jose"
-	"github.com/sallyport/sallyport/gateway/jwks"
 	"github.com/sallyport/sallyport/gateway/session"
 )
 
@@ -133,34 +132,15 @@ func logoutName(l *jose.Logout) string {
 
 var _ logoutJudge = (*oidc)(nil)
 
-// judgeLogout implements logoutJudge (Back-Channel Logout 1.0, section 2.6). An
-// unknown key makes the same fetch, under the same limit, as one in a sign-in.
+// judgeLogout implements logoutJudge (Back-Channel Logout 1.0, section 2.6).
 func (o *oidc) judgeLogout(ctx context.Context, raw string) (*jose.Logout, error) {
 	found := o.current.Load()
 	if found == nil {
 		return nil, providerOutage(o.ready())
 	}
-	token, err := jose.Parse(raw)
+	token, claims, rules, err := o.verify(ctx, found, raw, badLogoutToken)
 	if err != nil {
-		return nil, badLogoutToken(err)
-	}
-	if err := found.rules.JudgeAlgorithm(token); err != nil {
-		return nil, badLogoutToken(err)
-	}
-	key, err := found.keys.Key(ctx, token.Header.KeyID, token.Header.Algorithm)
-	switch {
-	case errors.Is(err, jwks.ErrUnknownKey):
-		return nil, badLogoutToken(err)
-	case err != nil:
-		return nil, providerOutage(err)
-	}
-	claims, err := token.Verify(key)
-	if err != nil {
-		return nil, badLogoutToken(err)
-	}
-	rules := found.rules
-	if o.dialect.issuerOf != nil && o.dialect.issuerOf(claims.Issuer) {
-		rules.Issuer = claims.Issuer
+		return nil, err
 	}
 	said, err := rules.JudgeLogout(token, claims, time.Now(), false)
 	if err != nil {

@@ -2,14 +2,12 @@ package login
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
@@ -110,14 +108,7 @@ func (c *clientAuth) prove(h http.Header, form url.Values) error {
 	if err != nil {
 		return err
 	}
-	if c.method == config.ClientAuthPost {
-		form.Set("client_id", c.cfg.ClientID)
-		form.Set("client_secret", secret.Reveal())
-		return nil
-	}
-	// Both parts are form-encoded first (RFC 6749, section 2.3.1).
-	pair := url.QueryEscape(c.cfg.ClientID) + ":" + url.QueryEscape(secret.Reveal())
-	h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+	jose.ProveSecret(h, form, c.cfg.ClientID, secret.Reveal(), c.method == config.ClientAuthPost)
 	return nil
 }
 
@@ -126,15 +117,7 @@ func clientKey(cfg config.Provider) (*jose.ClientKey, error) {
 	if cfg.ClientKeyFile == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(cfg.ClientKeyFile)
-	if err != nil {
-		return nil, err
-	}
-	key, err := jose.NewClientKey(cfg.ClientID, text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", cfg.ClientKeyFile, err)
-	}
-	return key, nil
+	return jose.ReadClientKey(cfg.ClientID, cfg.ClientKeyFile)
 }
 
 // clientMethod decides how the client authenticates: as configured, else by what

@@ -2,8 +2,6 @@ package login
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"net"
 	"net/http"
 	"net/url"
@@ -166,29 +164,14 @@ type logoutState struct {
 }
 
 func (s *Service) sealLogout(target string) (string, error) {
-	plain, err := json.Marshal(logoutState{target, time.Now().Unix()})
-	if err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(s.ring.Seal(session.PurposeState, plain, []byte(logoutBound))), nil
+	return s.seal(session.PurposeState, logoutBound, logoutState{target, time.Now().Unix()})
 }
 
 // openLogout returns where a sign-out was to lead; "" where nobody here said so,
 // too long ago, or where it is no target any more.
 func (s *Service) openLogout(state string) string {
-	if state == "" || len(state) > maxState {
-		return ""
-	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(state)
-	if err != nil {
-		return ""
-	}
-	plain, err := s.ring.Open(session.PurposeState, sealed, []byte(logoutBound))
-	if err != nil {
-		return ""
-	}
 	var l logoutState
-	if err := json.Unmarshal(plain, &l); err != nil {
+	if !s.open(session.PurposeState, logoutBound, state, &l) {
 		return ""
 	}
 	if age := time.Since(time.Unix(l.Made, 0)); age > logoutLifetime || age < -time.Minute {

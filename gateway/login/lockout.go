@@ -6,7 +6,6 @@ import (
 	"hash/maphash"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync"
 	"time"
 
@@ -163,7 +162,7 @@ func (s *Service) guarded(ctx context.Context, p passwords, username, password, 
 // tooMany is the answer to a LockedOut, the same for every account.
 func tooMany(reason, public string, wait time.Duration) *httperr.Error {
 	e := refuse(http.StatusTooManyRequests, reason, public, nil)
-	e.Header = http.Header{"Retry-After": {strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)}}
+	e.Header = httperr.RetryAfter(wait)
 	return e
 }
 

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/pages"
@@ -19,18 +20,23 @@ const maxForm = 64 << 10
 // host, from which the browser comes back to r's own URL. A URL that cannot be
 // come back to is left out.
 func (s *Service) LoginURL(r *http.Request) string {
-	want := r.URL.EscapedPath()
-	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		want += "?" + r.URL.RawQuery
-	}
-	if len(want) > 1 && want[1] == '/' { // "//x" is a path here and a host in a Location
-		want = s.origin(r) + want
-	}
-	target, err := s.returnTo(want)
+	target, err := s.returnTo(s.ownAddress(r))
 	if err != nil || target == "" {
 		return s.prefix + "/login"
 	}
 	return s.prefix + "/login?return_to=" + url.QueryEscape(target)
+}
+
+// ownAddress is the request's own URL, to the byte, as a path where it can be one.
+func (s *Service) ownAddress(r *http.Request) string {
+	uri := r.URL.EscapedPath()
+	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+		uri += "?" + r.URL.RawQuery
+	}
+	if strings.HasPrefix(uri, "//") { // a path here, and a host in a Location
+		uri = s.origin(r) + uri
+	}
+	return uri
 }
 
 // Login is GET and POST Prefix/login. GET answers the sign-in page, or the

@@ -129,12 +129,8 @@ func isPageLoad(r *http.Request) bool {
 
 // hasCookie reports whether a cookie of that name came, whatever is in it.
 func hasCookie(h http.Header, name string) bool {
-	for _, line := range h["Cookie"] {
-		for pair := range strings.SplitSeq(line, ";") {
-			if strings.HasPrefix(strings.Trim(pair, " \t"), name+"=") {
-				return true
-			}
-		}
+	for range cookieValues(h, name) {
+		return true
 	}
 	return false
 }

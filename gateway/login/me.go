@@ -1,11 +1,9 @@
 package login
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/session"
@@ -54,20 +52,7 @@ func (s *Service) Me(w http.ResponseWriter, r *http.Request) error {
 		at := wireTime(id.AuthTime)
 		answer.AuthTime = &at
 	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		return err
-	}
-	body = append(body, '\n')
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the client may be gone
-	}
-	return nil
+	return writeJSON(w, r, http.StatusOK, answer)
 }
 
 // signedIn finds the session of the request. Its error is the answer where there is

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,14 +61,10 @@ func newOAuth2(cfg config.Provider, log *zap.Logger) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	audience := cfg.Issuer
-	if audience == "" {
-		audience = cfg.TokenURL
-	}
 	p := &api{cfg: cfg, log: log, client: newBackChannel(plain.Transport), scope: strings.Join(cfg.Scopes, " ")}
 	p.srv = &authServer{
 		issuer: cfg.Issuer, token: cfg.TokenURL, revocation: cfg.RevocationURL,
-		auth: &clientAuth{cfg: cfg, method: method, key: key, audience: audience, client: p.client},
+		auth: &clientAuth{cfg: cfg, method: method, key: key, audience: cmp.Or(cfg.Issuer, cfg.TokenURL), client: p.client},
 	}
 	switch cfg.Type {
 	case config.ProviderGitHub:
@@ -129,13 +126,7 @@ func (p *api) redeem(ctx context.Context, a *attempt, code string) (*session.Sig
 		return nil, err
 	}
 	// 3. Hand over.
-	kept, err := keepTokens(token)
-	if err != nil {
-		return nil, fmt.Errorf("provider %s: %w", p.cfg.Name, err)
-	}
-	return &session.SignIn{
-		Identity: id, Provider: p.cfg.Name, Tokens: kept, AccessExpires: token.Expiry, Renewable: token.RefreshToken != "",
-	}, nil
+	return signInWith(token, p.cfg.Name, id)
 }
 
 // whoIs asks the API whose an access token is that the token endpoint has just

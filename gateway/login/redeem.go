@@ -40,24 +40,25 @@ func (o *oidc) redeem(ctx context.Context, a *attempt, code string) (*session.Si
 		return nil, err
 	}
 	// 4. Hand over.
-	kept, err := keepTokens(token)
+	in, err := signInWith(token, o.cfg.Name, id)
 	if err != nil {
-		return nil, fmt.Errorf("provider %s: %w", o.cfg.Name, err)
+		return nil, err
 	}
-	return &session.SignIn{
-		Identity:        id,
-		Provider:        o.cfg.Name,
-		ProviderSession: claims.String("sid"),
-		Tokens:          kept,
-		AccessExpires:   token.Expiry,
-		Renewable:       token.RefreshToken != "",
-	}, nil
+	in.ProviderSession = claims.String("sid")
+	return in, nil
 }
 
-func keepTokens(t *tokenAnswer) ([]byte, error) {
-	return json.Marshal(providerTokens{ //nolint:gosec // the Manager seals it
+// signInWith is the sign-in of a user at a provider, with the tokens that it gave.
+func signInWith(t *tokenAnswer, provider string, id *identity.Identity) (*session.SignIn, error) {
+	kept, err := json.Marshal(providerTokens{ //nolint:gosec // the Manager seals it
 		AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, IDToken: t.IDToken, Expiry: t.Expiry,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("provider %s: %w", provider, err)
+	}
+	return &session.SignIn{
+		Identity: id, Provider: provider, Tokens: kept, AccessExpires: t.Expiry, Renewable: t.RefreshToken != "",
+	}, nil
 }
 
 // providerTokens is what a session keeps of the token response, sealed.
@@ -100,29 +101,11 @@ func (o *oidc) proveIDToken(ctx context.Context, found *discovered, raw, nonce, 
 
 // proveToken proves that a token is the provider's, and lets judge decide the rest.
 func (o *oidc) proveToken(ctx context.Context, found *discovered, raw string, judge func(*jose.Rules, *jose.Token, *jose.Claims) error) (*jose.Claims, error) {
-	token, err := jose.Parse(raw)
+	token, claims, rules, err := o.verify(ctx, found, raw, badIDToken)
 	if err != nil {
-		return nil, badIDToken(err)
+		return nil, err
 	}
-	if err := found.rules.JudgeAlgorithm(token); err != nil {
-		return nil, badIDToken(err)
-	}
-	key, err := found.keys.Key(ctx, token.Header.KeyID, token.Header.Algorithm)
-	switch {
-	case errors.Is(err, jwks.ErrUnknownKey):
-		return nil, badIDToken(err)
-	case err != nil:
-		return nil, providerOutage(err)
-	}
-	claims, err := token.Verify(key)
-	if err != nil {
-		return nil, badIDToken(err)
-	}
-	rules := found.rules
-	if o.dialect.issuerOf != nil && o.dialect.issuerOf(claims.Issuer) {
-		rules.Issuer = claims.Issuer
-	}
-	if err := judge(&rules, token, claims); err != nil {
+	if err := judge(rules, token, claims); err != nil {
 		return nil, badIDToken(err)
 	}
 	if o.dialect.accept != nil {
@@ -131,6 +114,36 @@ func (o *oidc) proveToken(ctx context.Context, found *discovered, raw string, ju
 		}
 	}
 	return claims, nil
+}
+
+// verify proves by whom a token was signed, and returns the rules by which its claims
+// are to be judged. bad makes the answer to one that is not the provider's; a key
+// that can't be had is an outage. An unknown key makes the same fetch, under the
+// same limit, whatever the token is for.
+func (o *oidc) verify(ctx context.Context, found *discovered, raw string, bad func(error) error) (*jose.Token, *jose.Claims, *jose.Rules, error) {
+	token, err := jose.Parse(raw)
+	if err != nil {
+		return nil, nil, nil, bad(err)
+	}
+	if err := found.rules.JudgeAlgorithm(token); err != nil {
+		return nil, nil, nil, bad(err)
+	}
+	key, err := found.keys.Key(ctx, token.Header.KeyID, token.Header.Algorithm)
+	switch {
+	case errors.Is(err, jwks.ErrUnknownKey):
+		return nil, nil, nil, bad(err)
+	case err != nil:
+		return nil, nil, nil, providerOutage(err)
+	}
+	claims, err := token.Verify(key)
+	if err != nil {
+		return nil, nil, nil, bad(err)
+	}
+	rules := found.rules
+	if o.dialect.issuerOf != nil && o.dialect.issuerOf(claims.Issuer) {
+		rules.Issuer = claims.Issuer
+	}
+	return token, claims, &rules, nil
 }
 
 func badIDToken(err error) error {

@@ -26,12 +26,8 @@ func (s *Service) remember(w http.ResponseWriter, provider string) {
 // remembered is the name of a provider, or anything that somebody wrote into the
 // cookie.
 func (s *Service) remembered(h http.Header) string {
-	for _, line := range h["Cookie"] {
-		for pair := range strings.SplitSeq(line, ";") {
-			if value, ok := strings.CutPrefix(strings.Trim(pair, " \t"), s.cookies.ProviderName()+"="); ok {
-				return value
-			}
-		}
+	for value := range cookieValues(h, s.cookies.ProviderName()) {
+		return value
 	}
 	return ""
 }
@@ -83,23 +79,23 @@ func (s *Service) choices(r *http.Request, offered []provider) []pages.ProviderC
 // Offering narrows a login URL of LoginURL's to some providers; with none of
 // them it offers all. With another set, whoever is signed in signs in anew.
 func Offering(loginURL string, providers []string, another bool) string {
-	var b strings.Builder
-	b.WriteString(loginURL)
-	add := func(name, value string) {
-		if strings.Contains(b.String(), "?") {
-			b.WriteByte('&')
-		} else {
-			b.WriteByte('?')
-		}
-		b.WriteString(name + "=" + url.QueryEscape(value))
-	}
-	for _, name := range providers {
-		add("provider", name)
-	}
+	q := url.Values{"provider": providers}
 	if another {
-		add("switch", "1")
+		q.Set("switch", "1")
 	}
-	return b.String()
+	return appendQuery(loginURL, q)
+}
+
+// appendQuery adds parameters to a URL that may have some already.
+func appendQuery(address string, q url.Values) string {
+	more := q.Encode()
+	switch {
+	case more == "":
+		return address
+	case strings.Contains(address, "?"):
+		return address + "&" + more
+	}
+	return address + "?" + more
 }
 
 // anotherAccount leads who was refused though he has proven who he is back to

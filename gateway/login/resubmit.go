@@ -78,15 +78,9 @@ func (s *Service) unsentForm(w http.ResponseWriter, r *http.Request) (uri string
 	return uri, body, fields, ok
 }
 
-// ownURI is the request's own URL as a form's action, to the byte.
+// ownURI is ownAddress as a form's action, where it can be one.
 func (s *Service) ownURI(r *http.Request) (string, bool) {
-	uri := r.URL.EscapedPath()
-	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		uri += "?" + r.URL.RawQuery
-	}
-	if strings.HasPrefix(uri, "//") {
-		uri = s.origin(r) + uri
-	}
+	uri := s.ownAddress(r)
 	target, err := s.returnTo(uri)
 	return uri, err == nil && target != ""
 }

@@ -85,13 +85,9 @@ func (s *Service) EndSessions(w http.ResponseWriter, r *http.Request) error {
 // endListed ends sessions on every gateway, and asks their providers to revoke
 // their tokens.
 func (s *Service) endListed(r *http.Request, listed []session.Listed) error {
-	kept := make([]endedSession, len(listed))
+	kept, keys := make([]endedSession, len(listed)), make([]session.Key, len(listed))
 	for i, l := range listed {
-		kept[i] = s.takeTokens(r, l.Session)
-	}
-	keys := make([]session.Key, len(listed))
-	for i, l := range listed {
-		keys[i] = l.Key()
+		kept[i], keys[i] = s.takeTokens(r, l.Session), l.Key()
 	}
 	if err := s.sessions.EndKeys(r.Context(), keys...); err != nil {
 		return storeOutage(err)

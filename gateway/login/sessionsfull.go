@@ -1,8 +1,6 @@
 package login
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -83,27 +81,12 @@ type proof struct {
 }
 
 func (s *Service) sealProof(full *fullError) (string, error) {
-	plain, err := json.Marshal(proof{full.who.Issuer, full.who.Subject, full.provider, time.Now().Unix()})
-	if err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(s.ring.Seal(session.PurposeForm, plain, []byte(proofBound))), nil
+	return s.seal(session.PurposeForm, proofBound, proof{full.who.Issuer, full.who.Subject, full.provider, time.Now().Unix()})
 }
 
 func (s *Service) openProof(text string) (*proof, bool) {
-	if len(text) > maxState {
-		return nil, false
-	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return nil, false
-	}
-	plain, err := s.ring.Open(session.PurposeForm, sealed, []byte(proofBound))
-	if err != nil {
-		return nil, false
-	}
 	p := new(proof)
-	if err := json.Unmarshal(plain, p); err != nil || p.Subject == "" {
+	if !s.open(session.PurposeForm, proofBound, text, p) || p.Subject == "" {
 		return nil, false
 	}
 	age := time.Since(time.Unix(p.Made, 0))

@@ -3,7 +3,6 @@ package login
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -67,29 +66,14 @@ func (s *Service) redirectURI(origin, provider string) string {
 // state made for one is worth nothing at another's callback (mix-up, RFC 9700,
 // section 4.4).
 func (s *Service) sealState(a *attempt, provider string) (string, error) {
-	plain, err := json.Marshal(a)
-	if err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(s.ring.Seal(session.PurposeState, plain, []byte(provider))), nil
+	return s.seal(session.PurposeState, provider, a)
 }
 
 // openState reverses sealState, however old the state is.
 func (s *Service) openState(state, provider string) (*attempt, error) {
 	state, hash := strings.CutSuffix(state, hashSuffix)
-	if state == "" || len(state) > maxState {
-		return nil, errState
-	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(state)
-	if err != nil {
-		return nil, errState
-	}
-	plain, err := s.ring.Open(session.PurposeState, sealed, []byte(provider))
-	if err != nil {
-		return nil, errState
-	}
 	a := new(attempt)
-	if err := json.Unmarshal(plain, a); err != nil || !a.Nonce.valid() || !s.derive(a) {
+	if !s.open(session.PurposeState, provider, state, a) || !a.Nonce.valid() || !s.derive(a) {
 		return nil, errState
 	}
 	a.redirect, a.hash, a.state = s.redirectURI(a.Origin, provider), hash, state

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -108,16 +109,9 @@ func notWish(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }
 // StepUpURL is LoginURL for a sign-in that is to be like want.
 func (s *Service) StepUpURL(r *http.Request, want StepUp) string {
 	w := wish{ACR: want.ACR, AMR: want.AMR, MaxAge: int64(want.MaxAge / time.Second)}
-	if w.empty() {
-		return s.LoginURL(r)
-	}
 	q := url.Values{}
 	w.query(q)
-	base := s.LoginURL(r)
-	if strings.Contains(base, "?") {
-		return base + "&" + q.Encode()
-	}
-	return base + "?" + q.Encode()
+	return appendQuery(s.LoginURL(r), q)
 }
 
 // meets reports whether a proof is what was wished for. Who binds no judge gets
@@ -189,9 +183,7 @@ func (s *Service) begin(r *http.Request, in session.SignIn, w *wish, target stri
 func (s *Service) stepUpNotMet(w *wish, id *identity.Identity, target string) error {
 	e := refuse(http.StatusForbidden, ReasonStepUpNotMet,
 		fmt.Sprintf("This page needs a sign-in %s. The sign-in service made one %s.", wanted(w), came(w, id)), nil)
-	if e.Who = id.Email; e.Who == "" {
-		e.Who = id.Subject
-	}
+	e.Who = cmp.Or(id.Email, id.Subject)
 	e.Facts = facts(w, id)
 	q := url.Values{"switch": {"1"}}
 	if target != "" {

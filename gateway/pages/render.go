@@ -13,9 +13,7 @@ package pages
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
@@ -88,13 +86,12 @@ func New(o Options) (*Renderer, error) {
 	css = append(css, brand...)
 	// The value is typed as CSS so that the template copies it byte for byte:
 	// a comment stripped on the way would break the hash.
-	sum := sha256.Sum256(css)
 	p := &Renderer{
 		prefix: o.Prefix,
 		name:   o.Name,
 		logo:   logo,
 		css:    template.CSS(css), //nolint:gosec // our own embedded file, not input
-		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; " +
+		policy: "default-src 'none'; style-src " + sourceHash(css) + "; " +
 			"img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
 	}
 	if p.languages, err = readLanguages(); err != nil {
@@ -110,32 +107,34 @@ func New(o Options) (*Renderer, error) {
 		layout, tags[i] = append(layout, t), words.tag
 	}
 	p.matcher = language.NewMatcher(tags)
-	if p.login, err = p.parse(layout, "login.html", loginView{}); err != nil {
-		return nil, err
+	for _, t := range []struct {
+		into *sheet
+		file string
+		zero any
+	}{
+		{&p.login, "login.html", loginView{}},
+		{&p.logout, "logout.html", logoutView{}},
+		{&p.signedOut, "signedout.html", nil},
+		{&p.onward, "onward.html", onwardView{}},
+		{&p.sessions, "sessions.html", sessionsView{}},
+		{&p.tooMany, "toomany.html", TooManyPage{}},
+		{&p.signedOutHere, "signedouthere.html", SignedOutPage{}},
+		{&p.failure, "error.html", errorView{}},
+		{&p.fragment, "fragment.html", fragmentView{}},
+		{&p.loop, "loop.html", loopView{}},
+		{&p.resubmit, "resubmit.html", resubmitView{}},
+		{&p.done, "done.html", doneView{}},
+	} {
+		if *t.into, err = p.parse(layout, t.file, t.zero); err != nil {
+			return nil, err
+		}
 	}
-	if p.logout, err = p.parse(layout, "logout.html", logoutView{}); err != nil {
-		return nil, err
-	}
-	if p.signedOut, err = p.parse(layout, "signedout.html", nil); err != nil {
-		return nil, err
-	}
-	if p.onward, err = p.parse(layout, "onward.html", onwardView{}); err != nil {
-		return nil, err
-	}
-	if p.sessions, err = p.parse(layout, "sessions.html", sessionsView{}); err != nil {
-		return nil, err
-	}
-	if p.tooMany, err = p.parse(layout, "toomany.html", TooManyPage{}); err != nil {
-		return nil, err
-	}
-	if p.signedOutHere, err = p.parse(layout, "signedouthere.html", SignedOutPage{}); err != nil {
-		return nil, err
-	}
-	if p.failure, err = p.parse(layout, "error.html", errorView{}); err != nil {
-		return nil, err
-	}
-	if err := p.parseSignIn(layout); err != nil {
-		return nil, err
+	for file, into := range map[string]*script{
+		"login.js": &p.passFragment, "fragment.js": &p.keepFragment, "landed.js": &p.takeFragment,
+	} {
+		if *into, err = readScript(file); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }

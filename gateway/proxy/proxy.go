@@ -6,6 +6,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -125,7 +125,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict)
 	case guard.TooMany:
 		return &httperr.Error{
 			Code: http.StatusTooManyRequests, Reason: v.Reason, Public: "There were too many wrong passwords. Wait before the next attempt.",
-			Header: http.Header{"Retry-After": {strconv.Itoa(int((v.Wait + time.Second - 1) / time.Second))}},
+			Header: httperr.RetryAfter(v.Wait),
 		}
 	case guard.NoRoute:
 		return &httperr.Error{Code: http.StatusNotFound, Reason: v.Reason, Public: "Nothing is served at this address."}
@@ -153,10 +153,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict)
 		e.LoginURL = p.Challenge(r, v).LoginURL
 	}
 	if v.Identity != nil {
-		e.Who = v.Identity.Email
-		if e.Who == "" {
-			e.Who = v.Identity.Subject
-		}
+		e.Who = cmp.Or(v.Identity.Email, v.Identity.Subject)
 	}
 	return e
 }
