@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Options are what an Engine needs of others.
@@ -16,8 +17,9 @@ type Options struct {
 
 // Engine compiles policies. It is immutable and safe for concurrent use.
 type Engine struct {
-	paths func(string) (Path, string)
-	lang  *language
+	paths  func(string) (Path, string)
+	lang   *language
+	linted func() (*language, error) // lang as Lint uses it
 }
 
 // NewEngine returns an Engine. An error is a fault of this program.
@@ -26,7 +28,7 @@ func NewEngine(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("policy: the expression language: %w", err)
 	}
-	return &Engine{paths: o.Paths, lang: lang}, nil
+	return &Engine{paths: o.Paths, lang: lang, linted: sync.OnceValues(lang.forPeople)}, nil
 }
 
 // Compile turns a policy into a Set. It reports every fault at once: the error

@@ -88,10 +88,14 @@ func minutes(s string) (int, bool) {
 // they are put back, an hour counts twice.
 func (h *hours) covers(now time.Time) bool {
 	now = now.In(h.zone)
-	at, day := now.Hour()*60+now.Minute(), now.Weekday()
+	return h.includes(int(now.Weekday()), now.Hour()*60+now.Minute())
+}
+
+// includes answers for a minute of a day, Sunday being 0.
+func (h *hours) includes(day, minute int) bool {
 	if h.from < h.to {
-		return h.days[day] && h.from <= at && at < h.to
+		return h.days[day] && h.from <= minute && minute < h.to
 	}
 	yesterday := (day + 6) % 7
-	return h.days[day] && at >= h.from || h.days[yesterday] && at < h.to
+	return h.days[day] && minute >= h.from || h.days[yesterday] && minute < h.to
 }

@@ -1,0 +1,208 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	celast "cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+)
+
+// wide finds conditions that fit more people than they seem to.
+func (l *linter) wide(r *lintRule) {
+	l.networks(r)
+	l.claimNames(r)
+	if !r.allow {
+		return
+	}
+	l.mailDomains(r)
+	l.nobodyInParticular(r)
+	l.anyIssuer(r)
+}
+
+// Networks that are larger hold a good part of all addresses.
+const (
+	smallestNet4 = 8  // 10.0.0.0/8
+	smallestNet6 = 16 // providers get /32 and smaller
+)
+
+func (l *linter) networks(r *lintRule) {
+	lists := map[string][]netip.Prefix{r.matchAt + ".cidr_file": r.match.From["cidr"].networks()}
+	for i := range r.facts {
+		if r.facts[i].kind == factNets {
+			lists[r.facts[i].at] = r.facts[i].nets
+		}
+	}
+	why := "The condition keeps hardly anybody out."
+	if !r.allow {
+		why = "The rule denies nearly everybody."
+	}
+	for at, nets := range lists {
+		for i, n := range nets {
+			path := at
+			if !strings.HasSuffix(at, "_file") {
+				path = fmt.Sprintf("%s[%d]", at, i)
+			}
+			if large(n) {
+				l.found(path, lintWholeInternet, n.String()+" is a large part of the internet", why, "write the networks that are meant, or delete the condition")
+			}
+		}
+	}
+}
+
+func large(n netip.Prefix) bool {
+	local := netip.MustParsePrefix("fc00::/7") // RFC 4193
+	linkLocal := netip.MustParsePrefix("fe80::/10")
+	if n.Addr().Is4() {
+		return n.Bits() < smallestNet4
+	}
+	return n.Bits() < smallestNet6 && !covered(n, []netip.Prefix{local, linkLocal})
+}
+
+func (l *linter) mailDomains(r *lintRule) {
+	for i := range r.facts {
+		f := &r.facts[i]
+		switch {
+		case f.kind != factIs || f.about != aboutDomain || f.not:
+		default:
+			l.publicDomains(r, f.at, f.values)
+		}
+	}
+	if from := r.match.From["email_domains"]; from != nil {
+		l.publicDomains(r, r.matchAt+".email_domains_file", from.words().list)
+	}
+}
+
+// publicDomains says nothing where another condition says who is meant.
+func (l *linter) publicDomains(r *lintRule, at string, domains []string) {
+	named := func(f fact) bool { return !f.not && f.about != aboutDomain && namesPeople(&f) && f.at != at }
+	if slices.ContainsFunc(r.facts, named) {
+		return
+	}
+	var public []string
+	for _, d := range domains {
+		if publicMailDomain(d) {
+			public = append(public, d)
+		}
+	}
+	if len(public) > 0 {
+		l.found(at, lintPublicMail, fmt.Sprintf("anybody can have an address of %s", several(public)),
+			"The rule lets in whoever opens an account there.", "list the addresses under emails, or use groups")
+	}
+}
+
+// namesPeople tells whether a fact is true of some people and not of others.
+func namesPeople(f *fact) bool {
+	switch f.kind {
+	case factIs, factHas, factBegins:
+		if f.not || f.about == aboutACR || f.about == aboutAMR {
+			return false
+		}
+		return strings.HasPrefix(f.about, "identity.") || f.about == aboutDomain || f.about == aboutScopes || strings.HasPrefix(f.about, aboutClaim)
+	case factOther:
+		return !f.not && binds(f.expr)
+	case factNets, factPaths, factHours, factRecent, factConst:
+	}
+	return false
+}
+
+// binds tells whether an expression is true of some people alone, whatever they ask
+// for.
+func binds(e celast.Expr) bool {
+	if e.Kind() == celast.CallKind {
+		args := e.AsCall().Args()
+		switch e.AsCall().FunctionName() {
+		case operators.LogicalAnd:
+			return binds(args[0]) || binds(args[1])
+		case operators.LogicalOr:
+			return binds(args[0]) && binds(args[1])
+		case operators.Conditional:
+			return binds(args[1]) && binds(args[2]) || binds(args[0]) && (binds(args[1]) || binds(args[2]))
+		}
+	}
+	return slices.ContainsFunc(freeNames(e), isWho)
+}
+
+// isWho tells names that say who somebody is from those that say how he signed in.
+func isWho(name string) bool {
+	return strings.HasPrefix(name, "identity.") && name != aboutACR && name != aboutAMR && name != "identity.auth_time"
+}
+
+// nobodyInParticular finds allow rules that fit every user who is signed in.
+func (l *linter) nobodyInParticular(r *lintRule) {
+	if l.policy.Authorizer != nil || slices.ContainsFunc(r.facts, func(f fact) bool { return namesPeople(&f) }) {
+		return
+	}
+	if why, _ := contradiction(r.facts); why != "" {
+		return
+	}
+	half := slices.IndexFunc(r.facts, func(f fact) bool {
+		return f.kind == factOther && !f.not && slices.ContainsFunc(freeNames(f.expr), isWho)
+	})
+	if half >= 0 {
+		l.found(r.facts[half].at, lintHalfIdentity, "one side of || (or of ?:) says nothing about who the user is",
+			"Where that side holds, any signed-in user is let in.", "make a rule of its own of each side, or put && between them")
+		return
+	}
+	var public []string
+	for _, u := range l.uses {
+		public = append(public, u.Public...)
+	}
+	severity, who := LintNote, "any signed-in user"
+	denies := func(o lintRule) bool { return !o.allow && o.countsWith(r) }
+	if !slices.ContainsFunc(r.facts, narrows) && len(r.require) == 0 && !slices.ContainsFunc(l.rules, denies) {
+		severity = LintWarning
+	}
+	if len(public) > 0 {
+		severity, who = LintWarning, fmt.Sprintf("whoever has an account at %s, which anybody can open,", several(slices.Compact(public)))
+	}
+	l.foundAs(r.matchAt, lintAnyoneSignedIn, severity, "says nothing about who the user is",
+		"It lets in "+who+" for these requests.", "add groups, email_domains or another condition on the user, unless just that is meant")
+}
+
+// narrows tells conditions that whoever sends the request can't choose from the rest.
+func narrows(f fact) bool {
+	switch f.kind {
+	case factPaths, factNets, factHours, factRecent:
+		return true
+	case factIs, factHas, factBegins:
+		return f.about == aboutMethod || f.about == aboutPath || f.about == aboutRoute || f.about == aboutACR || f.about == aboutAMR
+	case factOther:
+		return slices.ContainsFunc(freeNames(f.expr), func(n string) bool { return n != nameHeaders && n != nameQuery && n != aboutHost })
+	case factConst:
+	}
+	return false
+}
+
+// anyIssuer finds names that mean one person or group at one issuer and another
+// one at the next.
+func (l *linter) anyIssuer(r *lintRule) {
+	i := slices.IndexFunc(l.uses, func(u Use) bool { return len(u.Sources) > 1 })
+	if i < 0 || verified(r.facts) {
+		return
+	}
+	var at string
+	for j := range r.facts {
+		f := &r.facts[j]
+		names := []string{f.about}
+		if f.kind == factOther {
+			names = freeNames(f.expr)
+		}
+		for _, name := range names {
+			switch {
+			case f.not:
+			case name == aboutIssuer || name == aboutProvider:
+				return
+			case at == "" && (name == aboutSubject || name == aboutGroups || strings.HasPrefix(name, nameClaims) || strings.HasPrefix(name, aboutClaim)):
+				at = f.at
+			}
+		}
+	}
+	if at == "" {
+		return
+	}
+	l.found(at, lintAnyIssuer, fmt.Sprintf("counts whoever vouches for it: the route %q takes users of %s", l.uses[i].Route, several(l.uses[i].Sources)),
+		"Whoever gives out names, groups or claims at one of them can let people in who are meant at none.", "add issuers: [...] with the one that is meant, or make a rule for each")
+}
