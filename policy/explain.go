@@ -11,12 +11,17 @@ import (
 // Explain is Evaluate with its reasons: the same decision, and what every rule says,
 // also those that no longer mattered. It is made for people, and allocates.
 func (s *Set) Explain(ctx context.Context, in *Input) Explanation {
-	x := Explanation{Policy: s.Name(), Mode: Enforce.String()}
-	x.Decision, x.Err = s.Evaluate(ctx, in)
+	d, err := s.Evaluate(ctx, in)
+	return s.Explained(in, d, err)
+}
+
+// Explained is Explain for an input that has been decided on. Nobody else is asked.
+func (s *Set) Explained(in *Input, d Decision, err error) Explanation {
+	x := Explanation{Policy: s.Name(), Mode: Enforce.String(), Decision: d, Err: err, Rules: []RuleExplanation{}}
 	if s == nil || in == nil {
 		return x
 	}
-	x.Mode = s.mode.String()
+	x.Mode, x.Authorizer = s.mode.String(), s.authorizer != nil
 	for i := range s.rules {
 		x.Rules = append(x.Rules, s.rules[i].explain(in))
 	}

@@ -5,7 +5,9 @@ type Explanation struct {
 	Policy   string            `json:"policy"`
 	Mode     string            `json:"mode"` // enforce, shadow
 	Decision Decision          `json:"-"`
-	Rules    []RuleExplanation `json:"rules"`
+	Rules    []RuleExplanation `json:"rules"` // as written
+	// Authorizer says that what the rules allow is also asked elsewhere.
+	Authorizer bool `json:"authorizer,omitempty"`
 	// Err is why there is no answer, where there is none.
 	Err error `json:"-"`
 }
