@@ -22,6 +22,7 @@ type RuleExplanation struct {
 	Err        string                 `json:"error,omitempty"` // it could not be evaluated
 	Requires   string                 `json:"requires,omitempty"`
 	Met        bool                   `json:"met"` // what it requires
+	SignIn     string                 `json:"sign_in,omitempty"`
 }
 
 // ConditionExplanation is one condition of a rule, with what it was compared with.

@@ -118,7 +118,7 @@ func (f *explainFlags) explain(cmd *cobra.Command, args []string) (*gateway.Expl
 	if q.Identity, err = f.identity(q.At); err != nil {
 		return nil, err
 	}
-	if q.Identity != nil && q.Credential == "" {
+	if q.Identity != nil && q.Credential == "" && q.Identity.Credential != defaultCredential {
 		q.Credential = q.Identity.Credential
 	}
 	cfg, err := config.Load(f.admin.config, os.Environ())
@@ -127,6 +127,9 @@ func (f *explainFlags) explain(cmd *cobra.Command, args []string) (*gateway.Expl
 	}
 	return gateway.Explain(cmd.Context(), cfg, &q)
 }
+
+// defaultCredential is what a description of a user has that says nothing of it.
+const defaultCredential = "session"
 
 func (f *explainFlags) askGateway(cmd *cobra.Command, method, path string, in any) (*gateway.Explanation, error) {
 	client, err := f.admin.client()

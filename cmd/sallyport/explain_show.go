@@ -169,7 +169,7 @@ func showRules(p *printer, rules []policy.RuleExplanation) {
 			rows = append(rows, []string{"          " + yesNo(c.Fits, c.Err), c.Field, orNone(c.Wants), "has: " + orNone(c.Has)})
 		}
 		if r.Requires != "" {
-			rows = append(rows, []string{"          " + yesNo(r.Met, ""), "require", r.Requires, ""})
+			rows = append(rows, []string{"          " + yesNo(r.Met, ""), "require", r.Requires, "has: " + r.SignIn})
 		}
 		p.table(rows)
 	}

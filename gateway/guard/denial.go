@@ -47,6 +47,7 @@ const maxKept = 16 << 10
 
 // keepable leaves out what may hold a credential, and what is too long.
 func keepable(h http.Header) (kept http.Header, withheld []string) {
+	unreadable := [...]string{"Cookie", "Authorization", "Proxy-Authorization"} // for policies
 	kept = maps.Clone(h)
 	size := 0
 	for name, values := range kept {
@@ -56,7 +57,9 @@ func keepable(h http.Header) (kept http.Header, withheld []string) {
 		}
 		if size+one > maxKept || mayHoldSecret(name) {
 			delete(kept, name)
-			withheld = append(withheld, name)
+			if !slices.Contains(unreadable[:], name) {
+				withheld = append(withheld, name)
+			}
 			continue
 		}
 		size += one
