@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/tools/txtar"
 )
@@ -59,7 +60,7 @@ func (r *reader) archive(file *File, text []byte, now time.Time) {
 	}
 	all := txtar.Parse(text)
 	file.Archive, file.Config = &Archive{}, file.Name
-	cases, seen := false, map[string]bool{}
+	cases, seen, folders := false, map[string]bool{}, map[string]bool{}
 	line := bytes.Count(all.Comment, []byte("\n"))
 	for _, f := range all.Files {
 		line++ // of the marker
@@ -67,12 +68,19 @@ func (r *reader) archive(file *File, text []byte, now time.Time) {
 		line += bytes.Count(f.Data, []byte("\n"))
 		padded := append(bytes.Repeat([]byte("\n"), marker), f.Data...)
 
-		name := path.Clean(f.Name)
+		name := f.Name
+		inFile := false
+		for dir := path.Dir(name); dir != "." && dir != "/"; dir = path.Dir(dir) {
+			folders[dir] = true
+			inFile = inFile || seen[dir]
+		}
 		switch {
-		case !filepath.IsLocal(filepath.FromSlash(f.Name)) || name != f.Name:
-			r.inArchive(marker, excerpt(f.Name)+" is not the name of a file in the archive", "write a relative name, such as admins.txt or lists/admins.txt")
+		case !filepath.IsLocal(filepath.FromSlash(name)) || path.Clean(name) != name || strings.ContainsFunc(name, unicode.IsControl):
+			r.inArchive(marker, excerpt(name)+" is not the name of a file in the archive", "write a relative name, such as admins.txt or lists/admins.txt")
 		case seen[name]:
-			r.inArchive(marker, excerpt(f.Name)+" is in the archive twice", "keep one of them")
+			r.inArchive(marker, excerpt(name)+" is in the archive twice", "keep one of them")
+		case inFile || folders[name]:
+			r.inArchive(marker, excerpt(name)+" is a file here and a folder elsewhere in the archive", "choose another name")
 		case name == wholeConfig || name == policiesOnly:
 			if file.Archive.Config != nil {
 				r.inArchive(marker, "a second configuration begins here", "keep config.yaml or policies.yaml")
