@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // rules name time zones, and a container from scratch has none
 
 	"github.com/spf13/cobra"
 
