@@ -34,7 +34,7 @@ func NewEngine(o Options) (*Engine, error) {
 // the rules.
 func (e *Engine) Compile(p Policy) (*Set, error) {
 	c := compiler{engine: e, policy: p.Name}
-	s := &Set{name: p.Name, mode: p.Mode, authorizer: p.Authorizer, message: p.Message}
+	s := &Set{name: p.Name, mode: p.Mode, readsQuery: p.Authorizer != nil && p.Mode == Enforce, authorizer: p.Authorizer, message: p.Message}
 	if len(p.Rules) == 0 && p.Authorizer == nil {
 		c.fault("", "rules", "has no rules and would deny everybody", "add a rule with allow")
 	}

@@ -216,7 +216,7 @@ func (c *condition) has(in *Input) string {
 	case fieldHours:
 		return in.Now.In(c.hours[0].zone).Format("Mon 15:04 MST")
 	case fieldWhen, fieldUnless:
-		return c.expr.reads(in)
+		return c.expr.shown(in)
 	}
 	return ""
 }

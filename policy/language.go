@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -58,8 +59,8 @@ func newLanguage() (*language, error) {
 type expression struct {
 	source  string
 	program cel.Program
-	names   []*variable // that it reads
-	entries []entry     // likewise
+	reads   []*variable
+	entries []entry // likewise
 	lang    *language
 }
 
@@ -100,7 +101,7 @@ func (l *language) compile(source string) (e *expression, problem, fix string) {
 	if err != nil {
 		return nil, "is wrong: " + err.Error(), ""
 	}
-	return &expression{source: source, program: program, names: used, entries: entries, lang: l}, "", ""
+	return &expression{source: source, program: program, reads: used, entries: entries, lang: l}, "", ""
 }
 
 // first is the first fault that the compiler found, in one line.
@@ -202,6 +203,11 @@ func editDistance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// names reports whether the expression reads a name; a nil one reads none.
+func (e *expression) names(name string) bool {
+	return e != nil && slices.ContainsFunc(e.reads, func(v *variable) bool { return v.name == name })
 }
 
 var errNotBool = errors.New("the expression is neither true nor false")

@@ -52,12 +52,12 @@ func isMap(name string) bool {
 	return name == "identity.claims" || name == "request.headers" || name == "request.query"
 }
 
-// reads shows the values that the expression names.
-func (e *expression) reads(in *Input) string {
+// shown are the values that the expression names.
+func (e *expression) shown(in *Input) string {
 	a := newActivation(e.lang, in)
 	defer a.free()
 	var parts []string
-	for _, v := range e.names {
+	for _, v := range e.reads {
 		if !isMap(v.name) {
 			parts = append(parts, v.name+" = "+short(text(v.read(a))))
 		}

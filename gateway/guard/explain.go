@@ -66,6 +66,10 @@ func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 
 	in := g.input(r, &m, v.Identity, v.Kind, q.Now)
 	in.Client.Address = q.Client
+	if unreadable(&v, &in) {
+		x.judged(&v, nil)
+		return x
+	}
 	ruling := m.Route.Policy.Explain(ctx, &in)
 	x.Policy = &ruling
 	allowed, err := v.ruled(&ruling.Decision, ruling.Err)

@@ -129,7 +129,7 @@ func (g *Guard) input(r *http.Request, m *route.Match, id *identity.Identity, ki
 // judge reports whether a proven user is allowed, and sets the verdict where he is
 // not. An error is an outage.
 func (g *Guard) judge(r *http.Request, v *Verdict, in *policy.Input) (allowed bool, err error) {
-	if g.misplaced(r, v) {
+	if g.misplaced(r, v) || unreadable(v, in) {
 		return false, nil
 	}
 	d, err := v.Route.Policy.Evaluate(r.Context(), in)
@@ -152,6 +152,19 @@ func (g *Guard) misplaced(r *http.Request, v *Verdict) bool {
 		return true
 	}
 	return false
+}
+
+// unreadable sets the verdict for a query that has two readings, or none, where
+// the policy reads it: the application might find what the policy did not.
+func unreadable(v *Verdict, in *policy.Input) bool {
+	if !v.Route.Policy.ReadsQuery() {
+		return false
+	}
+	_, err := policy.ParseQuery(in.Request.RawQuery)
+	if err != nil {
+		v.Outcome, v.Reason, v.Err = Malformed, ReasonMalformedQuery, err
+	}
+	return err != nil
 }
 
 // sameOriginUpgrade reports whether a request is no upgrade, or one that the

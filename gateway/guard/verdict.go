@@ -61,6 +61,7 @@ const (
 	ReasonUnknownHost      = "unknown_host"
 	ReasonWrongProvider    = "wrong_provider"
 	ReasonCrossSite        = "cross_site_upgrade"
+	ReasonMalformedQuery   = "malformed_query"
 	ReasonMissingClaim     = "missing_header_claim"
 	ReasonIdentityTooLarge = "identity_too_large"
 )
