@@ -152,7 +152,7 @@ func (s *decisionSite) proxied(t *testing.T, c *policytest.Case) decided {
 	case http.StatusUnauthorized:
 		s.denied(t, answer)
 		d.effect = policy.NeedStepUp
-		if challenge := answer.Header.Get("Www-Authenticate"); !strings.Contains(challenge, `error="insufficient_user_authentication"`) {
+		if challenge := answer.Header.Get("WWW-Authenticate"); !strings.Contains(challenge, `error="insufficient_user_authentication"`) {
 			t.Errorf("%s: the challenge is %q", c.Name, challenge)
 		}
 	case http.StatusForbidden:
@@ -180,9 +180,7 @@ func (s *decisionSite) proxied(t *testing.T, c *policytest.Case) decided {
 func (s *decisionSite) explained(t *testing.T, c *policytest.Case) decided {
 	t.Helper()
 	header := http.Header{"Authorization": {"Bearer " + s.credential(t, &c.Input.Identity)}}
-	for name, values := range c.Input.Request.Header {
-		header[name] = values
-	}
+	maps.Copy(header, c.Input.Request.Header)
 	in := map[string]any{"method": c.Input.Request.Method, "url": target(c), "headers": header}
 	if c.Input.Client.Address.IsValid() {
 		in["client"] = c.Input.Client.Address

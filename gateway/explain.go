@@ -19,12 +19,16 @@ import (
 	"github.com/sallyport/sallyport/policy"
 )
 
-// Explanation is what a gateway decides on a request, with everything that led to
-// it; the others are its parts.
+// Explanation is what a gateway decides on a request, with everything that led to it.
+type Explanation = guard.Explanation
+
+// The parts of an Explanation.
 type (
-	Explanation          = guard.Explanation
-	RouteCandidate       = route.Candidate
-	RuleExplanation      = policy.RuleExplanation
+	// RouteCandidate is what a route has to do with the request.
+	RouteCandidate = route.Candidate
+	// RuleExplanation is what a rule says of it.
+	RuleExplanation = policy.RuleExplanation
+	// ConditionExplanation is what a condition of a rule says of it.
 	ConditionExplanation = policy.ConditionExplanation
 )
 

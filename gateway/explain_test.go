@@ -79,7 +79,8 @@ func statuses() map[string]int {
 }
 
 func TestExplanationsAgreeWithDecisions(t *testing.T) {
-	s := newSite(t, plan{adminToken: adminToken(t),
+	s := newSite(t, plan{
+		adminToken: adminToken(t),
 		policies: `
   - {name: mixed, rules: [{name: readers, allow: {groups: [users], methods: [GET]}}, {name: not-mallory, deny: {subjects: [mallory]}, reason: barred, message: Ask the desk.}]}
   - {name: strong, rules: [{allow: {groups: [users]}, require: {acr: [gold]}}]}

@@ -17,7 +17,7 @@ type Set struct {
 	enforced   ruleSet
 	shadow     ruleSet // what is enforced and what is not, together
 	shadowing  bool    // some rule is not enforced
-	readsQuery bool // some condition that is enforced, or the authorizer
+	readsQuery bool    // some condition that is enforced, or the authorizer
 	authorizer Authorizer
 	message    string
 }

@@ -101,7 +101,7 @@ func (v *Verdict) ruled(d *policy.Decision, err error) (allowed bool, outage err
 	if err != nil {
 		// A rule that fails to evaluate must not count as one that did not match.
 		v.Outcome, v.Rule, v.Reason, v.Err = Forbid, d.Rule, policy.ReasonPolicyError, err
-		return false, nil
+		return false, nil //nolint:nilerr // a refusal, not an outage
 	}
 	v.Rule, v.Reason, v.Message, v.StepUp = d.Rule, d.Reason, d.Message, d.StepUp
 	if d.Effect == policy.NeedStepUp {

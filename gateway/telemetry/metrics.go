@@ -61,7 +61,7 @@ func NewMetrics(version string) *Metrics {
 		openStreams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "open_streams", Help: "WebSockets and streaming answers that are open now.",
 		}),
-		refreshes:    counter("refreshes_total", "Refreshes of providers' tokens that were tried, by result.", "result"),
+		refreshes: counter("refreshes_total", "Refreshes of providers' tokens that were tried, by result.", "result"),
 		shadows: counter("shadow_decisions_total", "Decisions on requests by what was decided, and by what would have been if the policies and rules in the mode shadow were enforced.",
 			"route", "outcome", "shadow"),
 		streamsEnded: counter("streams_ended_total", "Streams that the gateway ended, by reason.", "why"),
