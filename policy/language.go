@@ -19,7 +19,6 @@ const (
 	maxExpression = 4096 // code points
 	maxDepth      = 40   // of brackets, fields and operators
 	maxCost       = 200_000
-	maxMemory     = 1 << 20
 )
 
 // language compiles expressions (Common Expression Language).

@@ -130,6 +130,27 @@ func TestExpressionsThatAreWrongAreToldAtLoad(t *testing.T) {
 	}
 }
 
+// TestExpressionsThatGrowAreRefusedAtLoad: text that makes text a thousand times as
+// long, some times over, is no matter of run time.
+func TestExpressionsThatGrowAreRefusedAtLoad(t *testing.T) {
+	long := strings.Repeat("a", 900)
+	grow := `.replace("a", "` + long + `")`
+	for _, expr := range []string{
+		`("` + long + `"` + grow + `).size() > 0`,
+		`("a"` + grow + grow + grow + `).size() > 0`,
+		`(request.path` + grow + grow + `).size() > 0`,
+		`identity.groups.map(g, g` + grow + `).size() > 0`,
+		`request.path.split("").map(c, c + request.path).join("").size() > 0`,
+		`request.path.split("").join(request.path).split("").join(request.path).size() > 0`,
+		`request.path.split("").map(c, request.path.split("")).size() > 0`,
+	} {
+		_, err := newEngine(t).Compile(policy.Policy{Name: "p", Rules: []policy.Rule{when(expr)}})
+		if err == nil || !strings.Contains(err.Error(), "could take too long") {
+			t.Errorf("%.60s: got %v", expr, err)
+		}
+	}
+}
+
 // TestAnExpressionThatFailsNeverLetsAnybodyIn: an absent claim is an error, and an
 // error is no answer.
 func TestAnExpressionThatFailsNeverLetsAnybodyIn(t *testing.T) {
