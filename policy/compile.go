@@ -160,7 +160,7 @@ func (c *compiler) match(out []condition, at string, m *Match) []condition {
 	}
 	out = c.claims(out, at, m.Claims)
 	out = c.expressions(out, at, m.When, m.Unless)
-	if len(out) == before {
+	if len(out) == before && m.When == "" && m.Unless == "" {
 		c.fault(at, "", "describes nobody in particular", "write groups, emails, email_domains, subjects, scopes, claims, when or another condition; for any signed-in user use the policy authenticated")
 	}
 	return out
