@@ -77,32 +77,37 @@ func secretHeader(name string) bool {
 	return name == "cookie" || name == "authorization" || name == "proxy-authorization"
 }
 
+// query is an error, whatever is asked of it, where the whole of it has two readings.
 func (a *activation) query() ref.Val {
 	q, err := ParseQuery(a.in.Request.RawQuery)
 	if err != nil {
-		return queryValue{Mapper: types.NewStringStringMap(types.DefaultTypeAdapter, nil), err: err}
+		return types.NewErr("the query: %v", err)
 	}
 	return queryValue{Mapper: types.NewStringStringMap(types.DefaultTypeAdapter, q.values), twice: q.twice}
 }
 
-// queryValue is the map of parameters. It answers an error where the query has two
-// readings.
+// queryValue is the map of parameters. It answers an error for one that is there
+// more than once.
 type queryValue struct {
 	traits.Mapper
 	twice map[string]bool // in lower case
-	err   error
 }
 
 var _ traits.Mapper = queryValue{}
 
 func (q queryValue) fault(key ref.Val) ref.Val {
-	if q.err != nil {
-		return types.NewErr("the query: %v", q.err)
-	}
 	if name, ok := key.(types.String); ok && q.twice[strings.ToLower(string(name))] {
 		return types.NewErr("the query has the parameter more than once")
 	}
 	return nil
+}
+
+// Equal implements ref.Val.
+func (q queryValue) Equal(other ref.Val) ref.Val {
+	if len(q.twice) > 0 {
+		return types.NewErr("the query has a parameter more than once")
+	}
+	return q.Mapper.Equal(other)
 }
 
 // Contains implements traits.Container.

@@ -187,6 +187,33 @@ func TestQueryWithTwoReadings(t *testing.T) {
 	}
 }
 
+// TestNoQuestionAboutAMalformedQueryHasAnAnswer: a rule that denies what it finds by
+// going through the parameters would find none.
+func TestNoQuestionAboutAMalformedQueryHasAnAnswer(t *testing.T) {
+	for _, expr := range []string{
+		`request.query.exists(name, name == "export")`, `request.query.exists(name, request.query[name] == "all")`, `size(request.query) > 0`,
+		`request.query != {}`, `request.query.map(name, name) != []`, `"export" in request.query`, `has(request.query.export)`,
+		`request.query.?export.hasValue()`, `request.query[?"export"].orValue("") == "all"`,
+	} {
+		s := compile(t, when("true"), policy.Rule{Name: "no exports", Deny: &policy.Match{When: expr}})
+		for query, reason := range map[string]string{
+			"export=all": policy.ReasonDeniedByRule, "": policy.ReasonAllowedByRule,
+			"export=all;a=1": policy.ReasonPolicyError, "export=all&a=%zz": policy.ReasonPolicyError,
+		} {
+			in := request()
+			in.Request.RawQuery = query
+			if d, _ := s.Evaluate(t.Context(), in); d.Reason != reason {
+				t.Errorf("%s of %q: want %s, got %v", expr, query, reason, d)
+			}
+		}
+	}
+	in := request()
+	in.Request.RawQuery = "export=none&export=all"
+	if d, _ := compile(t, when(`request.query == {"export": "all"}`)).Evaluate(t.Context(), in); d.Reason != policy.ReasonPolicyError {
+		t.Errorf("a parameter that is there twice was compared with one: %v", d)
+	}
+}
+
 // TestAnUnverifiedAddressIsNone, in expressions as in lists.
 func TestAnUnverifiedAddressIsNone(t *testing.T) {
 	for _, expr := range []string{
