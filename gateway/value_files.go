@@ -17,7 +17,8 @@ import (
 // valueFile is a file with values of a rule: one a line, read again when it changes.
 type valueFile struct {
 	path   string // of its key in the configuration
-	name   string
+	name   string // as it is written
+	lies   string // where it is found
 	values *policy.Values
 
 	held   []byte // the text of the values
@@ -46,7 +47,7 @@ func (f *valueFile) load() error {
 }
 
 func (f *valueFile) read() ([]byte, error) {
-	file, err := os.Open(f.name)
+	file, err := os.Open(f.lies)
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,7 @@ func (f Faults) sort(file string) {
 type source struct {
 	file   string
 	places map[string]place
+	dir    string // where relative file names start; "" = the working directory
 	short  bool // the only provider and the only route stem from the short form
 }
 
