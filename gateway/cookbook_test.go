@@ -25,7 +25,7 @@ type example struct {
 const listsFolder = "/etc/sallyport"
 
 var (
-	exampleHeading = regexp.MustCompile(`(?m)^###? (.*)$`)
+	exampleHeading = regexp.MustCompile(`(?m)^#{1,3} (.*)$`)
 	yamlBlock      = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 	listBlock      = regexp.MustCompile("(?s)```text " + listsFolder + "/([a-z-]+\\.txt)\n(.*?)```")
 )
