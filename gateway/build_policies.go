@@ -32,7 +32,7 @@ func newEngine() (*policy.Engine, error) {
 func neverOnAPage() []string {
 	return []string{
 		guard.ReasonPublic, "client_gone",
-		"not_development", "keys_in_files", "too_many_keys", "admin_api_off", "bad_admin_token", // the API of operators
+		"not_development", "keys_in_files", "too_many_keys", "admin_api_off", "bad_admin_token", "unknown_decision", // the API of operators
 	}
 }
 

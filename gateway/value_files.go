@@ -51,7 +51,7 @@ func (f *valueFile) read() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, maxValueFile+1))
 	if err == nil && len(text) > maxValueFile {
 		err = errValueFileSize

@@ -71,7 +71,7 @@ type source struct {
 	file   string
 	places map[string]place
 	dir    string // where relative file names start; "" = the working directory
-	short  bool // the only provider and the only route stem from the short form
+	short  bool   // the only provider and the only route stem from the short form
 }
 
 // place is a line of the file, or an environment variable (line 0).

@@ -88,6 +88,8 @@ func hostProblem(s string) (problem, fix string) {
 	return "", ""
 }
 
+var escape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
 // pathProblem refuses what policies never see: they are asked about paths in one
 // spelling, and a case in another would tell nothing.
 func pathProblem(s string) (problem, fix string) {
@@ -99,7 +101,7 @@ func pathProblem(s string) (problem, fix string) {
 		return "has a query", "write what follows the ? as query"
 	case strings.ContainsAny(s, "#;\\"), strings.Contains(s, "//"), slices.Contains(segments, "."), slices.Contains(segments, ".."):
 		return "is not a path as policies see it", "write it without parameters, empty segments and dots, as the gateway reads it"
-	case regexp.MustCompile(`%[0-9A-Fa-f]{2}`).MatchString(s):
+	case escape.MatchString(s):
 		return "is encoded", "write it decoded, as policies see it"
 	}
 	return "", ""
@@ -112,7 +114,8 @@ func queryProblem(s string) (problem, fix string) {
 	return "", ""
 }
 
-var fieldName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") //nolint:gochecknoglobals // never changes: a token of RFC 9110, section 5.6.2
+// fieldName is a token of RFC 9110, section 5.6.2.
+var fieldName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 // headers reads fields with one value, or a list of the values of several lines.
 func (r *reader) headers(n *yaml.Node, at string) map[string][]string {

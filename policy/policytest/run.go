@@ -13,6 +13,7 @@ type Report struct {
 	File    string
 	Config  string // as in File
 	Results []Result
+	Begun   time.Time
 	Took    time.Duration
 }
 
@@ -52,7 +53,7 @@ func (r *Report) Failed() int {
 // must have been compiled with StandIn in the place of every external authorizer.
 func Run(ctx context.Context, file *File, find func(c *Case) (*policy.Set, error)) *Report {
 	begin := time.Now()
-	report := &Report{File: file.Name, Config: file.Config, Results: make([]Result, len(file.Cases))}
+	report := &Report{File: file.Name, Config: file.Config, Begun: begin, Results: make([]Result, len(file.Cases))}
 	for i := range file.Cases {
 		report.Results[i] = ask(ctx, &file.Cases[i], find)
 	}

@@ -57,10 +57,12 @@ func (r *reader) document(text []byte) *yaml.Node {
 	return doc.Content[0]
 }
 
+var lineOfError = regexp.MustCompile(`(?s)^line (\d+): (.*)$`)
+
 // syntax takes the line out of the parser's message.
 func (r *reader) syntax(err error) {
 	f := Fault{File: r.file, Problem: strings.TrimPrefix(err.Error(), "yaml: "), Fix: "check the indentation and the quotes around this line"}
-	if m := regexp.MustCompile(`(?s)^line (\d+): (.*)$`).FindStringSubmatch(f.Problem); m != nil {
+	if m := lineOfError.FindStringSubmatch(f.Problem); m != nil {
 		f.Line, _ = strconv.Atoi(m[1])
 		f.Problem = m[2]
 	}
