@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -211,6 +212,30 @@ func TestNoQuestionAboutAMalformedQueryHasAnAnswer(t *testing.T) {
 	in.Request.RawQuery = "export=none&export=all"
 	if d, _ := compile(t, when(`request.query == {"export": "all"}`)).Evaluate(t.Context(), in); d.Reason != policy.ReasonPolicyError {
 		t.Errorf("a parameter that is there twice was compared with one: %v", d)
+	}
+}
+
+// TestAHeaderInAnotherSpellingIsTheSameHeader: an application behind CGI or WSGI reads
+// X_Tenant as X-Tenant (CVE-2025-64484 is such a confusion).
+func TestAHeaderInAnotherSpellingIsTheSameHeader(t *testing.T) {
+	for name, tt := range map[string]struct {
+		header map[string][]string
+		want   string
+	}{
+		"alone":                  {map[string][]string{"X_tenant": {"b"}}, "b"},
+		"beside the proper one":  {map[string][]string{"X-Tenant": {"a"}, "X_tenant": {"b"}, "X.tenant": {"c"}}, "a, c, b"},
+		"in two letter cases":    {map[string][]string{"x_tenant": {"a"}}, "a"},
+		"the proper one":         {map[string][]string{"X-Tenant": {"a"}, "Xtenant": {"b"}}, "a"},
+		"a credential is hidden": {map[string][]string{"X-Tenant": {"a"}, "Proxy_Authorization": {"secret"}, "Proxy-Authorization": {"secret"}}, "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := request()
+			in.Request.Header = tt.header
+			expr := fmt.Sprintf(`request.headers["x-tenant"] == %q && !request.headers.exists(n, request.headers[n] == "secret")`, tt.want)
+			if d, err := compile(t, when(expr)).Evaluate(t.Context(), in); d.Effect != policy.Allow {
+				t.Errorf("want %q: %v, %v", tt.want, d, err)
+			}
+		})
 	}
 }
 
