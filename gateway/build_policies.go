@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/guard"
+	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/route"
 	"github.com/sallyport/sallyport/policy"
 )
@@ -15,9 +17,23 @@ type policies struct {
 	lies  func(name string) string // where a file is found
 }
 
-// newEngine makes what compiles policies, with the path language of routes.
+// newEngine makes what compiles policies, with the path language of routes. A deny
+// rule can't give a reason that the gateway gives as well: it would be counted as
+// the other, and the page would explain what has not happened.
 func newEngine() (*policy.Engine, error) {
-	return policy.NewEngine(policy.Options{Paths: route.ParsePath})
+	explained, err := pages.Reasons()
+	if err != nil {
+		return nil, err
+	}
+	return policy.NewEngine(policy.Options{Paths: route.ParsePath, Reasons: append(explained, neverOnAPage()...)})
+}
+
+// neverOnAPage are the reasons that no page has a text for.
+func neverOnAPage() []string {
+	return []string{
+		guard.ReasonPublic, "client_gone",
+		"not_development", "keys_in_files", "too_many_keys", "admin_api_off", "bad_admin_token", "unknown_decision", // the API of operators
+	}
 }
 
 // buildPolicies compiles the policies, and reads the files of values.

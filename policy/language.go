@@ -18,6 +18,7 @@ import (
 const (
 	maxExpression = 4096 // code points
 	maxDepth      = 40   // of brackets, fields and operators
+	maxLoops      = 2    // inside of one another
 	maxCost       = 200_000
 )
 
@@ -39,7 +40,7 @@ func newLanguage() (*language, error) {
 		cel.ParserRecursionLimit(maxDepth),
 		cel.Macros(anchoredMacros()...),
 		cel.ASTValidators(
-			cel.ValidateComprehensionNestingLimit(2),
+			cel.ValidateComprehensionNestingLimit(maxLoops),
 			cel.ValidateDurationLiterals(),
 			cel.ValidateTimestampLiterals(),
 			cel.ValidateHomogeneousAggregateLiterals(),
