@@ -105,5 +105,5 @@ func (r *reader) archive(file *File, text []byte, now time.Time) {
 }
 
 func (r *reader) inArchive(line int, problem, fix string) {
-	r.faults = append(r.faults, Fault{File: r.file, Line: line, Problem: problem, Fix: fix})
+	r.add(Fault{File: r.file, Line: line, Problem: problem, Fix: fix})
 }
