@@ -154,7 +154,11 @@ func (r *Result) rule(w io.Writer, i int) {
 		case c.Fits:
 			mark = "yes"
 		}
-		fmt.Fprintf(lines, "    %s\t%s\twants %s; has %s\n", mark, c.Field, printable(c.Wants), printable(orNone(c.Has)))
+		has := "; has " + printable(orNone(c.Has))
+		if c.Has == "" && (c.Field == "when" || c.Field == "unless") {
+			has = "" // not every value that an expression reads is shown
+		}
+		fmt.Fprintf(lines, "    %s\t%s\twants %s%s\n", mark, c.Field, printable(c.Wants), has)
 		if c.Err != "" {
 			fmt.Fprintf(lines, "    \t\t%s\n", printable(c.Err))
 		}
