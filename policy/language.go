@@ -59,6 +59,7 @@ type expression struct {
 	source  string
 	program cel.Program
 	names   []*variable // that it reads
+	entries []entry     // likewise
 	lang    *language
 }
 
@@ -72,6 +73,7 @@ func (l *language) compile(source string) (e *expression, problem, fix string) {
 	if problem != "" {
 		return nil, problem, fix
 	}
+	entries := entriesOf(parsed) // before the compiler makes one name of identity.claims
 	checked, issues := l.env.Check(parsed)
 	if err := issues.Err(); err != nil {
 		return nil, "is wrong: " + first(issues), "the vocabulary is in docs/policy-language.md"
@@ -98,7 +100,7 @@ func (l *language) compile(source string) (e *expression, problem, fix string) {
 	if err != nil {
 		return nil, "is wrong: " + err.Error(), ""
 	}
-	return &expression{source: source, program: program, names: used, lang: l}, "", ""
+	return &expression{source: source, program: program, names: used, entries: entries, lang: l}, "", ""
 }
 
 // first is the first fault that the compiler found, in one line.

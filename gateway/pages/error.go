@@ -12,6 +12,7 @@ type errorView struct {
 	Code      int
 	Reason    string
 	RequestID string
+	Decision  string
 	Lead      string // what happened
 	Message   string // what the operators say about it
 	Advice    string // what to do, and when
@@ -42,7 +43,7 @@ func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Erro
 	if e == nil {
 		e = httperr.As(nil)
 	}
-	v := errorView{Code: e.Code, Reason: e.Reason, RequestID: requestID}
+	v := errorView{Code: e.Code, Reason: e.Reason, RequestID: requestID, Decision: w.Header().Get(httperr.DecisionHeader)}
 	if v.Code < 400 || v.Code > 599 {
 		v.Code = http.StatusInternalServerError
 	}

@@ -88,6 +88,9 @@ func errorSample(name, method, target, formToken string, e httperr.Error) sample
 		if e.LoginURL != "" {
 			shown.LoginURL = in(e.LoginURL)
 		}
+		if e.Message != "" { // a policy denied: the decision is kept
+			w.Header().Set(httperr.DecisionHeader, in("K5TQ2XN7A4BC"))
+		}
 		if formToken != "" {
 			return p.Error(w, r, &shown, in(requestID), in(formToken))
 		}
