@@ -54,7 +54,7 @@ func (a *Archive) Unpack(dir string) error {
 
 // archive reads an archive into file.
 func (r *reader) archive(file *File, text []byte, now time.Time) {
-	if len(text) > maxFile {
+	if len(text) > MaxFile {
 		r.fault(nil, "", "the file is larger than 1 MiB", "split it up")
 		return
 	}

@@ -73,6 +73,18 @@ func TestARuleThatCanNotBeEvaluatedIsNotReached(t *testing.T) {
 	}
 }
 
+// TestPoliciesOfOneNameAreNotMixedUp: two configurations can have the same name for
+// something else.
+func TestPoliciesOfOneNameAreNotMixedUp(t *testing.T) {
+	var c policytest.Coverage
+	c.Add(asked(t, staff(t), "  - {name: one, expect: deny}\n"))
+	other := compile(t, policy.Policy{Name: "staff", Rules: []policy.Rule{{Allow: &policy.Match{Groups: []string{"a"}}}}})
+	c.Add(asked(t, other, "  - {name: one, identity: {groups: [a]}, expect: allow}\n"))
+	if reached, rules := c.Count(); reached != 1 || rules != 5 {
+		t.Errorf("%d of %d", reached, rules)
+	}
+}
+
 // TestAHundredPercentIsEveryRule: what is missing must not be rounded away.
 func TestAHundredPercentIsEveryRule(t *testing.T) {
 	var rules []policy.Rule

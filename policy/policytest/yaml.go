@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxFile is the largest test file that is read, in bytes.
-	maxFile = 1 << 20
+	// MaxFile is the largest test file that is read, in bytes.
+	MaxFile = 1 << 20
 	// maxDepth is far beyond what a case can nest; claims have some freedom.
 	maxDepth = 64
 )
@@ -23,7 +23,7 @@ const (
 // document returns the one document of text, or nil after reporting why there is
 // none.
 func (r *reader) document(text []byte) *yaml.Node {
-	if len(text) > maxFile {
+	if len(text) > MaxFile {
 		r.fault(nil, "", "the file is larger than 1 MiB", "split it up")
 		return nil
 	}
