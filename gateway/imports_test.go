@@ -51,7 +51,7 @@ func allowed() map[string][]string {
 		"gateway/e2e":     {"*"},
 		"gateway/e2e/env": {"gateway/tlstest"},
 		"gateway/tlstest": {},
-		"cmd/sallyport":   {"gateway", "gateway/config", "gateway/telemetry", "policy/policytest"},
+		"cmd/sallyport":   {"gateway", "gateway/config", "gateway/telemetry", "policy", "policy/policytest"},
 	}
 }
 

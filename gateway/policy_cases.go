@@ -27,7 +27,7 @@ type askedRoute struct {
 
 // CompilePolicies compiles the policies of a configuration that has been loaded, and
 // those of its routes, and reads the files of values once. In the place of every
-// external authorizer it puts standIn.
+// external authorizer it puts standIn, unless that is nil.
 //
 // The error is config.Faults: everything that is wrong, at once.
 func CompilePolicies(cfg *config.Config, standIn policy.Authorizer) (*Policies, error) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
@@ -134,6 +136,44 @@ func TestFaultsOfAnArchiveHaveItsLines(t *testing.T) {
 				t.Errorf("%v shows where it was unpacked", err)
 			}
 		})
+	}
+}
+
+// TestTheArchiveOfTheDocsPasses, and with the case that fails there, it is told as it
+// stands there.
+func TestTheArchiveOfTheDocsPasses(t *testing.T) {
+	text, err := os.ReadFile("../docs/policy-tests.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(begin string) string {
+		_, rest, found := strings.Cut(string(text), "```"+begin+"\n")
+		inside, _, closed := strings.Cut(rest, "```\n")
+		if !found || !closed {
+			t.Fatalf("there is no block of %q", begin)
+		}
+		return inside
+	}
+	archive := block("txtar")
+	if err := runCases(t, "reports.txtar", archive); err != nil {
+		t.Error(err)
+	}
+
+	archive += "  - {name: sales may read on Sundays, at: 2026-03-01T10:00:00Z, identity: {groups: [sales]}, expect: allow}\n"
+	file, err := policytest.Parse("reports.txtar", []byte(archive), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := gateway.CasePolicies(file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := policytest.Run(t.Context(), file, found.Find).WriteTable(&out, false); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(block("\n$ sallyport policy test reports.txtar"), out.String()); diff != "" {
+		t.Error(diff)
 	}
 }
 

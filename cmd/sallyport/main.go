@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport/sallyport/gateway/config"
-	"github.com/sallyport/sallyport/policy/policytest"
 )
 
 // Exit codes, as the documentation promises them.
@@ -49,8 +48,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "The configuration has %s:\n%v\n", count(len(faults), "fault"), faults)
 		return exitUsage
 	}
-	if faults, ok := errors.AsType[policytest.Faults](err); ok {
-		fmt.Fprintf(stderr, "The cases have %s:\n%v\n", count(len(faults), "fault"), faults)
+	if e, ok := errors.AsType[*casesError](err); ok {
+		fmt.Fprintf(stderr, "The cases have %s:\n%v\n", count(len(e.faults), "fault"), e)
 		return exitUsage
 	}
 	fmt.Fprintf(stderr, "sallyport: %v\n", err)

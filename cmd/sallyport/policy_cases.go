@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,6 +26,11 @@ type policyTests struct {
 	asJSON      bool
 	verbose     bool
 }
+
+// casesError is what is wrong in test files.
+type casesError struct{ faults policytest.Faults }
+
+func (e *casesError) Error() string { return e.faults.Error() }
 
 func policyTestCommand() *cobra.Command {
 	var o policyTests
@@ -99,7 +106,7 @@ func (o *policyTests) parse(names []string) ([]*policytest.File, error) {
 	var faults policytest.Faults
 	now := time.Now()
 	for _, name := range names {
-		text, err := os.ReadFile(name)
+		text, err := readCases(name)
 		if err != nil {
 			faults = append(faults, unreadableCases(name, err))
 			continue
@@ -113,14 +120,24 @@ func (o *policyTests) parse(names []string) ([]*policytest.File, error) {
 			return nil, err
 		}
 		if file.Config == "" {
-			file.Config = o.config
+			file.Config = filepath.Clean(o.config) // as Parse leaves the names that files write
 		}
 		files = append(files, file)
 	}
 	if len(faults) > 0 {
-		return nil, faults
+		return nil, &casesError{faults}
 	}
 	return files, nil
+}
+
+// readCases reads as much of a file as is needed to see that it is too large.
+func readCases(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, policytest.MaxFile+1))
 }
 
 func unreadableCases(name string, err error) policytest.Fault {
@@ -163,7 +180,7 @@ func casePolicies(files []*policytest.File) ([]*gateway.Policies, error) {
 		}
 	}
 	if len(faults) > 0 {
-		return nil, faults
+		return nil, &casesError{faults}
 	}
 	return all, nil
 }

@@ -23,6 +23,7 @@ func ParsePolicies(dir, name string, data []byte) (*Config, error) {
 		return nil, Faults{*fault}
 	}
 	file := newReader(name)
+	file.part = true
 	values := file.policies(root)
 	c, err := decode(values, nil)
 	if err != nil {

@@ -54,7 +54,7 @@ func (a *Archive) Unpack(dir string) error {
 
 // archive reads an archive into file.
 func (r *reader) archive(file *File, text []byte, now time.Time) {
-	if len(text) > maxFile {
+	if len(text) > MaxFile {
 		r.fault(nil, "", "the file is larger than 1 MiB", "split it up")
 		return
 	}
@@ -105,5 +105,5 @@ func (r *reader) archive(file *File, text []byte, now time.Time) {
 }
 
 func (r *reader) inArchive(line int, problem, fix string) {
-	r.faults = append(r.faults, Fault{File: r.file, Line: line, Problem: problem, Fix: fix})
+	r.add(Fault{File: r.file, Line: line, Problem: problem, Fix: fix})
 }

@@ -43,17 +43,23 @@ func (c *Coverage) Declare(config string, set *policy.Set) {
 }
 
 func (c *Coverage) of(config string, set *policy.Set) *PolicyCoverage {
+	names := set.Rules()
 	for _, p := range c.policies {
-		if p.Config == config && p.Policy == set.Name() {
+		if p.Config == config && p.Policy == set.Name() && p.has(names) {
 			return p
 		}
 	}
 	p := &PolicyCoverage{Config: config, Policy: set.Name()}
-	for _, name := range set.Rules() {
+	for _, name := range names {
 		p.Rules = append(p.Rules, RuleCoverage{Name: name})
 	}
 	c.policies = append(c.policies, p)
 	return p
+}
+
+// has reports whether these are the rules of the policy.
+func (p *PolicyCoverage) has(names []string) bool {
+	return slices.EqualFunc(p.Rules, names, func(r RuleCoverage, name string) bool { return r.Name == name })
 }
 
 // Add counts the cases of a report.

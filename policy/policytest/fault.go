@@ -1,9 +1,7 @@
 package policytest
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -48,13 +46,4 @@ func (f Faults) Error() string {
 		lines[i] = one.Error()
 	}
 	return strings.Join(lines, "\n")
-}
-
-// err returns the faults as an error, or nil where there are none.
-func (f Faults) err() error {
-	if len(f) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(f, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
-	return f
 }

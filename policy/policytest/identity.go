@@ -25,7 +25,7 @@ func ParseIdentity(text []byte, at time.Time) (policy.Identity, error) {
 		r.identity(&d, root, "")
 		id = r.finish(&d, root, "", at)
 	}
-	if err := r.faults.err(); err != nil {
+	if err := r.err(); err != nil {
 		return policy.Identity{}, err
 	}
 	return id, nil

@@ -22,7 +22,7 @@ func Parse(name string, text []byte, now time.Time) (*File, error) {
 	} else if root := r.document(text); root != nil {
 		r.root(file, root, now)
 	}
-	if err := r.faults.err(); err != nil {
+	if err := r.err(); err != nil {
 		return nil, err
 	}
 	return file, nil

@@ -1,6 +1,7 @@
 package policytest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,14 +15,38 @@ import (
 type reader struct {
 	file   string
 	faults Faults
+	more   int // faults beyond maxFaults
 }
+
+// maxFaults bounds what one file can make a reader say.
+const maxFaults = 200
 
 func (r *reader) fault(n *yaml.Node, path, problem, fix string) {
 	f := Fault{File: r.file, Path: path, Problem: problem, Fix: fix}
 	if n != nil {
 		f.Line = n.Line
 	}
+	r.add(f)
+}
+
+func (r *reader) add(f Fault) {
+	if len(r.faults) == maxFaults {
+		r.more++
+		return
+	}
 	r.faults = append(r.faults, f)
+}
+
+// err returns the faults in the order of their lines, or nil where there are none.
+func (r *reader) err() error {
+	if len(r.faults) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(r.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
+	if r.more > 0 {
+		return append(r.faults, Fault{File: r.file, Problem: "there are more faults, which are not shown", Fix: "mend these first"})
+	}
+	return r.faults
 }
 
 // key is a key that a section may have, and what takes its value.

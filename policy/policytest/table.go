@@ -154,7 +154,11 @@ func (r *Result) rule(w io.Writer, i int) {
 		case c.Fits:
 			mark = "yes"
 		}
-		fmt.Fprintf(lines, "    %s\t%s\twants %s; has %s\n", mark, c.Field, printable(c.Wants), printable(orNone(c.Has)))
+		has := "; has " + printable(orNone(c.Has))
+		if c.Has == "" && (c.Field == "when" || c.Field == "unless") {
+			has = "" // it reads nothing
+		}
+		fmt.Fprintf(lines, "    %s\t%s\twants %s%s\n", mark, c.Field, printable(c.Wants), has)
 		if c.Err != "" {
 			fmt.Fprintf(lines, "    \t\t%s\n", printable(c.Err))
 		}
@@ -164,21 +168,7 @@ func (r *Result) rule(w io.Writer, i int) {
 		if rule.Met {
 			mark = "yes"
 		}
-		fmt.Fprintf(lines, "    %s\trequire\twants %s; has %s\n", mark, printable(rule.Requires), r.signIn())
+		fmt.Fprintf(lines, "    %s\trequire\twants %s; has %s\n", mark, printable(rule.Requires), printable(rule.SignIn))
 	}
 	_ = lines.Flush()
-}
-
-// signIn is how the user of the case has signed in.
-func (r *Result) signIn() string {
-	id := &r.Case.Input.Identity
-	var all parts
-	all.add("acr:", id.ACR)
-	for _, method := range id.AMR {
-		all.add("amr:", method)
-	}
-	if !id.AuthTime.IsZero() {
-		all.add("age:", r.Case.Input.Now.Sub(id.AuthTime).String())
-	}
-	return orNone(all.String())
 }

@@ -58,7 +58,7 @@ func (e *Expect) String() string {
 		all.add("acr", strings.Join(want.ACR, " or "))
 		all.add("amr", strings.Join(want.AMR, " and "))
 		if want.MaxAge != nil {
-			all.add("max_age", want.MaxAge.String())
+			all.add("max_age", orNone(ageText(*want.MaxAge)))
 		}
 	}
 	if want := e.Shadow; want != nil {

@@ -2,6 +2,7 @@ package policytest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +14,8 @@ import (
 )
 
 const (
-	// maxFile is the largest test file that is read, in bytes.
-	maxFile = 1 << 20
+	// MaxFile is the largest test file that is read, in bytes.
+	MaxFile = 1 << 20
 	// maxDepth is far beyond what a case can nest; claims have some freedom.
 	maxDepth = 64
 )
@@ -22,11 +23,11 @@ const (
 // document returns the one document of text, or nil after reporting why there is
 // none.
 func (r *reader) document(text []byte) *yaml.Node {
-	if len(text) > maxFile {
+	if len(text) > MaxFile {
 		r.fault(nil, "", "the file is larger than 1 MiB", "split it up")
 		return nil
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec := yaml.NewDecoder(bytes.NewReader(yamlOf(text)))
 	var doc, next yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
@@ -67,12 +68,36 @@ func (r *reader) syntax(err error) {
 		f.Problem = m[2]
 	}
 	f.Problem = "this is not YAML: " + f.Problem
-	r.faults = append(r.faults, f)
+	r.add(f)
+}
+
+var jsonText = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// yamlOf writes the texts of JSON so that they mean the same in YAML, which does not
+// know every escape of JSON. The lines stay.
+func yamlOf(text []byte) []byte {
+	if !json.Valid(text) {
+		return text
+	}
+	return jsonText.ReplaceAllFunc(text, func(quoted []byte) []byte {
+		var s string
+		if json.Unmarshal(quoted, &s) != nil {
+			return quoted
+		}
+		again, err := json.Marshal(s)
+		if err != nil {
+			return quoted
+		}
+		return again
+	})
 }
 
 // references refuses anchors, aliases and merges, by which a small file can stand
-// for a large one.
+// for a large one, and tags, by which a value can be something else than it seems.
 func (r *reader) references(n *yaml.Node) {
+	if n.Style&yaml.TaggedStyle != 0 {
+		r.fault(n, "", "YAML tags (!) are not supported here", "write the value without; in quotes if it is text")
+	}
 	if n.Kind == yaml.AliasNode || n.Anchor != "" {
 		r.fault(n, "", "YAML anchors (&) and aliases (*) are not supported here", "write the value out, or under defaults; in quotes if it begins with & or *")
 	}
