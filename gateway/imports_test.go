@@ -17,6 +17,7 @@ const module = "github.com/sallyport/sallyport/"
 func allowed() map[string][]string {
 	return map[string][]string{
 		"policy":            {},
+		"policy/policytest": {"policy"},
 		"gateway/identity":  {},
 		"gateway/config":    {},
 		"gateway/httperr":   {},
@@ -50,7 +51,7 @@ func allowed() map[string][]string {
 		"gateway/e2e":     {"*"},
 		"gateway/e2e/env": {"gateway/tlstest"},
 		"gateway/tlstest": {},
-		"cmd/sallyport":   {"gateway", "gateway/config", "gateway/telemetry"},
+		"cmd/sallyport":   {"gateway", "gateway/config", "gateway/telemetry", "policy", "policy/policytest"},
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 // valueFile is a file with values of a rule: one a line, read again when it changes.
 type valueFile struct {
 	path   string // of its key in the configuration
-	name   string
+	name   string // as it is written
+	lies   string // where it is found
 	values *policy.Values
 
 	held   []byte // the text of the values
@@ -46,11 +47,11 @@ func (f *valueFile) load() error {
 }
 
 func (f *valueFile) read() ([]byte, error) {
-	file, err := os.Open(f.name)
+	file, err := os.Open(f.lies)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, maxValueFile+1))
 	if err == nil && len(text) > maxValueFile {
 		err = errValueFileSize

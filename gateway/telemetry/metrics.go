@@ -28,6 +28,7 @@ type Metrics struct {
 	openStreams     prometheus.Gauge
 	streamsEnded    *prometheus.CounterVec
 	refreshes       *prometheus.CounterVec
+	shadows         *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics on a registry of their own, so that two gateways
@@ -60,7 +61,9 @@ func NewMetrics(version string) *Metrics {
 		openStreams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "open_streams", Help: "WebSockets and streaming answers that are open now.",
 		}),
-		refreshes:    counter("refreshes_total", "Refreshes of providers' tokens that were tried, by result.", "result"),
+		refreshes: counter("refreshes_total", "Refreshes of providers' tokens that were tried, by result.", "result"),
+		shadows: counter("shadow_decisions_total", "Decisions on requests by what was decided, and by what would have been if the policies and rules in the mode shadow were enforced.",
+			"route", "outcome", "shadow"),
 		streamsEnded: counter("streams_ended_total", "Streams that the gateway ended, by reason.", "why"),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -69,7 +72,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.credentialSize,
-		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, build,
+		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, m.shadows, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -80,6 +83,9 @@ func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 // Request counts a finished request.
 func (m *Metrics) Request(e *Event) {
 	m.requests.WithLabelValues(e.Route, e.Outcome, e.Reason).Inc()
+	if e.Shadow != "" {
+		m.shadows.WithLabelValues(e.Route, e.Outcome, e.Shadow).Inc()
+	}
 	if e.DecideTime > 0 {
 		m.decision.WithLabelValues(e.Credential).Observe(e.DecideTime.Seconds())
 	}
