@@ -310,9 +310,7 @@ func (w *leaf) claimedNames(names []string) {
 }
 
 func (l *linter) claimed(at, claim string, lets bool) {
-	if claim == "email" {
-		l.found(at, lintUnverifiable, "the claim email may hold an address that nobody has verified", changeableWhy(lets), "use identity.email, emails or email_domains, which look at verified addresses alone")
-	} else if selfAsserted(claim) {
+	if selfAsserted(claim) {
 		l.found(at, lintUnverifiable, fmt.Sprintf("the claim %s is what the user says of himself", claim), changeableWhy(lets), "use the subject, a group, or a claim that the provider vouches for")
 	}
 }
@@ -327,9 +325,7 @@ func changeableWhy(lets bool) string {
 // claimNames is claimedNames for the conditions on claims.
 func (l *linter) claimNames(r *lintRule) {
 	for i, c := range r.match.Claims {
-		if c.Name != "email" { // a verified address there
-			l.claimed(fmt.Sprintf("%s.claims[%d].name", r.matchAt, i), c.Name, r.allow)
-		}
+		l.claimed(fmt.Sprintf("%s.claims[%d].name", r.matchAt, i), c.Name, r.allow)
 	}
 }
 
