@@ -45,6 +45,7 @@ const (
 	lintMaxAgeShort      = "max_age_short"
 	lintNoPage           = "step_up_without_page"
 	lintNotEnforced      = "not_enforced"
+	lintRequireSkipped   = "require_may_be_skipped"
 )
 
 // LintCodes are all kinds of findings that Lint has, the worst first.
@@ -78,6 +79,7 @@ func LintCodes() []LintCode {
 
 		{lintAnyoneSignedIn, LintNote},
 		{lintRequireInMatch, LintNote},
+		{lintRequireSkipped, LintNote},
 		{lintRedundantValue, LintNote},
 		{lintPathByText, LintNote},
 		{lintHostByText, LintNote},

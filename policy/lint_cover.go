@@ -90,12 +90,13 @@ func (l *linter) coveredAllow(r *lintRule, single bool) {
 	}
 	switch {
 	case len(by) == 0:
-		if !single && len(r.require) > 0 {
-			l.partlyAsked(r, func(w *lintRule) bool { return asksLess(w) && weaker(w) })
+		less := func(w *lintRule) bool { return asksLess(w) && weaker(w) }
+		if !single && len(r.require) > 0 && !l.partlyAsked(r, less) {
+			l.askedElsewhere(r, less)
 		}
 	case len(r.require) > 0 && slices.ContainsFunc(by, weaker):
 		r.dead = true
-		l.found(r.at+".require", lintRequireNotAsked, fmt.Sprintf("nobody is ever asked for %s: whomever this rule fits, %s lets in without", r.rule.Require.String(), ruleNames(by)),
+		l.found(r.at+".require", lintRequireNotAsked, fmt.Sprintf("nobody is ever asked for it (%s): whomever this rule fits, %s lets in without", r.rule.Require.String(), ruleNames(by)),
 			"Of the allow rules that fit, one whose requirement is met is enough.", "put the requirement into the other rule as well, or exclude these people there with unless")
 	default:
 		r.dead = true
@@ -106,7 +107,7 @@ func (l *linter) coveredAllow(r *lintRule, single bool) {
 
 // partlyAsked finds a requirement that some of those whom it is for don't have to
 // meet.
-func (l *linter) partlyAsked(r *lintRule, weaker func(*lintRule) bool) {
+func (l *linter) partlyAsked(r *lintRule, weaker func(*lintRule) bool) bool {
 	for i := range r.facts {
 		var free []string
 		var by []*lintRule
@@ -118,8 +119,26 @@ func (l *linter) partlyAsked(r *lintRule, weaker func(*lintRule) bool) {
 		}
 		if len(free) > 0 {
 			l.found(r.at+".require", lintRequireNotAsked,
-				fmt.Sprintf("is not asked of everybody: where %s is %s, %s lets in without %s", r.facts[i].wants, several(free), ruleNames(by), r.rule.Require.String()),
+				fmt.Sprintf("is not asked of everybody (%s): where %s is %s, %s lets in without", r.rule.Require.String(), r.facts[i].wants, several(free), ruleNames(by)),
 				"Of the allow rules that fit, one whose requirement is met is enough.", "put the requirement into the other rule as well, or take these values out of this one")
+			return true
+		}
+	}
+	return false
+}
+
+// askedElsewhere finds rules for the same requests that let others in without: who
+// is one of both is not asked.
+func (l *linter) askedElsewhere(r *lintRule, weaker func(*lintRule) bool) {
+	for i := range l.rules {
+		w := &l.rules[i]
+		if w.index == r.index || w.dead || !w.countsWith(r) || !weaker(w) {
+			continue
+		}
+		request := slices.DeleteFunc(slices.Clone(w.facts), func(f fact) bool { return namesPeople(&f) })
+		if why, _ := contradiction(slices.Concat(r.facts, w.facts)); why == "" && allFollow(request, r.facts) {
+			l.found(r.at+".require", lintRequireSkipped, fmt.Sprintf("is not asked of those whom %s fits as well", ruleNames([]*lintRule{w})),
+				"Of the allow rules that fit, one whose requirement is met is enough.", "put the requirement into the other rule as well, or at the route, unless just that is meant")
 			return
 		}
 	}

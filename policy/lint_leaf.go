@@ -97,14 +97,26 @@ func (w *leaf) subject(e celast.Expr) string {
 		}
 	case celast.CallKind:
 		switch call := e.AsCall(); call.FunctionName() {
-		case "lowerAscii", "trim":
+		case "lowerAscii", "trim", "orValue", "value":
 			return w.subject(call.Target())
 		}
 	}
-	if path, ok := memberPath(e); ok && mapOfTheVocabulary(path[0]) {
+	if path, ok := anyPath(e); ok && mapOfTheVocabulary(path[0]) {
 		return memberName(path)
 	}
 	return ""
+}
+
+// anyPath is memberPath for members that may be missing, too.
+func anyPath(e celast.Expr) ([]string, bool) {
+	if e.Kind() == celast.CallKind {
+		if call := e.AsCall(); call.FunctionName() == operators.OptSelect || call.FunctionName() == operators.OptIndex {
+			path, ok := anyPath(call.Args()[0])
+			name, is := textLiteral(call.Args()[1])
+			return append(path, name), ok && is
+		}
+	}
+	return memberPath(e)
 }
 
 // names are those of the vocabulary in the leaf, also by way of loops.
@@ -185,6 +197,7 @@ func (w *leaf) look() {
 	}
 	w.header(names, ok)
 	w.claimedNames(names)
+	w.bothMissing()
 	w.lists()
 	w.clock()
 }
@@ -303,7 +316,7 @@ func (w *leaf) claimedNames(names []string) {
 		}
 	}
 	celast.PostOrderVisit(w.e, celast.NewExprVisitor(func(e celast.Expr) {
-		if path, ok := memberPath(e); ok && len(path) == 2 && path[0] == nameClaims {
+		if path, ok := anyPath(e); ok && len(path) == 2 && path[0] == nameClaims {
 			w.claimed(w.at, path[1], w.lets)
 		}
 	}))

@@ -30,6 +30,38 @@ func (w *leaf) unknown(c comparison, negative bool) {
 	}
 }
 
+// bothMissing finds comparisons of two things of which both may be missing: they are
+// equal then.
+func (w *leaf) bothMissing() {
+	if !w.lets || w.e.Kind() != celast.CallKind || w.e.AsCall().FunctionName() != operators.Equals {
+		return
+	}
+	args := w.e.AsCall().Args()
+	if a, ok := missingValue(args[0]); ok {
+		if b, ok := missingValue(args[1]); ok && a == b {
+			w.found(w.at, lintHoldsWhenUnknown, w.text.show(w.e)+" holds where both are missing", "Two that are absent are equal: people come in of whom neither is known.",
+				"leave out the ? on one side: what is absent is an error then, and lets nobody in")
+		}
+	}
+}
+
+// missingValue is what an optional part stands for where it is missing, as text.
+func missingValue(e celast.Expr) (string, bool) {
+	if e.Kind() != celast.CallKind {
+		return "", false
+	}
+	call := e.AsCall()
+	switch call.FunctionName() {
+	case operators.OptSelect, operators.OptIndex:
+		return "nothing", true
+	case "orValue":
+		if call.IsMemberFunction() && call.Args()[0].Kind() == celast.LiteralKind {
+			return "value " + fmt.Sprint(call.Args()[0].AsLiteral().Value()), true
+		}
+	}
+	return "", false
+}
+
 // byText finds paths and hosts that are compared where the gateway has better means.
 func (w *leaf) byText(c comparison, names []string) {
 	identity := slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "identity.") })

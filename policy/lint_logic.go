@@ -34,7 +34,7 @@ func contradiction(facts []fact) (why, at string) {
 		}
 		seen[f.about] = true
 		if can, known, _ := texts(facts, f.about); known && len(can) == 0 {
-			return f.about + " can't be " + ways(facts, f.about), last(facts, f.about)
+			return f.about + " would have to be " + ways(facts, f.about) + " at once", last(facts, f.about)
 		}
 	}
 	if why, at := emailContradiction(facts); why != "" {
@@ -245,7 +245,7 @@ func ways(facts []fact, about string) string {
 			}
 		}
 	}
-	return strings.Join(parts, " and ")
+	return strings.Join(parts, ", and ")
 }
 
 // last is where the last fact about something is written.

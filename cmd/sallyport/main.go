@@ -53,6 +53,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	fmt.Fprintf(stderr, "sallyport: %v\n", err)
+	if e, ok := errors.AsType[*weakError](err); ok {
+		return e.code
+	}
 	if _, ok := errors.AsType[*runError](err); ok {
 		return exitFailure
 	}

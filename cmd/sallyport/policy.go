@@ -9,6 +9,6 @@ func policyCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(policyTestCommand())
+	cmd.AddCommand(policyTestCommand(), policyLintCommand())
 	return cmd
 }

@@ -118,7 +118,7 @@ func (k *checker) hasPasswords() bool {
 // the subject alone: whoever can choose a name at one of them would be taken
 // for the other's user. Development identities exist on loopback only.
 func (k *checker) ambiguousSubjects(at string, r Route) {
-	issuers := k.issuersOf(r)
+	issuers := k.IssuersOf(&r)
 	tells := func(h Header) bool { return h.Claim == "iss" || h.Claim == "qualified_subject" }
 	if len(issuers) < 2 || slices.ContainsFunc(r.Headers, tells) {
 		return
@@ -127,10 +127,10 @@ func (k *checker) ambiguousSubjects(at string, r Route) {
 		"add {name: X-Forwarded-Issuer, claim: iss}, or a header with claim: qualified_subject, and let the application use it")
 }
 
-// issuersOf lists who names the users of a route, each once. API keys are left
+// IssuersOf lists who names the users of a route, each once. API keys are left
 // out: their subjects are chosen by the operator, one by one, and not by
 // anybody else.
-func (k *checker) issuersOf(r Route) []string {
+func (c *Config) IssuersOf(r *Route) []string {
 	var issuers []string
 	add := func(issuer string) {
 		if issuer != "" && !slices.Contains(issuers, issuer) {
@@ -141,9 +141,9 @@ func (k *checker) issuersOf(r Route) []string {
 		return slices.ContainsFunc(kinds, func(kind string) bool { return slices.Contains(r.Auth, kind) })
 	}
 	// Users who have signed in come with tokens, too.
-	signedIn := takes(AuthSession) || k.Tokens.Exchange.Enabled && takes(AuthBearer, AuthBasic)
-	for i := range k.Login.Providers {
-		p := &k.Login.Providers[i]
+	signedIn := takes(AuthSession) || c.Tokens.Exchange.Enabled && takes(AuthBearer, AuthBasic)
+	for i := range c.Login.Providers {
+		p := &c.Login.Providers[i]
 		if len(r.Providers) > 0 && !slices.Contains(r.Providers, p.Name) && !takes(AuthBearer, AuthBasic) {
 			continue // a session of it counts nothing here
 		}
@@ -155,12 +155,12 @@ func (k *checker) issuersOf(r Route) []string {
 		}
 	}
 	if takes(AuthBearer, AuthBasic) { // a token can come as the password
-		for _, t := range k.Tokens.Issuers {
+		for _, t := range c.Tokens.Issuers {
 			add(t.Issuer)
 		}
 	}
 	if takes(AuthIntrospection, AuthBasic) {
-		for _, s := range k.Tokens.Introspection {
+		for _, s := range c.Tokens.Introspection {
 			if s.Issuer != "" || s.Name != "" {
 				add(s.UserIssuer())
 			}
