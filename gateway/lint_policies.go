@@ -201,8 +201,10 @@ func (l *policyLint) issuers(r *config.Route) []string {
 			for i := range l.cfg.Tokens.Issuers {
 				all = append(all, l.cfg.Tokens.Issuers[i].Issuer)
 			}
-			for i := range l.cfg.Login.Providers { // of sessions that were exchanged for tokens
-				all = append(all, l.cfg.Login.Providers[i].UserIssuer())
+			for i := range l.cfg.Login.Providers { // whose sessions can be exchanged for tokens
+				if l.cfg.Tokens.Exchange.Enabled {
+					all = append(all, l.cfg.Login.Providers[i].UserIssuer())
+				}
 			}
 		case config.AuthIntrospection:
 			for i := range l.cfg.Tokens.Introspection {

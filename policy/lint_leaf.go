@@ -195,7 +195,7 @@ func (w *leaf) look() {
 		w.unknown(c, negative)
 		w.byText(c, names)
 	}
-	w.header(names, ok)
+	w.header(names, c, ok)
 	w.claimedNames(names)
 	w.bothMissing()
 	w.lists()
@@ -256,7 +256,7 @@ func (w *leaf) mailOf(c comparison) {
 // header finds rules that believe what the client says of itself. A comparison with
 // the identity, as of a tenant, proves something; and what browsers say of the page
 // that asks, that page can't change.
-func (w *leaf) header(names []string, compared bool) {
+func (w *leaf) header(names []string, c comparison, compared bool) {
 	if !slices.Contains(names, nameHeaders) || slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "identity.") }) {
 		return
 	}
@@ -280,7 +280,7 @@ func (w *leaf) header(names []string, compared bool) {
 			severity = LintNote
 		}
 		w.foundAs(w.at, lintClientControlled, severity, "believes the header field "+header, "Anybody can send any header field.", "ask for something that is proven: the identity, its claims, or client.address")
-	case compared:
+	case compared && !slices.Equal(c.texts, []string{""}): // to be there is another matter: whoever leaves it out does not get what it is for
 		w.found(w.at, lintClientControlled, "keeps out by the header field "+header, "Whoever leaves it out, or changes it, is not kept out.", "ask for something that is proven: the identity, its claims, or client.address")
 	}
 }

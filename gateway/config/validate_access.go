@@ -140,13 +140,12 @@ func (c *Config) IssuersOf(r *Route) []string {
 	takes := func(kinds ...string) bool {
 		return slices.ContainsFunc(kinds, func(kind string) bool { return slices.Contains(r.Auth, kind) })
 	}
-	// Users who have signed in come with tokens, too.
-	signedIn := takes(AuthSession) || c.Tokens.Exchange.Enabled && takes(AuthBearer, AuthBasic)
+	// Users who have signed in come with tokens, too, whichever provider's they are.
+	exchanged := c.Tokens.Exchange.Enabled && takes(AuthBearer, AuthBasic)
 	for i := range c.Login.Providers {
 		p := &c.Login.Providers[i]
-		if len(r.Providers) > 0 && !slices.Contains(r.Providers, p.Name) && !takes(AuthBearer, AuthBasic) {
-			continue // a session of it counts nothing here
-		}
+		counts := len(r.Providers) == 0 || slices.Contains(r.Providers, p.Name) // its sessions do, here
+		signedIn := takes(AuthSession) && counts || exchanged
 		switch {
 		case (p.OpenID() || p.OAuth2()) && p.Name != "" && signedIn:
 			add(p.UserIssuer())
