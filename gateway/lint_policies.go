@@ -62,7 +62,7 @@ func LintPolicies(cfg *config.Config, now time.Time) ([]LintFinding, error) {
 			return nil, err
 		}
 	}
-	l.builtIn()
+	l.atRoutes()
 	slices.SortStableFunc(l.findings, func(a, b LintFinding) int { return cmp.Compare(a.Line, b.Line) })
 	return l.findings, nil
 }
@@ -129,14 +129,23 @@ func (l *policyLint) policy(i int) error {
 	return nil
 }
 
-// builtIn looks at the routes that any proven user may use.
-func (l *policyLint) builtIn() {
+// atRoutes looks at what routes themselves say of who may come in: the built-in
+// policy, and what they require.
+func (l *policyLint) atRoutes() {
 	for i := range l.cfg.Routes {
 		r := &l.cfg.Routes[i]
+		asks := policyStepUp(r.Require)
+		if !r.Public && !asks.Empty() && !slices.Contains(r.Auth, config.AuthSession) {
+			l.found(fmt.Sprintf("routes[%d].require", i), policy.NoPage(r.Policy))
+		}
 		if r.Public || r.Policy != config.PolicyAuthenticated {
 			continue
 		}
-		if public := l.public(r); len(public) > 0 {
+		var public []string
+		for _, p := range l.public(r) {
+			public = append(public, p.Title)
+		}
+		if len(public) > 0 {
 			l.found(fmt.Sprintf("routes[%d].policy", i), policy.Finding{
 				Policy: r.Policy, Code: "anyone_signed_in", Severity: policy.LintWarning, Problem: "lets in any proven user",
 				Why: fmt.Sprintf("It lets in whoever has an account at %s, which anybody can open.", strings.Join(public, ", ")),
@@ -257,14 +266,20 @@ func (l *policyLint) offered(r *config.Route) []*config.Provider {
 }
 
 // public are the providers of a route at which anybody can open an account.
-func (l *policyLint) public(r *config.Route) []string {
-	var all []string
-	if slices.Contains(r.Auth, config.AuthSession) {
-		for _, p := range l.offered(r) {
-			if anybodyJoins(p) {
-				all = append(all, p.Title)
-			}
+func (l *policyLint) public(r *config.Route) []policy.PublicProvider {
+	var all []policy.PublicProvider
+	if !slices.Contains(r.Auth, config.AuthSession) {
+		return nil
+	}
+	for _, p := range l.offered(r) {
+		if !anybodyJoins(p) {
+			continue
 		}
+		one := policy.PublicProvider{Name: p.Name, Title: p.Title, Issuer: p.UserIssuer()}
+		if p.Type == config.ProviderMicrosoft { // there is one for each tenant
+			one.Issuer = ""
+		}
+		all = append(all, one)
 	}
 	return all
 }

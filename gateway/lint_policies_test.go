@@ -17,7 +17,7 @@ import (
 
 // ofTheDocs is when the examples of the documentation are read.
 //
-//nolint:gochecknoglobals // a constant
+
 var ofTheDocs = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 
 const lintHead = `server: {public_url: "https://app.example.com"}
@@ -132,6 +132,22 @@ routes:
   - {name: app, upstream: "builtin:echo", policy: p, auth: [bearer]}
   - {name: keys, paths: [/keys], upstream: "builtin:echo", policy: q, auth: [api_key]}`,
 			[]string{"4 note step_up_without_page policies[0].rules[0].require", "7 warning unreachable policies[1].rules[0]"},
+		},
+		"everybody at a provider that takes everybody": {
+			`policies:
+  - name: p
+    rules:
+      - {allow: {issuers: ["https://id.example.com"]}}
+      - {allow: {issuers: ["https://id.example.com", "urn:sallyport:github"], methods: [GET]}}
+      - {allow: {issuers: ["urn:sallyport:guests"]}}
+routes: [{name: app, upstream: "builtin:echo", policy: p` + iss + `}]`,
+			[]string{"5 warning anyone_signed_in policies[0].rules[1].allow"},
+		},
+		"a route that requires a sign-in of tokens": {
+			`routes:
+  - {name: app, upstream: "builtin:echo", policy: authenticated, auth: [bearer], require: {acr: [mfa]}}
+  - {name: both, paths: [/both], upstream: "builtin:echo", policy: authenticated, auth: [session, bearer], providers: [corp], require: {acr: [mfa]}}`,
+			[]string{"2 note step_up_without_page routes[0].require"},
 		},
 		"hosts of other routes": {
 			`policies:

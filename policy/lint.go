@@ -67,7 +67,7 @@ type Use struct {
 	// people.
 	Sources []string
 	// Public are the providers at which anybody can open an account.
-	Public []string
+	Public []PublicProvider
 
 	NoScopes  bool // no credential has any
 	NoSignIns bool // no credential tells how, or when, somebody signed in
@@ -77,6 +77,10 @@ type Use struct {
 	// Nil stands for yes.
 	Reaches func(Path) bool
 }
+
+// PublicProvider is a provider at which anybody can open an account. An empty Issuer
+// says nothing.
+type PublicProvider struct{ Name, Title, Issuer string }
 
 // Lint says what is weak or wrong in a policy that compiles: rules that can't fit,
 // that others make pointless, or that let in more than they seem to. Of a rule that
@@ -113,7 +117,7 @@ func (e *Engine) Lint(p Policy, o LintOptions) ([]Finding, error) {
 	l.cover()
 	l.whole()
 	slices.SortStableFunc(l.findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(ruleOf(a.Path), ruleOf(b.Path)), cmp.Compare(b.Severity, a.Severity))
+		return cmp.Or(cmp.Compare(ruleOf(a.Path), ruleOf(b.Path)), cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Code, b.Code))
 	})
 	return l.findings, nil
 }
@@ -153,11 +157,13 @@ type lintExpr struct {
 	text   *checkedText
 }
 
-// found adds a finding about the rule at hand. Once for each place and code.
+// found adds a finding about the rule at hand, or about the policy where there is
+// none.
 func (l *linter) found(at, code string, problem, why, fix string) {
 	l.foundAs(at, code, lintSeverity(code), problem, why, fix)
 }
 
+// foundAs is found with another severity than usual. What was said is not said again.
 func (l *linter) foundAs(at, code string, severity Severity, problem, why, fix string) {
 	f := Finding{Policy: l.policy.Name, Path: at, Code: code, Severity: severity, Problem: problem, Why: why, Fix: fix}
 	if l.rule != nil {
@@ -201,7 +207,7 @@ func (l *linter) read(i int) lintRule {
 	return out
 }
 
-// enforced tells whether what a rule says counts wherever other does.
+// countsWith tells whether the rule counts wherever other does.
 func (r *lintRule) countsWith(other *lintRule) bool { return r.mode == Enforce || other.mode == Shadow }
 
 // ruleOf is the place of a rule, by which findings are put in order; those of the

@@ -1,7 +1,5 @@
 package policy
 
-import "slices"
-
 // LintCode is one kind of finding. Severity is the usual one; docs/policy-lint.md
 // says what each is about.
 type LintCode struct {
@@ -93,6 +91,10 @@ func LintCodes() []LintCode {
 
 // lintSeverity is the usual severity of a code.
 func lintSeverity(code string) Severity {
-	all := LintCodes()
-	return all[slices.IndexFunc(all, func(c LintCode) bool { return c.Code == code })].Severity
+	for _, c := range LintCodes() {
+		if c.Code == code {
+			return c.Severity
+		}
+	}
+	return LintNote
 }

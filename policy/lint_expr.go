@@ -43,12 +43,12 @@ func (t *checkedText) facts(at string, e celast.Expr, not bool) []fact {
 		case operators.LogicalNot:
 			return t.facts(at, call.Args()[0], !not)
 		case operators.LogicalAnd, operators.LogicalOr:
-			both := append(t.facts(at, call.Args()[0], not), t.facts(at, call.Args()[1], not)...)
+			a, b := t.facts(at, call.Args()[0], not), t.facts(at, call.Args()[1], not)
 			if (call.FunctionName() == operators.LogicalAnd) != not {
-				return both
+				return append(a, b...)
 			}
-			if one, ok := either(both); ok {
-				return []fact{one}
+			if one, ok := either(a, b); ok {
+				return one
 			}
 		default:
 			if f, ok := t.compared(call); ok {
@@ -60,18 +60,26 @@ func (t *checkedText) facts(at string, e celast.Expr, not bool) []fact {
 	return []fact{{kind: factOther, not: not, expr: e, at: at, wants: t.show(e)}}
 }
 
-// either makes one fact of two, of which one has to be true.
-func either(facts []fact) (fact, bool) {
-	if len(facts) != 2 {
-		return fact{}, false
+// either makes facts of two sides, of which one has to be true.
+func either(a, b []fact) ([]fact, bool) {
+	for _, sides := range [][2][]fact{{a, b}, {b, a}} {
+		if side := sides[0]; len(side) == 1 && side[0].kind == factConst {
+			if side[0].not {
+				return sides[1], true
+			}
+			return side, true
+		}
 	}
-	a, b := facts[0], facts[1]
-	if a.kind != b.kind || a.about != b.about || a.not || b.not || a.kind != factIs && a.kind != factHas {
-		return fact{}, false
+	if len(a) != 1 || len(b) != 1 {
+		return nil, false
 	}
-	a.values = append(slices.Clone(a.values), b.values...)
-	a.wants += " or " + b.wants
-	return a, true
+	one, other := a[0], b[0]
+	if one.kind != other.kind || one.about != other.about || one.not || other.not || one.kind != factIs && one.kind != factHas {
+		return nil, false
+	}
+	one.values = append(slices.Clone(one.values), other.values...)
+	one.wants += " or " + other.wants
+	return []fact{one}, true
 }
 
 // compared understands comparisons of one name with values that are written there.

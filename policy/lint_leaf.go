@@ -132,7 +132,7 @@ func (w *leaf) names() []string {
 	return names
 }
 
-// compares are the texts that the leaf compares subject with.
+// comparison is one thing that is compared with texts.
 type comparison struct {
 	subject  string
 	function string // ==, in, startsWith, endsWith, contains, matches

@@ -6,7 +6,6 @@ import (
 
 	celast "cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
-	"cel.dev/cel-go/common/types"
 )
 
 // missing finds members that an expression asks for though they may not be there,
@@ -25,7 +24,7 @@ func (l *linter) missing(r *lintRule, x *lintExpr) {
 		if path[0] == nameHeaders && impossibleHeader(path[1]) != "" {
 			continue // which was said already
 		}
-		if !(without{path}).outcome(x.text.root).fails {
+		if !(without{x.text, path}).outcome(x.text.root).fails {
 			continue
 		}
 		name := memberName(path)
@@ -49,7 +48,10 @@ func (l *linter) missing(r *lintRule, x *lintExpr) {
 
 // without thinks an expression through for an input in which the member at path is
 // missing, and of which nothing else is known.
-type without struct{ path []string }
+type without struct {
+	text *checkedText
+	path []string
+}
 
 // outcome is what can become of a part.
 type outcome struct{ yes, no, fails bool }
@@ -57,12 +59,10 @@ type outcome struct{ yes, no, fails bool }
 func anyOutcome(fails bool) outcome { return outcome{yes: true, no: true, fails: fails} }
 
 func (w without) outcome(e celast.Expr) outcome {
+	if b, ok := w.text.constant(e); ok {
+		return outcome{yes: b, no: !b}
+	}
 	switch e.Kind() { //nolint:exhaustive // the others hold no members
-	case celast.LiteralKind:
-		if b, ok := e.AsLiteral().(types.Bool); ok {
-			return outcome{yes: bool(b), no: !bool(b)}
-		}
-		return anyOutcome(false)
 	case celast.SelectKind:
 		return w.selected(e)
 	case celast.CallKind:

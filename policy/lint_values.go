@@ -108,10 +108,12 @@ func (f *fact) alwaysTrue() string {
 // redundantValues finds values that others of the same list cover.
 func (l *linter) redundantValues(f *fact) {
 	var twice []string
-	for i, v := range f.values {
-		if slices.Index(f.values, v) < i {
+	seen := make(map[string]bool, len(f.values))
+	for _, v := range f.values {
+		if seen[v] {
 			twice = append(twice, v+" is listed twice")
 		}
+		seen[v] = true
 	}
 	for i, n := range f.nets {
 		if j := slices.IndexFunc(f.nets, func(o netip.Prefix) bool { return o.Bits() < n.Bits() && o.Contains(n.Addr()) }); j >= 0 {

@@ -117,8 +117,18 @@ func (l *linter) here(r *lintRule) {
 	}
 	l.pathsHere(r)
 	if len(r.require) > 0 && !slices.ContainsFunc(l.uses, func(u Use) bool { return !u.NoPage }) {
-		l.found(r.at+".require", lintNoPage, "asks for a sign-in where no sessions are taken",
-			"The client gets 401 and has to come with a token of another sign-in; nobody is sent to a page.", "make sure that tokens carry acr, amr and auth_time, or add session to auth")
+		f := NoPage(l.policy.Name)
+		l.found(r.at+".require", f.Code, f.Problem, f.Why, f.Fix)
+	}
+}
+
+// NoPage is the finding about a requirement where no sessions are taken, for routes,
+// which have requirements of their own.
+func NoPage(policy string) Finding {
+	return Finding{
+		Policy: policy, Code: lintNoPage, Severity: LintNote, Problem: "asks for a sign-in where no sessions are taken",
+		Why: "The client gets 401 and has to come with a token of another sign-in; nobody is sent to a page.",
+		Fix: "make sure that tokens carry acr, amr and auth_time, or add session to auth",
 	}
 }
 

@@ -29,26 +29,22 @@ const (
 )
 
 func (l *linter) networks(r *lintRule) {
-	lists := map[string][]netip.Prefix{r.matchAt + ".cidr_file": r.match.From["cidr"].networks()}
-	for i := range r.facts {
-		if r.facts[i].kind == factNets {
-			lists[r.facts[i].at] = r.facts[i].nets
-		}
-	}
 	why := "The condition keeps hardly anybody out."
 	if !r.allow {
 		why = "The rule denies nearly everybody."
 	}
-	for at, nets := range lists {
-		for i, n := range nets {
-			path := at
-			if !strings.HasSuffix(at, "_file") {
-				path = fmt.Sprintf("%s[%d]", at, i)
-			}
-			if large(n) {
-				l.found(path, lintWholeInternet, n.String()+" is a large part of the internet", why, "write the networks that are meant, or delete the condition")
-			}
+	look := func(at string, n netip.Prefix) {
+		if large(n) {
+			l.found(at, lintWholeInternet, n.String()+" is a large part of the internet", why, "write the networks that are meant, or delete the condition")
 		}
+	}
+	for _, f := range r.facts {
+		for i, n := range f.nets {
+			look(fmt.Sprintf("%s[%d]", f.at, i), n)
+		}
+	}
+	for _, n := range r.match.From["cidr"].networks() {
+		look(r.matchAt+".cidr_file", n)
 	}
 }
 
@@ -130,9 +126,10 @@ func isWho(name string) bool {
 	return strings.HasPrefix(name, "identity.") && name != aboutACR && name != aboutAMR && name != "identity.auth_time"
 }
 
-// nobodyInParticular finds allow rules that fit every user who is signed in.
+// nobodyInParticular finds allow rules that fit every user who is signed in, or
+// everybody at a provider that takes everybody.
 func (l *linter) nobodyInParticular(r *lintRule) {
-	if l.policy.Authorizer != nil || slices.ContainsFunc(r.facts, func(f fact) bool { return namesPeople(&f) }) {
+	if l.policy.Authorizer != nil || slices.ContainsFunc(r.facts, func(f fact) bool { return namesPeople(&f) && !f.namesSource() }) {
 		return
 	}
 	if why, _ := contradiction(r.facts); why != "" {
@@ -146,20 +143,44 @@ func (l *linter) nobodyInParticular(r *lintRule) {
 			"Where that side holds, any signed-in user is let in.", "make a rule of its own of each side, or put && between them")
 		return
 	}
-	var public []string
-	for _, u := range l.uses {
-		public = append(public, u.Public...)
+	const fix = "add groups, email_domains or another condition on the user, unless just that is meant"
+	if public := l.joins(r); len(public) > 0 {
+		l.foundAs(r.matchAt, lintAnyoneSignedIn, LintWarning, "says nothing about who the user is",
+			fmt.Sprintf("It lets in whoever has an account at %s, which anybody can open.", several(public)), fix)
+		return
 	}
-	severity, who := LintNote, "any signed-in user"
+	if slices.ContainsFunc(r.facts, func(f fact) bool { return f.namesSource() }) {
+		return
+	}
+	severity := LintNote
 	denies := func(o lintRule) bool { return !o.allow && o.countsWith(r) }
 	if !slices.ContainsFunc(r.facts, narrows) && len(r.require) == 0 && !slices.ContainsFunc(l.rules, denies) {
 		severity = LintWarning
 	}
-	if len(public) > 0 {
-		severity, who = LintWarning, fmt.Sprintf("whoever has an account at %s, which anybody can open,", several(slices.Compact(public)))
+	l.foundAs(r.matchAt, lintAnyoneSignedIn, severity, "says nothing about who the user is", "It lets in any signed-in user for these requests.", fix)
+}
+
+// namesSource tells whether a fact is about who vouches for the user, and not about
+// the user.
+func (f *fact) namesSource() bool {
+	return f.kind == factIs && (f.about == aboutIssuer || f.about == aboutProvider || f.about == aboutCredential)
+}
+
+// joins are the providers by which anybody who likes can come to fit the rule.
+func (l *linter) joins(r *lintRule) []string {
+	var public []string
+	for i := range l.uses {
+		for _, p := range l.uses[i].Public {
+			user := []fact{{kind: factIs, about: aboutProvider, values: []string{p.Name}}, {kind: factIs, about: aboutCredential, values: []string{"session"}}}
+			if p.Issuer != "" {
+				user = append(user, fact{kind: factIs, about: aboutIssuer, values: []string{p.Issuer}})
+			}
+			if why, _ := contradiction(slices.Concat(user, r.facts)); why == "" && !slices.Contains(public, p.Title) {
+				public = append(public, p.Title)
+			}
+		}
 	}
-	l.foundAs(r.matchAt, lintAnyoneSignedIn, severity, "says nothing about who the user is",
-		"It lets in "+who+" for these requests.", "add groups, email_domains or another condition on the user, unless just that is meant")
+	return public
 }
 
 // narrows tells conditions that whoever sends the request can't choose from the rest.
@@ -195,7 +216,7 @@ func (l *linter) anyIssuer(r *lintRule) {
 			case f.not:
 			case name == aboutIssuer || name == aboutProvider:
 				return
-			case at == "" && (name == aboutSubject || name == aboutGroups || strings.HasPrefix(name, nameClaims) || strings.HasPrefix(name, aboutClaim)):
+			case at == "" && (name == aboutSubject || name == aboutGroups || name == aboutScopes || name == "identity.scopes" || strings.HasPrefix(name, nameClaims) || strings.HasPrefix(name, aboutClaim)):
 				at = f.at
 			}
 		}

@@ -130,6 +130,7 @@ func claimDimension() dimension {
 			`has(identity.claims.x) && identity.claims.x == "a"`, `!has(identity.claims.x) || identity.claims.x == "b"`, `"x" in identity.claims && identity.claims.x == 1u`,
 			`identity.claims.x.y == "a"`, `has(identity.claims.x.y)`, `identity.claims.?x.orValue("a") == "a"`, `has(identity.claims.x) ? identity.claims.x == "a" : true`,
 			`identity.claims["x.y"] == "a"`,
+			`1 == 2 || identity.claims.x == "a"`, `1 == 1 || identity.claims.x == "a"`, `identity.claims.x == "a" && identity.claims.x != "b" || 1 == 2`,
 		},
 		match: []func(*policy.Match){
 			func(m *policy.Match) { m.Claims = append(m.Claims, policy.Claim{Name: "x", Values: []string{"a"}}) },
