@@ -20,7 +20,7 @@ func newEngine() (*policy.Engine, error) {
 }
 
 // buildPolicies compiles the policies, and reads the files of values.
-func buildPolicies(cfg *config.Config) (*policies, error) {
+func buildPolicies(cfg *config.Config, authorizers authorizerMaker) (*policies, error) {
 	engine, err := newEngine()
 	if err != nil {
 		return nil, err
@@ -30,6 +30,10 @@ func buildPolicies(cfg *config.Config) (*policies, error) {
 	for i := range cfg.Policies {
 		c, at := &cfg.Policies[i], fmt.Sprintf("policies[%d]", i)
 		p := policy.Policy{Name: c.Name, Mode: policyMode(c.Mode), Message: c.Message, Rules: out.rules(at, c.Rules)}
+		if p.Authorizer, err = authorizers(c); err != nil {
+			faults = append(faults, faultsAt(cfg, at+".authorizer", err)...)
+			continue
+		}
 		set, err := engine.Compile(p)
 		if err != nil {
 			faults = append(faults, faultsAt(cfg, at, err)...)

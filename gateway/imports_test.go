@@ -17,6 +17,7 @@ const module = "github.com/sallyport/sallyport/"
 func allowed() map[string][]string {
 	return map[string][]string{
 		"policy":            {},
+		"policy/authorizer": {"policy"},
 		"gateway/identity":  {},
 		"gateway/config":    {},
 		"gateway/httperr":   {},

@@ -80,14 +80,6 @@ func vocabulary() []variable {
 	}
 }
 
-func verifiedEmail(in *Input) string {
-	var buf [maxAddress]byte
-	return string(foldAddress(&buf, in.Identity.Email, in.Identity.EmailVerified))
-}
+func verifiedEmail(in *Input) string { return in.Identity.VerifiedEmail() }
 
-func clientAddress(in *Input) string {
-	if !in.Client.Address.IsValid() {
-		return ""
-	}
-	return in.Client.Address.Unmap().WithZone("").String()
-}
+func clientAddress(in *Input) string { return in.Client.String() }
