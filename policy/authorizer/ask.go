@@ -87,7 +87,9 @@ func (c *Client) exchange(ctx context.Context, body []byte) (*answer, error) {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", errBusy, ctx.Err())
+	}
+	if err := ctx.Err(); err != nil { // both can be the case
+		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	}
 	res, err := c.send(ctx, body)
 	if err != nil {
