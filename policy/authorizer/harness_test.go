@@ -3,6 +3,7 @@ package authorizer_test
 import (
 	"context"
 	"errors"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -173,3 +174,6 @@ func asks(t *testing.T, c policy.Authorizer, in *policy.Input) string {
 	d, err := set(t, c).Evaluate(t.Context(), in)
 	return verdict(t, d, err)
 }
+
+// quietLog keeps what a server says of handshakes out of the output.
+func quietLog(t *testing.T) *log.Logger { return log.New(t.Output(), "", 0) }

@@ -214,14 +214,15 @@ func TestAQuestionThatIsOlderThanAnAnswerMayBeIsAskedAgain(t *testing.T) {
 
 func TestTheMemoryIsBounded(t *testing.T) {
 	s := newService(t)
-	s.Says(http.StatusOK, `{"result": {"allow": false, "reason": "nobody_at_all", "message": "`+strings.Repeat("m", 500)+`"}}`)
+	word := `"` + strings.Repeat("w", 100) + `"`
+	words := "[" + strings.Repeat(word+",", 7) + word + "]" // as many, and as long, as an answer can have
+	s.Says(http.StatusOK, `{"result": {"allow": false, "message": "`+strings.Repeat("m", 500)+`", "step_up": {"acr": `+words+`, "amr": `+words+`}}}`)
 	c := s.client(t, remembering(time.Minute))
-	const many = 12_000
-	engine := set(t, c)
-	in := alice()
+	const many = 4_000
+	p, in := set(t, c), alice()
 	for n := range many {
 		in.Request.Path = fmt.Sprint("/", n)
-		if d, err := engine.Evaluate(t.Context(), in); err != nil || d.Effect != policy.Deny {
+		if d, err := p.Evaluate(t.Context(), in); err != nil || d.Effect != policy.NeedStepUp {
 			t.Fatal(d, err)
 		}
 	}

@@ -265,7 +265,10 @@ func TestQuestionsUnderWayAreBounded(t *testing.T) {
 		s.Script(func(w http.ResponseWriter, r *http.Request) {
 			n := now.Add(1)
 			defer now.Add(-1)
-			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+			for old := most.Load(); n > old; old = most.Load() {
+				if most.CompareAndSwap(old, n) {
+					break
+				}
 			}
 			hangs(w, r)
 		})
