@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/sallyport/sallyport/policy"
 )
 
@@ -128,6 +130,9 @@ func (c *Client) send(ctx context.Context, body []byte) (*http.Response, error) 
 		if err != nil {
 			return nil, fmt.Errorf("the gateway's own token: %w", err)
 		}
+		if !httpguts.ValidHeaderFieldValue(token) {
+			return nil, errors.New("the gateway's own token holds what no header can")
+		}
 		header["Authorization"] = []string{"Bearer " + token}
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.o.URL, bytes.NewReader(body))
@@ -136,8 +141,30 @@ func (c *Client) send(ctx context.Context, body []byte) (*http.Response, error) 
 	}
 	r.Header = header
 	res, err := c.http.Do(r)
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // without the URL, whose query may be a secret
+	if err != nil {
+		return nil, plain(err)
 	}
-	return res, err
+	return res, nil
+}
+
+var errNoHTTP = errors.New("what came is no HTTP")
+
+// plain takes out of an error of net/http what must not be in a log: the URL, whose
+// query may be a secret, and what a service sent that is no HTTP.
+func plain(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	for _, known := range []error{context.DeadlineExceeded, context.Canceled, io.EOF, io.ErrUnexpectedEOF, http.ErrSchemeMismatch} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return err
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return err
+	}
+	return errNoHTTP
 }

@@ -20,8 +20,8 @@ func (c *Client) Over(dial func(ctx context.Context, network, address string) (n
 
 // Remembered returns what the memory counts for its answers, once it has made room.
 func (c *Client) Remembered() (bytes uint64, answers int) {
-	c.memory.known.CleanUp()
-	return c.memory.known.WeightedSize(), c.memory.known.EstimatedSize()
+	c.memory.answers.CleanUp()
+	return c.memory.answers.WeightedSize(), c.memory.answers.EstimatedSize()
 }
 
 // Judge reads an answer and says whether it is one, and whether it is a yes.

@@ -23,7 +23,7 @@ const (
 // those who ask the same at the same time share one question.
 type memory struct {
 	lasts   time.Duration
-	known   *otter.Cache[[sha256.Size]byte, *known]
+	answers *otter.Cache[[sha256.Size]byte, *known]
 	flights singleflight.Group
 }
 
@@ -41,7 +41,7 @@ func newMemory(lasts time.Duration) (*memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &memory{lasts: lasts, known: cache}, nil
+	return &memory{lasts: lasts, answers: cache}, nil
 }
 
 func (a *answer) bytes() uint32 {
@@ -59,7 +59,7 @@ func (a *answer) bytes() uint32 {
 // leaves.
 func (c *Client) recall(ctx context.Context, body []byte) (*answer, error) {
 	m, key, now := c.memory, sha256.Sum256(body), time.Now()
-	if k, ok := m.known.GetIfPresent(key); ok && now.Before(k.until) {
+	if k, ok := m.answers.GetIfPresent(key); ok && now.Before(k.until) {
 		c.o.Observe(ResultCached, 0)
 		return k.answer, nil
 	}
@@ -113,6 +113,6 @@ func (c *Client) learn(ctx context.Context, key [sha256.Size]byte, body []byte) 
 		return nil, err
 	}
 	k := &known{answer: a, until: asked.Add(c.memory.lasts)}
-	c.memory.known.Set(key, k)
+	c.memory.answers.Set(key, k)
 	return k, nil
 }

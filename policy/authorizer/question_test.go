@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -217,4 +220,46 @@ func TestEveryPartOfTheQuestionCounts(t *testing.T) {
 	if got := asks(t, c, later); got != "allow" {
 		t.Errorf("the time is no part of the question: %s", got)
 	}
+}
+
+// TestTheDocumentationShowsTheQuestionAndAnAnswer.
+func TestTheDocumentationShowsTheQuestionAndAnAnswer(t *testing.T) {
+	page, err := os.ReadFile("../../docs/authorizer.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("the page has %d blocks of JSON", len(blocks))
+	}
+	s := newService(t)
+	s.Says(http.StatusOK, blocks[1][1])
+	d, err := set(t, s.client(t, func(o *authorizer.Options) { o.Headers = []string{"x-tenant"} })).Evaluate(t.Context(), alice())
+	if got := verdict(t, d, err); got != "step_up" || d.Rule != "authorizer:not_owner" {
+		t.Errorf("the answer of the page is %s by %s", got, d.Rule)
+	}
+	if diff := cmp.Diff(names(t, body(t, s)), names(t, blocks[0][1])); diff != "" {
+		t.Errorf("members (-sent +on the page):\n%s", diff)
+	}
+}
+
+// names are the members of a question, but those that are different each time.
+func names(t *testing.T, text string) (all []string) {
+	t.Helper()
+	var document map[string]any
+	if err := json.Unmarshal([]byte(text), &document); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(at string, v any)
+	walk = func(at string, v any) {
+		all = append(all, at)
+		if object, ok := v.(map[string]any); ok && at != ".input.identity.claims" && at != ".input.request.query" {
+			for name, one := range object {
+				walk(at+"."+name, one)
+			}
+		}
+	}
+	walk("", document)
+	slices.Sort(all)
+	return all
 }
