@@ -178,6 +178,7 @@ func TestAnOutageIsSharedByThoseWhoWait(t *testing.T) {
 			})
 		}
 		all.Wait()
+		synctest.Wait() // they left in the moment in which the question was given up
 		s.Says(http.StatusOK, `{"result": true}`)
 		if got := asks(t, c, alice()); got != "allow" || len(s.Asked()) != 2 {
 			t.Errorf("afterwards: %s, asked %d times", got, len(s.Asked()))
