@@ -269,7 +269,7 @@ func TestWhatMetricsHear(t *testing.T) {
 			synctest.Wait() // for a question that nobody waits for any more
 			mu.Lock()
 			defer mu.Unlock()
-			slices.SortFunc(all, func(a, b heard) int { return cmp.Compare(a.Result, b.Result) })
+			slices.SortFunc(all, func(a, b heard) int { return cmp.Or(cmp.Compare(a.Result, b.Result), cmp.Compare(a.Took, b.Took)) })
 			if diff := gocmp.Diff(want, all); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", what, diff)
 			}
@@ -286,5 +286,6 @@ func TestWhatMetricsHear(t *testing.T) {
 		expect("nonsense", 1, heard{authorizer.ResultError, tenth})
 		s.Script(hangs)
 		expect("an outage", 1, heard{authorizer.ResultOutage, time.Second})
+		expect("an outage to three", 3, heard{authorizer.ResultOutage, 0}, heard{authorizer.ResultOutage, 0}, heard{authorizer.ResultOutage, time.Second})
 	})
 }

@@ -97,8 +97,8 @@ func (c *Client) question(in *policy.Input) ([]byte, error) {
 	if !q.Input.sound() {
 		return nil, errText
 	}
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
+	body := bytes.NewBuffer(make([]byte, 0, 1<<10)) // most fit
+	encoder := json.NewEncoder(body)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(q); err != nil {
 		return nil, fmt.Errorf("the identity: %w", err)

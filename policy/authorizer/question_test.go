@@ -222,6 +222,19 @@ func TestEveryPartOfTheQuestionCounts(t *testing.T) {
 	}
 }
 
+func TestAHeaderInSeveralSpellingsIsOneField(t *testing.T) {
+	s := newService(t)
+	c := s.client(t, func(o *authorizer.Options) { o.Headers = []string{"x-tenant", "X-TENANT"} })
+	for range 20 {
+		in := alice()
+		in.Request.Header = map[string][]string{"x-tenant": {"c"}, "X-Tenant": {"a", "b"}, "X-Tenants": {"d"}}
+		asks(t, c, in)
+		if got := body(t, s); !strings.Contains(got, `"headers":{"x-tenant":"a, b, c"}`) {
+			t.Fatalf("the question is %s", got)
+		}
+	}
+}
+
 // TestTheDocumentationShowsTheQuestionAndAnAnswer.
 func TestTheDocumentationShowsTheQuestionAndAnAnswer(t *testing.T) {
 	page, err := os.ReadFile("../../docs/authorizer.md")
