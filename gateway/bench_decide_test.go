@@ -32,10 +32,11 @@ import (
 // judge is a guard in memory, put together as build.go does it, with a session
 // and a token that it accepts.
 type judge struct {
-	guard  *guard.Guard
-	cold   *guard.Guard // with every token proven anew
-	cookie string
-	tokens map[string]string // by algorithm
+	manager *session.Manager
+	guard   *guard.Guard
+	cold    *guard.Guard // with every token proven anew
+	cookie  string
+	tokens  map[string]string // by algorithm
 }
 
 func newJudge(tb testing.TB) *judge {
@@ -104,7 +105,7 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 		}
 		return guard.New(guard.Options{Routes: table, Cookies: manager.Cookies(), Scheme: "https"})
 	}
-	return &judge{guard: decide(1 << 20), cold: decide(0), cookie: cookie.Name + "=" + cookie.Value, tokens: tokens}
+	return &judge{manager: manager, guard: decide(1 << 20), cold: decide(0), cookie: cookie.Name + "=" + cookie.Value, tokens: tokens}
 }
 
 // keptTokens is a provider whose tokens are far from their end.

@@ -30,6 +30,7 @@ import (
 type parts struct {
 	handler    http.Handler
 	admin      http.Handler
+	guard      *guard.Guard
 	tls        *tls.Config             // of the public listener; nil without a certificate
 	streams    *session.Streams        // runs until the drain begins
 	background []func(context.Context) // each runs until the drain is over
@@ -141,8 +142,12 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		return edge.Page(w, r, e, requestID)
 	}
 	scheme := cfg.Server.URL().Scheme
+	denied := newDenials()
+	p.guard = guard.New(guard.Options{
+		Routes: table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: denied.keep,
+	})
 	front, err := proxy.New(proxy.Options{
-		Guard:     guard.New(guard.Options{Routes: table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr}),
+		Guard:     p.guard,
 		Challenge: challenger(func(r *http.Request, want policy.StepUp) string { return signIn.StepUpURL(r, login.StepUp(want)) }, cfg.Server.URL().Host),
 		Routes:    table.Routes(),
 		Builtin:   map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)},
@@ -194,6 +199,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			admin.TokenEndpoints(&tokenRevoker{list: revocations, issuers: cfg.Tokens.Issuers, audit: audit}),
 			signing.api(audit),
 			apiKeyEndpoints(cfg, creds, audit),
+			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, sessions: sessions, denied: denied}),
 		),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
 	})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/guard"
+	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/route"
 	"github.com/sallyport/sallyport/policy"
 )
@@ -12,11 +14,26 @@ import (
 type policies struct {
 	sets  map[string]*policy.Set
 	files []*valueFile
+	lies  func(name string) string // where a file is found
 }
 
-// newEngine makes what compiles policies, with the path language of routes.
+// newEngine makes what compiles policies, with the path language of routes. A deny
+// rule can't give a reason that the gateway gives as well: it would be counted as
+// the other, and the page would explain what has not happened.
 func newEngine() (*policy.Engine, error) {
-	return policy.NewEngine(policy.Options{Paths: route.ParsePath})
+	explained, err := pages.Reasons()
+	if err != nil {
+		return nil, err
+	}
+	return policy.NewEngine(policy.Options{Paths: route.ParsePath, Reasons: append(explained, neverOnAPage()...)})
+}
+
+// neverOnAPage are the reasons that no page has a text for.
+func neverOnAPage() []string {
+	return []string{
+		guard.ReasonPublic, "client_gone",
+		"not_development", "keys_in_files", "too_many_keys", "admin_api_off", "bad_admin_token", "unknown_decision", // the API of operators
+	}
 }
 
 // buildPolicies compiles the policies, and reads the files of values.
@@ -25,7 +42,7 @@ func buildPolicies(cfg *config.Config, authorizers authorizerMaker) (*policies, 
 	if err != nil {
 		return nil, err
 	}
-	out := &policies{sets: map[string]*policy.Set{config.PolicyAuthenticated: policy.Authenticated()}}
+	out := &policies{sets: map[string]*policy.Set{config.PolicyAuthenticated: policy.Authenticated()}, lies: cfg.FileName}
 	var faults config.Faults
 	for i := range cfg.Policies {
 		c, at := &cfg.Policies[i], fmt.Sprintf("policies[%d]", i)
@@ -86,7 +103,7 @@ func (p *policies) match(at string, m *config.Match) *policy.Match {
 		out.Claims = append(out.Claims, policy.Claim{Name: c.Name, Values: c.Values})
 	}
 	for field, name := range m.ValueFiles() {
-		f := &valueFile{path: at + "." + field + "_file", name: name, values: policy.NewValues(field)}
+		f := &valueFile{path: at + "." + field + "_file", name: name, lies: p.lies(name), values: policy.NewValues(field)}
 		p.files = append(p.files, f)
 		if out.From == nil {
 			out.From = map[string]*policy.Values{}

@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/headers"
 	"github.com/sallyport/sallyport/gateway/route"
+	"github.com/sallyport/sallyport/policy"
 )
 
 // buildRoutes compiles the routes.
@@ -86,12 +87,22 @@ func buildRoute(c config.Route, policies *policies, creds *credentials, sets *he
 	}
 	rt.Auth = authn.Order(chain)
 	rt.Forward = creds.forward(&c)
-	if rt.Policy = policies.sets[c.Policy]; rt.Policy == nil {
-		return nil, fmt.Errorf("policy: no policy is called %q", c.Policy)
-	}
 	rt.Require = policyStepUp(c.Require)
-	if rt.Policy, err = rt.Policy.Requiring(rt.Require); err != nil {
-		return nil, fmt.Errorf("require: %w", err)
+	if rt.Policy, err = policies.of(&c); err != nil {
+		return nil, err
 	}
 	return rt, nil
+}
+
+// of returns the policy of a route, with everything that the route requires.
+func (p *policies) of(c *config.Route) (*policy.Set, error) {
+	set := p.sets[c.Policy]
+	if set == nil {
+		return nil, fmt.Errorf("policy: no policy is called %q", c.Policy)
+	}
+	set, err := set.Requiring(policyStepUp(c.Require))
+	if err != nil {
+		return nil, fmt.Errorf("require: %w", err)
+	}
+	return set, nil
 }

@@ -2,24 +2,26 @@ package gateway_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/policy/policytest"
 )
 
 // TestEveryConfigurationInTheDocsWorks builds a gateway from every YAML block,
-// as a reader who copies one would.
+// as a reader who copies one would. A block of policies alone is put into a
+// configuration with a route for each of them; cases for policies are read.
 func TestEveryConfigurationInTheDocsWorks(t *testing.T) {
 	files, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?s)```yaml\n(.*?)```")
 	secrets := secretsOfTheDocs(t)
 	found := 0
 	for _, file := range append(files, "../README.md") {
@@ -27,15 +29,12 @@ func TestEveryConfigurationInTheDocsWorks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range block.FindAllStringSubmatch(string(text), -1) {
+		lists := listsOf(t, string(text))
+		for _, m := range yamlBlock.FindAllStringSubmatch(string(text), -1) {
 			found++
 			t.Run(filepath.Base(file), func(t *testing.T) {
-				yaml := strings.ReplaceAll(m[1], "/run/secrets", secrets)
-				cfg, err := config.Parse("block", []byte(yaml), nil)
-				if err == nil {
-					err = gateway.Check(t.Context(), cfg)
-				}
-				if err != nil {
+				yaml := strings.NewReplacer("/run/secrets", secrets, listsFolder, lists).Replace(m[1])
+				if err := checkBlock(t, yaml); err != nil {
 					t.Errorf("%v\n%s", err, m[1])
 				}
 			})
@@ -44,6 +43,30 @@ func TestEveryConfigurationInTheDocsWorks(t *testing.T) {
 	if found < 5 {
 		t.Errorf("only %d blocks were found", found)
 	}
+}
+
+func checkBlock(t *testing.T, yaml string) error {
+	t.Helper()
+	if isCases(yaml) {
+		_, err := policytest.Parse("block", []byte(yaml), time.Now())
+		return err
+	}
+	if isPolicies(yaml) {
+		alone, err := config.ParsePolicies("", "block", []byte(yaml))
+		if err != nil {
+			return err
+		}
+		yaml += "login: {providers: [{name: dev, type: dev, identities: [{subject: alice}]}]}\nroutes:\n"
+		for i := range alone.Policies {
+			name := alone.Policies[i].Name
+			yaml += fmt.Sprintf("  - {name: %q, paths: [/%d], upstream: \"builtin:echo\", policy: %q}\n", name, i, name)
+		}
+	}
+	cfg, err := config.Parse("block", []byte(yaml), nil)
+	if err != nil {
+		return err
+	}
+	return gateway.Check(t.Context(), cfg)
 }
 
 // secretsOfTheDocs makes a folder of the files that examples name below

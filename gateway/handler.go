@@ -99,7 +99,7 @@ func (h *handler) finish(rec *telemetry.Recorder) {
 	e.Log(h.log, time.Since(e.Start))
 	if e.Outcome == "forbid" {
 		(&telemetry.Audit{
-			Event: "deny", Outcome: "ok", Reason: e.Reason, Rule: e.Rule, Route: e.Route,
+			Event: "deny", Outcome: "ok", Reason: e.Reason, Rule: e.Rule, Route: e.Route, Decision: e.Decision,
 			RequestID: e.RequestID, ClientAddr: e.ClientAddr,
 			Issuer: e.Issuer, Subject: e.Subject, Session: e.Session,
 		}).Log(h.audit)

@@ -19,6 +19,7 @@ func allowed() map[string][]string {
 		"policy":                    {},
 		"policy/authorizer":         {"policy"},
 		"policy/authorizer/opatest": {},
+		"policy/policytest":         {"policy"},
 		"gateway/identity":          {},
 		"gateway/config":            {},
 		"gateway/httperr":           {},
@@ -52,7 +53,7 @@ func allowed() map[string][]string {
 		"gateway/e2e":     {"*"},
 		"gateway/e2e/env": {"gateway/tlstest"},
 		"gateway/tlstest": {},
-		"cmd/sallyport":   {"gateway", "gateway/config", "gateway/telemetry"},
+		"cmd/sallyport":   {"gateway", "gateway/config", "gateway/telemetry", "policy", "policy/policytest"},
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 // valueFile is a file with values of a rule: one a line, read again when it changes.
 type valueFile struct {
 	path   string // of its key in the configuration
-	name   string
+	name   string // as it is written
+	lies   string // where it is found
 	values *policy.Values
 
 	held   []byte // the text of the values
@@ -34,7 +35,10 @@ const (
 	valueFilePause = time.Second
 )
 
-var errValueFileSize = errors.New("the file is larger than 64 MiB")
+var (
+	errValueFileSize  = errors.New("the file is larger than 64 MiB")
+	errValueFileEmpty = errors.New("the file is empty, and whoever emptied it may not have meant that: write a comment (#) into a list of nobody")
+)
 
 // load takes the values of the file for the first time.
 func (f *valueFile) load() error {
@@ -46,11 +50,11 @@ func (f *valueFile) load() error {
 }
 
 func (f *valueFile) read() ([]byte, error) {
-	file, err := os.Open(f.name)
+	file, err := os.Open(f.lies)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, maxValueFile+1))
 	if err == nil && len(text) > maxValueFile {
 		err = errValueFileSize
@@ -59,6 +63,9 @@ func (f *valueFile) read() ([]byte, error) {
 }
 
 func (f *valueFile) take(text []byte) error {
+	if len(text) == 0 {
+		return errValueFileEmpty // a disk that was full leaves such files behind
+	}
 	if err := f.values.SetText(string(text)); err != nil {
 		return fmt.Errorf("%s: %w", f.name, err)
 	}

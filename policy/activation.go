@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -55,21 +56,50 @@ func timestamp(t time.Time) ref.Val {
 	return types.Timestamp{Time: t.UTC()}
 }
 
-// headers are those that a policy may read, by name in lower case.
+// headers are those that a policy may read, by name in lower case. X_Tenant counts as
+// another line of X-Tenant: applications that follow CGI, WSGI or PHP take the one
+// for the other, and would get a value that no policy has seen.
 func (a *activation) headers() ref.Val {
 	all := make(map[string]string, len(a.in.Request.Header))
+	var odd []string
 	for name, values := range a.in.Request.Header {
-		name = strings.ToLower(name)
-		if secretHeader(name) {
+		if strings.ContainsFunc(name, isOddSeparator) {
+			odd = append(odd, name)
 			continue
 		}
-		value := strings.Join(values, ", ")
-		if before, ok := all[name]; ok {
-			value = before + ", " + value
-		}
-		all[name] = value
+		addHeader(all, name, values)
+	}
+	slices.Sort(odd)
+	for _, name := range odd {
+		addHeader(all, name, a.in.Request.Header[name])
 	}
 	return types.NewStringStringMap(types.DefaultTypeAdapter, all)
+}
+
+func addHeader(all map[string]string, name string, values []string) {
+	name = strings.Map(headerLetter, name)
+	if secretHeader(name) {
+		return
+	}
+	value := strings.Join(values, ", ")
+	if before, ok := all[name]; ok {
+		value = before + ", " + value
+	}
+	all[name] = value
+}
+
+func isOddSeparator(c rune) bool { return headerLetter(c) == '-' && c != '-' }
+
+// headerLetter writes letters small, and everything that is neither letter nor digit
+// as the dash.
+func headerLetter(c rune) rune {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c + ('a' - 'A')
+	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		return c
+	}
+	return '-'
 }
 
 // secretHeader reports whether a header field carries a credential.
@@ -77,32 +107,37 @@ func secretHeader(name string) bool {
 	return name == "cookie" || name == "authorization" || name == "proxy-authorization"
 }
 
+// query is an error, whatever is asked of it, where the whole of it has two readings.
 func (a *activation) query() ref.Val {
 	q, err := ParseQuery(a.in.Request.RawQuery)
 	if err != nil {
-		return queryValue{Mapper: types.NewStringStringMap(types.DefaultTypeAdapter, nil), err: err}
+		return types.NewErr("the query: %v", err)
 	}
 	return queryValue{Mapper: types.NewStringStringMap(types.DefaultTypeAdapter, q.values), twice: q.twice}
 }
 
-// queryValue is the map of parameters. It answers an error where the query has two
-// readings.
+// queryValue is the map of parameters. It answers an error for one that is there
+// more than once.
 type queryValue struct {
 	traits.Mapper
 	twice map[string]bool // in lower case
-	err   error
 }
 
 var _ traits.Mapper = queryValue{}
 
 func (q queryValue) fault(key ref.Val) ref.Val {
-	if q.err != nil {
-		return types.NewErr("the query: %v", q.err)
-	}
 	if name, ok := key.(types.String); ok && q.twice[strings.ToLower(string(name))] {
 		return types.NewErr("the query has the parameter more than once")
 	}
 	return nil
+}
+
+// Equal implements ref.Val.
+func (q queryValue) Equal(other ref.Val) ref.Val {
+	if len(q.twice) > 0 {
+		return types.NewErr("the query has a parameter more than once")
+	}
+	return q.Mapper.Equal(other)
 }
 
 // Contains implements traits.Container.

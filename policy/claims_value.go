@@ -38,8 +38,15 @@ func (a adapter) NativeToValue(v any) ref.Val {
 	return types.DefaultTypeAdapter.NativeToValue(v)
 }
 
-// claimsValue is the map of claims, which decodes those that are asked for.
-type claimsValue struct{ claims Claims }
+// claimsValue is the map of claims, which decodes those that are asked for. An
+// address that nobody has verified is not among them.
+type claimsValue struct {
+	claims   Claims
+	verified bool // the address
+}
+
+// address is the claim that identity.email is mostly made of.
+const address = "email"
 
 var _ traits.Mapper = claimsValue{}
 
@@ -48,6 +55,9 @@ func (c claimsValue) whole() traits.Mapper {
 	all := map[string]any{}
 	if c.claims != nil {
 		all = c.claims.All()
+	}
+	if !c.verified {
+		delete(all, address)
 	}
 	return types.NewStringInterfaceMap(adapter{}, all)
 }
@@ -58,7 +68,7 @@ func (c claimsValue) Find(key ref.Val) (ref.Val, bool) {
 	if !ok {
 		return types.MaybeNoSuchOverloadErr(key), false
 	}
-	if c.claims == nil {
+	if c.claims == nil || name == address && !c.verified {
 		return nil, false
 	}
 	v := c.claims.Claim(string(name))

@@ -12,12 +12,16 @@ type Options struct {
 	// Paths compiles a path pattern, or says what is wrong with it. Without it no
 	// rule can name paths.
 	Paths func(pattern string) (p Path, problem string)
+	// Reasons are words that mean something already where decisions are logged and
+	// shown, besides those of this package. No deny rule can give one as its own.
+	Reasons []string
 }
 
 // Engine compiles policies. It is immutable and safe for concurrent use.
 type Engine struct {
-	paths func(string) (Path, string)
-	lang  *language
+	paths   func(string) (Path, string)
+	reasons words
+	lang    *language
 }
 
 // NewEngine returns an Engine. An error is a fault of this program.
@@ -26,7 +30,7 @@ func NewEngine(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("policy: the expression language: %w", err)
 	}
-	return &Engine{paths: o.Paths, lang: lang}, nil
+	return &Engine{paths: o.Paths, reasons: newWords(o.Reasons), lang: lang}, nil
 }
 
 // Compile turns a policy into a Set. It reports every fault at once: the error
@@ -34,7 +38,7 @@ func NewEngine(o Options) (*Engine, error) {
 // the rules.
 func (e *Engine) Compile(p Policy) (*Set, error) {
 	c := compiler{engine: e, policy: p.Name}
-	s := &Set{name: p.Name, mode: p.Mode, authorizer: p.Authorizer, message: p.Message}
+	s := &Set{name: p.Name, mode: p.Mode, readsQuery: p.Authorizer != nil && p.Mode == Enforce, authorizer: p.Authorizer, message: p.Message}
 	if len(p.Rules) == 0 && p.Authorizer == nil {
 		c.fault("", "rules", "has no rules and would deny everybody", "add a rule with allow")
 	}
@@ -101,11 +105,10 @@ func (c *compiler) compile(at, label string, r *Rule) compiledRule {
 // maxReason keeps reasons short enough for a label.
 const maxReason = 40
 
-// reason takes words that look like those of the gateway and are none of the
-// package's own.
+// reason takes words that look like those of the gateway and mean nothing yet.
 func (c *compiler) reason(at, s string) {
-	switch s {
-	case ReasonNoRuleMatched, ReasonDeniedByRule, ReasonAllowedByRule, ReasonAuthenticated, ReasonUnproven, ReasonPolicyError, ReasonStepUp, ReasonDeniedByAuthorizer:
+	switch {
+	case slices.Contains(ownReasons(), s), c.engine.reasons.has(s):
 		c.fault(at, ".reason", fmt.Sprintf("%q means something already", s), "choose another word")
 		return
 	}
@@ -157,7 +160,7 @@ func (c *compiler) match(out []condition, at string, m *Match) []condition {
 	}
 	out = c.claims(out, at, m.Claims)
 	out = c.expressions(out, at, m.When, m.Unless)
-	if len(out) == before {
+	if len(out) == before && m.When == "" && m.Unless == "" {
 		c.fault(at, "", "describes nobody in particular", "write groups, emails, email_domains, subjects, scopes, claims, when or another condition; for any signed-in user use the policy authenticated")
 	}
 	return out

@@ -11,12 +11,17 @@ import (
 // Explain is Evaluate with its reasons: the same decision, and what every rule says,
 // also those that no longer mattered. It is made for people, and allocates.
 func (s *Set) Explain(ctx context.Context, in *Input) Explanation {
-	x := Explanation{Policy: s.Name(), Mode: Enforce.String()}
-	x.Decision, x.Err = s.Evaluate(ctx, in)
+	d, err := s.Evaluate(ctx, in)
+	return s.Explained(in, d, err)
+}
+
+// Explained is Explain for an input that has been decided on. Nobody else is asked.
+func (s *Set) Explained(in *Input, d Decision, err error) Explanation {
+	x := Explanation{Policy: s.Name(), Mode: Enforce.String(), Decision: d, Err: err, Rules: []RuleExplanation{}}
 	if s == nil || in == nil {
 		return x
 	}
-	x.Mode = s.mode.String()
+	x.Mode, x.Authorizer = s.mode.String(), s.authorizer != nil
 	for i := range s.rules {
 		x.Rules = append(x.Rules, s.rules[i].explain(in))
 	}
@@ -38,6 +43,7 @@ func (r *compiledRule) explain(in *Input) RuleExplanation {
 		if !r.require.Empty() {
 			id := &in.Identity
 			x.Requires, x.Met = r.require.String(), r.require.MetBy(id.ACR, id.AMR, id.AuthTime, in.Now)
+			x.SignIn = signIn(in)
 		}
 	}
 	for i := range r.conditions {
@@ -55,6 +61,27 @@ func (r *compiledRule) explain(in *Input) RuleExplanation {
 		x.Fits, x.Err = fits, ""
 	}
 	return x
+}
+
+// signIn is what a requirement is compared with.
+func signIn(in *Input) string {
+	id := &in.Identity
+	var parts []string
+	if id.ACR != "" {
+		parts = append(parts, "acr: "+id.ACR)
+	}
+	if len(id.AMR) > 0 {
+		parts = append(parts, "amr: "+shown(id.AMR))
+	}
+	return strings.Join(append(parts, "age: "+age(in)), ", ")
+}
+
+// age is how long ago the user has signed in.
+func age(in *Input) string {
+	if in.Identity.AuthTime.IsZero() {
+		return "not known"
+	}
+	return shortDuration(in.Now.Sub(in.Identity.AuthTime).Round(time.Second))
 }
 
 // String returns what is asked for in the words of a policy.
@@ -176,10 +203,7 @@ func (c *condition) has(in *Input) string {
 	case fieldAMR:
 		return shown(id.AMR)
 	case fieldMaxAge:
-		if id.AuthTime.IsZero() {
-			return "not known"
-		}
-		return shortDuration(in.Now.Sub(id.AuthTime).Round(time.Second))
+		return age(in)
 	case fieldMethods:
 		return in.Request.Method
 	case fieldPaths:
@@ -192,7 +216,7 @@ func (c *condition) has(in *Input) string {
 	case fieldHours:
 		return in.Now.In(c.hours[0].zone).Format("Mon 15:04 MST")
 	case fieldWhen, fieldUnless:
-		return c.expr.reads(in)
+		return c.expr.shown(in)
 	}
 	return ""
 }
@@ -216,20 +240,6 @@ func (c *condition) claimText(id *Identity) string {
 		return "no such claim"
 	}
 	return short(fmt.Sprint(v))
-}
-
-// reads shows the values that the expression names.
-func (e *expression) reads(in *Input) string {
-	a := newActivation(e.lang, in)
-	defer a.free()
-	var parts []string
-	for _, v := range e.names {
-		if v.name == "request.headers" || v.name == "identity.claims" || v.name == "request.query" {
-			continue // too much to show, and mostly not what was asked for
-		}
-		parts = append(parts, v.name+" = "+short(text(v.read(a))))
-	}
-	return strings.Join(parts, ", ")
 }
 
 func shown(list []string) string {

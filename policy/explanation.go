@@ -5,7 +5,9 @@ type Explanation struct {
 	Policy   string            `json:"policy"`
 	Mode     string            `json:"mode"` // enforce, shadow
 	Decision Decision          `json:"-"`
-	Rules    []RuleExplanation `json:"rules"`
+	Rules    []RuleExplanation `json:"rules"` // as written
+	// Authorizer says that what the rules allow is also asked elsewhere.
+	Authorizer bool `json:"authorizer,omitempty"`
 	// Err is why there is no answer, where there is none.
 	Err error `json:"-"`
 }
@@ -20,6 +22,7 @@ type RuleExplanation struct {
 	Err        string                 `json:"error,omitempty"` // it could not be evaluated
 	Requires   string                 `json:"requires,omitempty"`
 	Met        bool                   `json:"met"` // what it requires
+	SignIn     string                 `json:"sign_in,omitempty"`
 }
 
 // ConditionExplanation is one condition of a rule, with what it was compared with.

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -17,8 +18,8 @@ import (
 const (
 	maxExpression = 4096 // code points
 	maxDepth      = 40   // of brackets, fields and operators
+	maxLoops      = 2    // inside of one another
 	maxCost       = 200_000
-	maxMemory     = 1 << 20
 )
 
 // language compiles expressions (Common Expression Language).
@@ -39,7 +40,7 @@ func newLanguage() (*language, error) {
 		cel.ParserRecursionLimit(maxDepth),
 		cel.Macros(anchoredMacros()...),
 		cel.ASTValidators(
-			cel.ValidateComprehensionNestingLimit(2),
+			cel.ValidateComprehensionNestingLimit(maxLoops),
 			cel.ValidateDurationLiterals(),
 			cel.ValidateTimestampLiterals(),
 			cel.ValidateHomogeneousAggregateLiterals(),
@@ -58,7 +59,8 @@ func newLanguage() (*language, error) {
 type expression struct {
 	source  string
 	program cel.Program
-	names   []*variable // that it reads
+	reads   []*variable
+	entries []entry // likewise
 	lang    *language
 }
 
@@ -72,6 +74,7 @@ func (l *language) compile(source string) (e *expression, problem, fix string) {
 	if problem != "" {
 		return nil, problem, fix
 	}
+	entries := entriesOf(parsed) // before the compiler makes one name of identity.claims
 	checked, issues := l.env.Check(parsed)
 	if err := issues.Err(); err != nil {
 		return nil, "is wrong: " + first(issues), "the vocabulary is in docs/policy-language.md"
@@ -98,7 +101,7 @@ func (l *language) compile(source string) (e *expression, problem, fix string) {
 	if err != nil {
 		return nil, "is wrong: " + err.Error(), ""
 	}
-	return &expression{source: source, program: program, names: used, lang: l}, "", ""
+	return &expression{source: source, program: program, reads: used, entries: entries, lang: l}, "", ""
 }
 
 // first is the first fault that the compiler found, in one line.
@@ -200,6 +203,11 @@ func editDistance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// names reports whether the expression reads a name; a nil one reads none.
+func (e *expression) names(name string) bool {
+	return e != nil && slices.ContainsFunc(e.reads, func(v *variable) bool { return v.name == name })
 }
 
 var errNotBool = errors.New("the expression is neither true nor false")

@@ -58,7 +58,13 @@ func (w worst) EstimateSize(element cost.AstNode) *cost.SizeEstimate {
 	}
 }
 
-// EstimateCallCost implements cost.Estimator.
-func (w worst) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
-	return nil
+// EstimateCallCost implements cost.Estimator. The library knows how large x.y and
+// x[?y] are by their path, and of x.?y nothing.
+func (w worst) EstimateCallCost(function, _ string, _ *cost.AstNode, _ []cost.AstNode) *cost.CallEstimate {
+	if function != operators.OptSelect {
+		return nil
+	}
+	item := cost.SizeEstimate{Max: worstItem}
+	held := cost.SizeEstimate{Max: worstItem, Elem: &item}
+	return &cost.CallEstimate{CostEstimate: cost.FixedCostEstimate(1), ResultSize: &cost.SizeEstimate{Max: worstItem + 1, Elem: &held}}
 }

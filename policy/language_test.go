@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -60,6 +61,11 @@ func TestExpressions(t *testing.T) {
 		{`"department" in identity.claims`, true},
 		{`identity.claims.?missing.orValue("none") == "none"`, true},
 		{`identity.claims.exists(name, name == "level")`, true},
+		{`identity.claims.?department.orValue("").startsWith("fin")`, true},
+		{`identity.claims.?department.orValue("").matches("fin.*")`, true},
+		{`"auditor" in identity.claims.?realm.?roles.orValue([])`, true},
+		{`"auditor" in identity.claims.?missing.?roles.orValue([])`, false},
+		{`identity.claims.?missing.orValue([]).exists(x, x == "y")`, false},
 		{`"write" in identity.scopes`, true},
 		{`request.query.role == "user"`, true},
 		{`request.query["x"] == "1+1"`, true},
@@ -117,16 +123,38 @@ func TestExpressionsThatAreWrongAreToldAtLoad(t *testing.T) {
 		{`identity.groups.all(a, identity.groups.all(b, a + b != "x"))`, "could take too long", "loops"},
 		{`identity.groups.all(a, identity.groups.all(b, identity.groups.all(c, a + b + c != "x")))`, "is wrong", ""},
 		{`request.headers.all(a, request.path.contains(request.headers[a]))`, "could take too long", ""},
+		{`identity.claims.?a.orValue([]).all(a, identity.claims.?b.orValue([]).all(b, a + b != "x"))`, "could take too long", ""},
 	} {
 		t.Run(tt.expr[:min(len(tt.expr), 60)], func(t *testing.T) {
 			s, err := newEngine(t).Compile(policy.Policy{Name: "p", Rules: []policy.Rule{when(tt.expr)}})
 			if s != nil || err == nil || !strings.Contains(err.Error(), tt.problem) || !strings.Contains(err.Error(), tt.fix) {
 				t.Errorf("want %q and %q, got %v", tt.problem, tt.fix, err)
 			}
-			if err != nil && !strings.HasPrefix(err.Error(), `policy "p": rules[0].allow.when ("x"): `) {
-				t.Errorf("the place is not told: %v", err)
+			if err != nil && (!strings.HasPrefix(err.Error(), `policy "p": rules[0].allow.when ("x"): `) || strings.Contains(err.Error(), "\n")) {
+				t.Errorf("want one fault, with its place: %v", err)
 			}
 		})
+	}
+}
+
+// TestExpressionsThatGrowAreRefusedAtLoad: text that makes text a thousand times as
+// long, some times over, is no matter of run time.
+func TestExpressionsThatGrowAreRefusedAtLoad(t *testing.T) {
+	long := strings.Repeat("a", 900)
+	grow := `.replace("a", "` + long + `")`
+	for _, expr := range []string{
+		`("` + long + `"` + grow + `).size() > 0`,
+		`("a"` + grow + grow + grow + `).size() > 0`,
+		`(request.path` + grow + grow + `).size() > 0`,
+		`identity.groups.map(g, g` + grow + `).size() > 0`,
+		`request.path.split("").map(c, c + request.path).join("").size() > 0`,
+		`request.path.split("").join(request.path).split("").join(request.path).size() > 0`,
+		`request.path.split("").map(c, request.path.split("")).size() > 0`,
+	} {
+		_, err := newEngine(t).Compile(policy.Policy{Name: "p", Rules: []policy.Rule{when(expr)}})
+		if err == nil || !strings.Contains(err.Error(), "could take too long") {
+			t.Errorf("%.60s: got %v", expr, err)
+		}
 	}
 }
 
@@ -181,12 +209,77 @@ func TestQueryWithTwoReadings(t *testing.T) {
 	}
 }
 
+// TestNoQuestionAboutAMalformedQueryHasAnAnswer: a rule that denies what it finds by
+// going through the parameters would find none.
+func TestNoQuestionAboutAMalformedQueryHasAnAnswer(t *testing.T) {
+	for _, expr := range []string{
+		`request.query.exists(name, name == "export")`, `request.query.exists(name, request.query[name] == "all")`, `size(request.query) > 0`,
+		`request.query != {}`, `request.query.map(name, name) != []`, `"export" in request.query`, `has(request.query.export)`,
+		`request.query.?export.hasValue()`, `request.query[?"export"].orValue("") == "all"`,
+	} {
+		s := compile(t, when("true"), policy.Rule{Name: "no exports", Deny: &policy.Match{When: expr}})
+		for query, reason := range map[string]string{
+			"export=all": policy.ReasonDeniedByRule, "": policy.ReasonAllowedByRule,
+			"export=all;a=1": policy.ReasonPolicyError, "export=all&a=%zz": policy.ReasonPolicyError,
+		} {
+			in := request()
+			in.Request.RawQuery = query
+			if d, _ := s.Evaluate(t.Context(), in); d.Reason != reason {
+				t.Errorf("%s of %q: want %s, got %v", expr, query, reason, d)
+			}
+		}
+	}
+	in := request()
+	in.Request.RawQuery = "export=none&export=all"
+	if d, _ := compile(t, when(`request.query == {"export": "all"}`)).Evaluate(t.Context(), in); d.Reason != policy.ReasonPolicyError {
+		t.Errorf("a parameter that is there twice was compared with one: %v", d)
+	}
+}
+
+// TestAHeaderInAnotherSpellingIsTheSameHeader: an application behind CGI or WSGI reads
+// X_Tenant as X-Tenant (CVE-2025-64484 is such a confusion).
+func TestAHeaderInAnotherSpellingIsTheSameHeader(t *testing.T) {
+	for name, tt := range map[string]struct {
+		header map[string][]string
+		want   string
+	}{
+		"alone":                  {map[string][]string{"X_tenant": {"b"}}, "b"},
+		"beside the proper one":  {map[string][]string{"X-Tenant": {"a"}, "X_tenant": {"b"}, "X.tenant": {"c"}}, "a, c, b"},
+		"in two letter cases":    {map[string][]string{"x_tenant": {"a"}}, "a"},
+		"the proper one":         {map[string][]string{"X-Tenant": {"a"}, "Xtenant": {"b"}}, "a"},
+		"a credential is hidden": {map[string][]string{"X-Tenant": {"a"}, "Proxy_Authorization": {"secret"}, "Proxy-Authorization": {"secret"}}, "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := request()
+			in.Request.Header = tt.header
+			expr := fmt.Sprintf(`request.headers["x-tenant"] == %q && !request.headers.exists(n, request.headers[n] == "secret")`, tt.want)
+			if d, err := compile(t, when(expr)).Evaluate(t.Context(), in); d.Effect != policy.Allow {
+				t.Errorf("want %q: %v, %v", tt.want, d, err)
+			}
+		})
+	}
+}
+
 // TestAnUnverifiedAddressIsNone, in expressions as in lists.
 func TestAnUnverifiedAddressIsNone(t *testing.T) {
-	in := request()
-	in.Identity.EmailVerified = false
-	if d, _ := compile(t, when(`identity.email == "alice@example.com"`)).Evaluate(t.Context(), in); d.Effect != policy.Deny {
-		t.Error("an address that nobody verified opens the door")
+	for _, expr := range []string{
+		`identity.email == "alice@example.com"`,
+		`identity.claims.email == "alice@example.com"`,
+		`identity.claims["email"] == "alice@example.com"`,
+		`identity.claims.?email.orValue("") == "alice@example.com"`,
+		`identity.claims.exists(name, name == "email")`,
+		`"email" in identity.claims`,
+		`has(identity.claims.email)`,
+	} {
+		in := request()
+		in.Identity.Claims = mapClaims{"email": "alice@example.com"}
+		if d, err := compile(t, when(expr)).Evaluate(t.Context(), in); d.Effect != policy.Allow {
+			t.Errorf("%s: an address that was verified: %v, %v", expr, d, err)
+		}
+		in.Identity.EmailVerified = false
+		if d, _ := compile(t, when(expr)).Evaluate(t.Context(), in); d.Effect != policy.Deny {
+			t.Errorf("%s: an address that nobody verified opens the door", expr)
+		}
 	}
 }
 

@@ -51,6 +51,14 @@ const (
 	ReasonStepUp = "insufficient_user_authentication"
 )
 
+// ownReasons are all of them.
+func ownReasons() []string {
+	return []string{
+		ReasonNoRuleMatched, ReasonDeniedByRule, ReasonAllowedByRule, ReasonAuthenticated, ReasonUnproven, ReasonPolicyError,
+		ReasonShadow, ReasonDeniedByAuthorizer, ReasonAllowedByAuthorizer, ReasonStepUp,
+	}
+}
+
 // Decision is the answer of a policy. The zero Decision denies.
 //
 // Rule names the rule that decided and is empty where none did. Reason is one of

@@ -147,8 +147,10 @@ func TestRequirementsThatMakeNoSenseAreFaults(t *testing.T) {
 // is let in, or asked to sign in again, would be let in; and nobody else.
 func TestStepUpNeverOpensMoreThanAllow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		now := time.Now()
 		plain := drawRules(t)
+		for i := range plain {
+			plain[i].Require = policy.StepUp{}
+		}
 		strict := slices.Clone(plain)
 		for i := range strict {
 			if strict[i].Allow != nil && rapid.Bool().Draw(t, "required") {
@@ -159,10 +161,9 @@ func TestStepUpNeverOpensMoreThanAllow(t *testing.T) {
 				})
 			}
 		}
-		id := drawIdentity(t)
-		id.ACR, id.AMR = drawWord(t), drawWords(t, 0)
+		in := drawInput(t)
+		id, now := &in.Identity, in.Now
 		id.AuthTime = now.Add(-time.Duration(rapid.IntRange(0, 180).Draw(t, "minutes")) * time.Minute)
-		in := &policy.Input{Identity: id, Now: now}
 		without, _ := mustCompile(t, plain).Evaluate(t.Context(), in)
 		with, _ := mustCompile(t, strict).Evaluate(t.Context(), in)
 		if (with.Effect == policy.Deny) != (without.Effect == policy.Deny) {

@@ -50,7 +50,7 @@ func vocabulary() []variable {
 		},
 		{
 			name: "request.headers", kind: cel.MapType(cel.StringType, cel.StringType), size: worstItems, item: worstItem,
-			doc:  "The header fields as the client sent them, by name in lower case; several lines of one name are joined by `, `. Anybody can send anything. Credentials (`cookie`, `authorization`, `proxy-authorization`) are never there.",
+			doc:  "The header fields as the client sent them, by name in lower case, and with `-` for any other separator (`X_Tenant` counts as `x-tenant`, as some applications take it); several lines of one name are joined by `, `. Anybody can send anything. Credentials (`cookie`, `authorization`, `proxy-authorization`) are never there.",
 			read: func(a *activation) ref.Val { return a.headers() },
 		},
 		text("identity.issuer", "Who vouches for the user: the `iss` of a provider or token.", worstText, func(in *Input) string { return in.Identity.Issuer }),
@@ -62,8 +62,10 @@ func vocabulary() []variable {
 		list("identity.scopes", "The scopes of an access token; empty for a session.", worstItems, func(in *Input) []string { return scopes(in.Identity.Claims) }),
 		{
 			name: "identity.claims", kind: cel.MapType(cel.StringType, cel.DynType), size: worstItems, item: worstItem,
-			doc:  "The other claims. Asking for one that is not there is an error; `has(identity.claims.x)` and `identity.claims.?x.orValue(\"\")` are not.",
-			read: func(a *activation) ref.Val { return claimsValue{claims: a.in.Identity.Claims} },
+			doc: "All claims, by name. Asking for one that is not there is an error; `has(identity.claims.x)` and `identity.claims.?x.orValue(\"\")` are not. `email` is not there unless it is verified.",
+			read: func(a *activation) ref.Val {
+				return claimsValue{claims: a.in.Identity.Claims, verified: a.in.Identity.EmailVerified}
+			},
 		},
 		text("identity.acr", "The authentication context class of the sign-in, or `\"\"`.", worstText, func(in *Input) string { return in.Identity.ACR }),
 		list("identity.amr", "How the user proved himself (RFC 8176).", worstItems, func(in *Input) []string { return in.Identity.AMR }),

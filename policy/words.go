@@ -30,8 +30,6 @@ func newWords(list []string) words {
 	return w
 }
 
-func (w *words) given() bool { return w.list != nil }
-
 func (w *words) has(s string) bool {
 	if s == "" {
 		return false

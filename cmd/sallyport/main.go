@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // rules name time zones, and a container from scratch has none
 
 	"github.com/spf13/cobra"
 
@@ -45,6 +46,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	if faults, ok := errors.AsType[config.Faults](err); ok {
 		fmt.Fprintf(stderr, "The configuration has %s:\n%v\n", count(len(faults), "fault"), faults)
+		return exitUsage
+	}
+	if e, ok := errors.AsType[*casesError](err); ok {
+		fmt.Fprintf(stderr, "The cases have %s:\n%v\n", count(len(e.faults), "fault"), e)
 		return exitUsage
 	}
 	fmt.Fprintf(stderr, "sallyport: %v\n", err)
@@ -90,7 +95,7 @@ and tells the application who that is. Without a command it serves.`,
 	serve := serveCommand()
 	root.Flags().AddFlagSet(serve.Flags())
 	root.RunE = serve.RunE
-	root.AddCommand(serve, devCommand(), checkCommand(), usersCommand(), keysCommand(), tokensCommand(), apiKeysCommand(), costCommand(), versionCommand())
+	root.AddCommand(serve, devCommand(), checkCommand(), explainCommand(), policyCommand(), usersCommand(), keysCommand(), tokensCommand(), apiKeysCommand(), costCommand(), versionCommand())
 	return root
 }
 

@@ -37,6 +37,7 @@ func TestCommands(t *testing.T) {
 			"exitcode":  exitCode,
 			"sign":      sign,
 			"capture":   capture,
+			"signin":    signInAs,
 		},
 	})
 }

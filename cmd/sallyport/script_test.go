@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -72,6 +73,28 @@ func get(ctx context.Context, url string, headers []string) (status, body string
 	text, err := io.ReadAll(res.Body)
 	status, _, _ = strings.Cut(res.Status, " ")
 	return status, string(text), err
+}
+
+// signin BASE USER signs a user of the provider dev in, and sets $COOKIE.
+func signInAs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: signin BASE USER")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	form := url.Values{"provider": {"dev"}, "username": {args[1]}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, args[0]+"/.auth/login", strings.NewReader(form.Encode()))
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
+	ts.Check(err)
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusSeeOther || len(res.Cookies()) == 0 {
+		ts.Fatalf("signing %s in: %s", args[1], res.Status)
+	}
+	cookie := res.Cookies()[0]
+	ts.Setenv("COOKIE", cookie.Name+"="+cookie.Value)
 }
 
 // exitCode CODE COMMAND... runs a command that ends by itself and checks its

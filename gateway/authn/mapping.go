@@ -8,7 +8,9 @@ import (
 
 // mapClaims makes an identity of proven claims.
 func mapClaims(m config.ClaimMapping, c *jose.Claims) *identity.Identity {
-	verified, _ := c.Raw["email_verified"].(bool)
+	// As at a sign-in: email_verified speaks of email, and of no other claim.
+	said, _ := c.Lookup(m.EmailClaim + "_verified")
+	verified, _ := said.(bool)
 	return &identity.Identity{
 		Issuer:            c.Issuer,
 		Subject:           c.String(m.SubjectClaim),

@@ -70,7 +70,8 @@ func (f Faults) sort(file string) {
 type source struct {
 	file   string
 	places map[string]place
-	short  bool // the only provider and the only route stem from the short form
+	dir    string // where relative file names start; "" = the working directory
+	short  bool   // the only provider and the only route stem from the short form
 }
 
 // place is a line of the file, or an environment variable (line 0).

@@ -49,6 +49,12 @@ func fileProblem(err error) string {
 
 // Parse is Load for bytes; name stands for the file in messages.
 func Parse(name string, data []byte, environ []string) (*Config, error) {
+	return ParseIn("", name, data, environ)
+}
+
+// ParseIn is Parse where relative file names start at dir. It is for those who
+// compile the policies alone: everything else starts at the working directory.
+func ParseIn(dir, name string, data []byte, environ []string) (*Config, error) {
 	root, fault := parseYAML(name, data)
 	if fault != nil {
 		return nil, Faults{*fault}
@@ -63,7 +69,7 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 	if err != nil {
 		return nil, Faults{{File: name, Problem: "the configuration cannot be decoded"}}
 	}
-	c.source = source{file: name, places: file.places}
+	c.source = source{file: name, places: file.places, dir: dir}
 	forget(c.source.places, envValues)
 	maps.Copy(c.source.places, env.places)
 

@@ -17,6 +17,7 @@ import (
 type reader struct {
 	file   string
 	lines  bool // positions in the nodes are lines of file
+	part   bool // of the configuration: the rest has no place in file
 	places map[string]place
 	faults Faults
 	broken []string // the paths whose values are unknown, so that nothing more is said about them
@@ -146,7 +147,7 @@ func (r *reader) unknown(key *yaml.Node, parent string, fields []field) {
 		r.broken = append(r.broken, join(parent, near))
 		return
 	}
-	if parent == "" {
+	if parent == "" && !r.part {
 		var paths []string
 		for _, l := range leaves(new(Config)) {
 			if l.name == key.Value {

@@ -76,7 +76,7 @@ func (k *checker) file(path, name string) {
 	if name == "" {
 		return
 	}
-	if _, problem := readFile(name, maxReferenced); problem != "" {
+	if _, problem := readFile(k.FileName(name), maxReferenced); problem != "" {
 		k.fault(path, fmt.Sprintf("the file %q %s", shorten(name), problem), "name a file that exists and is readable")
 	}
 }
@@ -93,9 +93,10 @@ func (k *checker) secret(parent, key string, inline Secret, file string) Secret 
 		k.fault(atFile, "is given beside "+key, "keep one of them; the file is the safer one")
 		return ""
 	}
-	value, err := ReadSecret(inline, file)
+	lies := k.FileName(file)
+	value, err := ReadSecret(inline, lies)
 	if err != nil && !errors.Is(err, ErrNoSecret) {
-		problem := strings.TrimPrefix(err.Error(), "secret file "+file+": ")
+		problem := strings.TrimPrefix(err.Error(), "secret file "+lies+": ")
 		k.fault(atFile, fmt.Sprintf("the file %q %s", shorten(file), problem), "name a file that holds the secret and nothing else")
 		return ""
 	}

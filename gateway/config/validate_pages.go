@@ -30,7 +30,7 @@ func (k *checker) pages() {
 	if p.LogoFile == "" {
 		return
 	}
-	if _, problem := readFile(p.LogoFile, maxLogo); problem != "" {
+	if _, problem := readFile(k.FileName(p.LogoFile), maxLogo); problem != "" {
 		k.fault(at+".logo_file", fmt.Sprintf("the file %q %s", shorten(p.LogoFile), problem), "name an SVG, PNG, JPEG, WebP or GIF file of at most 64 KiB")
 	}
 }

@@ -14,6 +14,10 @@ import (
 // RequestIDHeader carries the request id, in both directions.
 const RequestIDHeader = "X-Request-Id"
 
+// DecisionHeader carries the name of a decision against the user, by which
+// operators can have it explained.
+const DecisionHeader = "Sallyport-Decision"
+
 // Edge is the one place that turns an error into an answer: a page for a
 // person, problem+json (RFC 9457) for a program, a status for gRPC.
 type Edge struct {
@@ -97,6 +101,7 @@ type problem struct {
 	Detail    string `json:"detail,omitempty"`
 	Reason    string `json:"reason"`
 	RequestID string `json:"request_id,omitempty"`
+	Decision  string `json:"decision,omitempty"`
 	LoginURL  string `json:"login_url,omitempty"`
 }
 
@@ -109,6 +114,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, e *Error) {
 		Detail:    cmp.Or(e.Message, e.Public),
 		Reason:    e.Reason,
 		RequestID: h.Get(RequestIDHeader),
+		Decision:  h.Get(DecisionHeader),
 		LoginURL:  e.LoginURL,
 	})
 	if err != nil { // strings and an int always encode

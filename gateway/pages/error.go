@@ -12,6 +12,7 @@ type errorView struct {
 	Code      int
 	Reason    string
 	RequestID string
+	Decision  string
 	Lead      string // what happened
 	Message   string // what the operators say about it
 	Advice    string // what to do, and when
@@ -36,13 +37,14 @@ type action struct {
 // header value that w carries already is not repeated, so the caller may have
 // set e.Header itself. A Code that is no error becomes 500.
 //
-// Shown of e are Public, Message, Reason, Facts, and on a 403 Who; never Err. formToken goes
-// into the sign-out form of a 403.
+// Shown of e are Message, Reason, Facts, and on a 403 Who; never Err, nor Public, which
+// is English: what happened is told in the reader's language. formToken goes into
+// the sign-out form of a 403.
 func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Error, requestID, formToken string) error {
 	if e == nil {
 		e = httperr.As(nil)
 	}
-	v := errorView{Code: e.Code, Reason: e.Reason, RequestID: requestID}
+	v := errorView{Code: e.Code, Reason: e.Reason, RequestID: requestID, Decision: w.Header().Get(httperr.DecisionHeader)}
 	if v.Code < 400 || v.Code > 599 {
 		v.Code = http.StatusInternalServerError
 	}
@@ -131,21 +133,15 @@ func (w *wording) about(code int) string {
 }
 
 // explain says what happened and what to do. What there is to say of a reason is
-// more exact than what there is of a status; Public, which is English, stands in
-// for reasons without a text.
+// more exact than what there is of a status, which is all for the word that a
+// policy gives as its own.
 func (w *wording) explain(about string, e *httperr.Error) (lead, advice string) {
 	reason := "reason." + e.Reason
 	advice = w.first(reason+".advice", about+".advice")
 	if about == sessionEnded { // what became of the form is more than why
 		return w.first(about + ".lead"), advice
 	}
-	if lead = w.first(reason); lead == "" {
-		lead = e.Public
-	}
-	if lead == "" {
-		lead = w.first(about + ".lead")
-	}
-	return lead, advice
+	return w.first(reason, about+".lead"), advice
 }
 
 // wait says when to try again, from the value of Retry-After.

@@ -70,6 +70,21 @@ func readLanguages() ([]*wording, error) {
 	return all, nil
 }
 
+// Reasons returns the reasons that pages explain.
+func Reasons() ([]string, error) {
+	languages, err := readLanguages()
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for id := range languages[0].texts {
+		if word, ok := strings.CutPrefix(id, "reason."); ok && !strings.Contains(word, ".") {
+			all = append(all, word)
+		}
+	}
+	return all, nil
+}
+
 // parseTexts reads lines of "id = text". Several ids, with commas between, may
 // share a text. Empty lines and lines that begin with # say nothing.
 func parseTexts(content string) (map[string]string, error) {

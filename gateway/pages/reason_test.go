@@ -21,9 +21,9 @@ func TestEveryReasonIsExplainedInPlainWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	neverOnAPage := map[string]bool{
-		"public": true, "authenticated": true, "allowed_by_rule": true, // let in
-		"client_gone":     true,                                                                                               // nobody reads it
-		"not_development": true, "keys_in_files": true, "too_many_keys": true, "admin_api_off": true, "bad_admin_token": true, // the API of operators
+		"public": true, "authenticated": true, "allowed_by_rule": true, "allowed_by_authorizer": true, "policy_in_shadow": true, // let in
+		"client_gone":     true,                                                                                                                         // nobody reads it
+		"not_development": true, "keys_in_files": true, "too_many_keys": true, "admin_api_off": true, "bad_admin_token": true, "unknown_decision": true, // the API of operators
 	}
 	english := textsOf(t, "texts/en.txt")
 	documented := map[string]bool{}
@@ -50,12 +50,13 @@ func TestErrorPageExplainsItselfInTheLanguageOfTheReader(t *testing.T) {
 		want   string
 		not    string
 	}{
-		"the reason, not the English sentence":  {"GET", httperr.Error{Code: 403, Reason: "denied_by_rule", Public: "This is not for you."}, korean["reason.denied_by_rule"], "not for you"},
-		"what became of a form, not why":        {"POST", form, korean["error.session_ended.lead"], korean["reason.no_session"]},
-		"advice of the reason":                  {"GET", httperr.Error{Code: 403, Reason: "policy_error"}, korean["reason.policy_error.advice"], korean["error.403.advice"]},
-		"a reason without a text: what it says": {"GET", httperr.Error{Code: 403, Reason: "unheard_of", Public: "Closed on Sundays."}, "Closed on Sundays.", korean["error.403.lead"]},
-		"neither: the status":                   {"GET", httperr.Error{Code: 404, Reason: "unheard_of"}, korean["error.404.lead"], "unheard of"},
-		"when to try again":                     {"GET", httperr.Error{Code: 503, Header: http.Header{"Retry-After": {"5"}}}, "5초 후에 다시 시도하세요.", "{seconds}"},
+		"the reason, not the English sentence": {"GET", httperr.Error{Code: 403, Reason: "denied_by_rule", Public: "This is not for you."}, korean["reason.denied_by_rule"], "not for you"},
+		"what became of a form, not why":       {"POST", form, korean["error.session_ended.lead"], korean["reason.no_session"]},
+		"advice of the reason":                 {"GET", httperr.Error{Code: 403, Reason: "policy_error"}, korean["reason.policy_error.advice"], korean["error.403.advice"]},
+		"the reason of a rule: the status":     {"GET", httperr.Error{Code: 403, Reason: "after_hours", Public: "This is not for you."}, korean["error.403.lead"], "not for you"},
+		"and what the policy says about it":    {"GET", httperr.Error{Code: 403, Reason: "after_hours", Public: "This is not for you.", Message: "Closed on Sundays."}, "Closed on Sundays.", "not for you"},
+		"a status without a text of its own":   {"GET", httperr.Error{Code: 418, Reason: "unheard_of", Public: "I am a teapot."}, korean["error.4xx.lead"], "teapot"},
+		"when to try again":                    {"GET", httperr.Error{Code: 503, Header: http.Header{"Retry-After": {"5"}}}, "5초 후에 다시 시도하세요.", "{seconds}"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -79,14 +79,14 @@ func errorSample(name, method, target, formToken string, e httperr.Error) sample
 		if e.Message != "" {
 			shown.Message = in(e.Message)
 		}
-		if e.Public != "" {
-			shown.Public = in(e.Public)
-		}
 		if e.Who != "" {
 			shown.Who = in(e.Who)
 		}
 		if e.LoginURL != "" {
 			shown.LoginURL = in(e.LoginURL)
+		}
+		if e.Message != "" { // a policy denied: the decision is kept
+			w.Header().Set(httperr.DecisionHeader, in("K5TQ2XN7A4BC"))
 		}
 		if formToken != "" {
 			return p.Error(w, r, &shown, in(requestID), in(formToken))
@@ -137,11 +137,11 @@ func samples() []sample {
 			return p.Done(w, r, in("alice@example.com"))
 		}},
 		errorSample("error_400", "", "/a?x=%3Cb%3E", "", httperr.Error{Code: 400, Reason: "malformed_request"}),
-		errorSample("error_400_callback", "", "/.auth/callback/corp?code=abc&state=def", "", httperr.Error{Code: 400, Reason: "login_state_unknown", Public: "This sign-in was started in another browser, or too long ago."}),
+		errorSample("error_400_callback", "", "/.auth/callback/corp?code=abc&state=def", "", httperr.Error{Code: 400, Reason: "invalid_state"}),
 		errorSample("error_401", "", "/a?x=1", "", httperr.Error{Code: 401, Reason: "no_credential"}),
 		errorSample("error_401_form", "POST", "/a?x=1", "", httperr.Error{Code: 401, Reason: "session_expired", LoginURL: "/.auth/login?return_to=/a"}),
 		errorSample("error_403", "", "/admin/users?page=2&sort=name", "form-token", httperr.Error{Code: 403, Reason: "denied_by_rule", Message: "This area is for the group admin. Ask help@example.com for access.", Who: "bob@example.com"}),
-		errorSample("error_403_without_identity", "", "/.auth/callback/corp", "", httperr.Error{Code: 403, Reason: "provider_refused", Public: "The provider did not let you in."}),
+		errorSample("error_403_without_identity", "", "/.auth/callback/corp", "", httperr.Error{Code: 403, Reason: "access_denied"}),
 		errorSample("error_404", "", "/a", "", httperr.Error{Code: 404, Reason: "no_route"}),
 		errorSample("error_405", "POST", "/a", "", httperr.Error{Code: 405, Reason: "method_not_allowed", Header: http.Header{"Allow": {"GET, HEAD"}}}),
 		errorSample("error_413", "POST", "/a", "", httperr.Error{Code: 413, Reason: "body_too_large"}),

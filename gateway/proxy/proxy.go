@@ -99,7 +99,10 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 
 func record(e *telemetry.Event, v *guard.Verdict) {
 	e.Outcome, e.Reason, e.Rule = v.Outcome.String(), v.Reason, v.Rule
-	e.Credential, e.Bytes, e.Err = string(v.Kind), v.Bytes, v.Err
+	e.Credential, e.Bytes, e.Err, e.Decision = string(v.Kind), v.Bytes, v.Err, v.Decision
+	if v.Shadow.Judged {
+		e.Shadow, e.ShadowRule, e.ShadowReason = v.Shadow.Effect.String(), v.Shadow.Rule, v.Shadow.Reason
+	}
 	if v.Route != nil {
 		e.Route = v.Route.Name
 	}
@@ -119,6 +122,9 @@ func outage(err error) error {
 
 // refuse answers what may not pass, by the table of answers.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict) error {
+	if v.Decision != "" {
+		w.Header().Set(httperr.DecisionHeader, v.Decision)
+	}
 	switch v.Outcome {
 	case guard.Challenge, guard.StepUp:
 		return p.challenge(w, r, v)

@@ -36,6 +36,7 @@ func (w *interim) WriteHeader(code int) {
 func (x *exchange) response(res *http.Response) error {
 	x.event.UpstreamTime = time.Since(x.start)
 	x.verdict.Response(res.Header)
+	delete(res.Header, httperr.DecisionHeader) // decisions are the gateway's word alone
 	// One id for the request: the gateway's, which the application was told.
 	// ReverseProxy clears it with the headers of an informational answer.
 	delete(res.Header, httperr.RequestIDHeader)

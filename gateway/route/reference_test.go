@@ -238,10 +238,26 @@ func TestMatchIsThePrecedenceOfTheContract(t *testing.T) {
 			if a, b := outcome(tab, request(method, target, host)), outcome(shuffled, request(method, target, host)); a != b {
 				t.Fatalf("%s %s on %s: %s, and in another order of routes %s", method, target, host, a, b)
 			}
+			explained(t, tab, method, target, host)
 		}
 	})
 	if compiled == 0 {
 		t.Error("every drawn table was faulty: nothing was compared")
+	}
+}
+
+// explained asserts that the explanation is of the same match, and that of all routes
+// it calls exactly that one the match.
+func explained(t *rapid.T, tab *route.Table, method, target, host string) {
+	want, _ := tab.Match(request(method, target, host))
+	got, candidates, _ := tab.Explain(request(method, target, host))
+	if got.Route != want.Route || len(candidates) != len(tab.Routes()) {
+		t.Fatalf("%s %s on %s: found %+v, explained %+v with %v", method, target, host, want, got, candidates)
+	}
+	for _, c := range candidates {
+		if c.Matches != (want.Route != nil && c.Route == want.Route.Name) || c.Why == "" {
+			t.Fatalf("%s %s on %s: found %+v, explained %+v", method, target, host, want, c)
+		}
 	}
 }
 

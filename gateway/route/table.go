@@ -29,6 +29,7 @@ type Table struct {
 	exact map[string]*hostTable
 	wild  map[string]*hostTable // by what follows "*."
 	order []*Route
+	scope map[*Route]*scope // for explanations
 }
 
 // hostTable holds the patterns of one host.
@@ -93,7 +94,7 @@ func (f *EntryError) Error() string {
 // *EntryError for everything that is wrong; two routes that are for the same host,
 // path and method are an error that names both.
 func NewTable(entries []Entry, defaultHosts []string) (*Table, error) {
-	b := builder{table: &Table{exact: map[string]*hostTable{}, wild: map[string]*hostTable{}}, clashes: map[string]bool{}}
+	b := builder{table: &Table{exact: map[string]*hostTable{}, wild: map[string]*hostTable{}, scope: map[*Route]*scope{}}, clashes: map[string]bool{}}
 	for _, e := range entries {
 		b.entry(e, defaultHosts)
 	}
@@ -145,6 +146,12 @@ func (b *builder) entry(e Entry, defaultHosts []string) {
 		}
 		patterns = append(patterns, p)
 	}
+	covered := b.table.scope[e.Route]
+	if covered == nil {
+		covered = &scope{}
+		b.table.scope[e.Route] = covered
+	}
+	covered.patterns, covered.methods = append(covered.patterns, patterns...), append(covered.methods, e.Methods...)
 	for i, s := range hosts {
 		host, wildcard, problem := hostPattern(s)
 		if problem != "" {
@@ -152,6 +159,7 @@ func (b *builder) entry(e Entry, defaultHosts []string) {
 			continue
 		}
 		h := b.table.hostTable(host, wildcard)
+		covered.hosts = append(covered.hosts, h)
 		for _, p := range patterns {
 			b.add(h, p, e)
 		}

@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"time"
@@ -122,3 +123,31 @@ func (m *Manager) EndSubject(ctx context.Context, issuer, subject string) (int, 
 func (m *Manager) EndProviderSession(ctx context.Context, issuer, sid string) (int, error) {
 	return m.store.DeleteProviderSession(ctx, issuer, sid)
 }
+
+// Named returns the session that goes on under a name, which is the beginning of
+// the hash of its id as Ref prints it. ErrNotFound is a definite no. Looking is not
+// activity.
+func (m *Manager) Named(ctx context.Context, name string) (*Session, error) {
+	var first Key
+	if n, err := hex.Decode(first[:], []byte(name)); err != nil || n != nameBytes {
+		return nil, ErrNotFound
+	}
+	after := first
+	for i := len(after) - 1; i >= 0; i-- { // the key before: lists begin behind one
+		after[i]--
+		if after[i] != 0xff {
+			break
+		}
+	}
+	found, err := m.store.List(ctx, Filter{After: after, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	if first == (Key{}) || len(found) == 0 || found[0].Key().String() != name {
+		return nil, ErrNotFound
+	}
+	return m.lookUp(ctx, found[0].Key(), time.Now())
+}
+
+// nameBytes is how much of a hash its name shows.
+const nameBytes = 8

@@ -24,11 +24,18 @@ type Event struct {
 	Outcome    string // of the decision: allow, forbid, challenge, ...
 	Reason     string
 	Rule       string
+	Decision   string // the name of one against the user
 	Credential string // kind
 	Bytes      int    // of the credential on the wire
 	Issuer     string
 	Subject    string
 	Session    string // first 16 hex digits of the hash
+
+	// What would have been decided if what is in the mode shadow were enforced; the
+	// Shadow is empty where nothing is.
+	Shadow       string
+	ShadowRule   string
+	ShadowReason string
 
 	DecideTime   time.Duration
 	UpstreamTime time.Duration // until the response header; 0 when no upstream was asked

@@ -82,6 +82,10 @@ func (e *Event) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	add("outcome", e.Outcome)
 	add("reason", e.Reason)
 	add("rule", e.Rule)
+	add("decision", e.Decision)
+	add("shadow", e.Shadow)
+	add("shadow_rule", e.ShadowRule)
+	add("shadow_reason", e.ShadowReason)
 	add("credential", e.Credential)
 	add("issuer", e.Issuer)
 	add("subject", e.Subject)
@@ -119,11 +123,12 @@ type Audit struct {
 	Token      string // its jti, or the id of an API key
 	Route      string
 	Rule       string
+	Decision   string
 }
 
 // Log writes the audit line.
 func (a *Audit) Log(log *zap.Logger) {
-	fields := make([]zap.Field, 0, 12)
+	fields := make([]zap.Field, 0, 13)
 	for _, f := range []struct{ key, value string }{
 		{"event", a.Event},
 		{"outcome", a.Outcome},
@@ -137,6 +142,7 @@ func (a *Audit) Log(log *zap.Logger) {
 		{"token", a.Token},
 		{"route", a.Route},
 		{"rule", a.Rule},
+		{"decision", a.Decision},
 	} {
 		if f.value != "" {
 			fields = append(fields, zap.String(f.key, clip(f.value)))

@@ -28,6 +28,7 @@ type Metrics struct {
 	openStreams     prometheus.Gauge
 	streamsEnded    *prometheus.CounterVec
 	refreshes       *prometheus.CounterVec
+	shadows         *prometheus.CounterVec
 
 	authorizer        *prometheus.CounterVec
 	authorizerSeconds *prometheus.HistogramVec
@@ -63,7 +64,9 @@ func NewMetrics(version string) *Metrics {
 		openStreams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "open_streams", Help: "WebSockets and streaming answers that are open now.",
 		}),
-		refreshes:    counter("refreshes_total", "Refreshes of providers' tokens that were tried, by result.", "result"),
+		refreshes: counter("refreshes_total", "Refreshes of providers' tokens that were tried, by result.", "result"),
+		shadows: counter("shadow_decisions_total", "Decisions on requests by what was decided, and by what would have been if the policies and rules in the mode shadow were enforced.",
+			"route", "outcome", "shadow"),
 		streamsEnded: counter("streams_ended_total", "Streams that the gateway ended, by reason.", "why"),
 		authorizer: counter("authorizer_requests_total", "Requests that an external authorizer was to decide, by policy and what became of them.",
 			"policy", "result"),
@@ -76,7 +79,8 @@ func NewMetrics(version string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.credentialSize,
-		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, m.authorizer, m.authorizerSeconds, build,
+		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, m.shadows,
+		m.authorizer, m.authorizerSeconds, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -87,6 +91,9 @@ func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 // Request counts a finished request.
 func (m *Metrics) Request(e *Event) {
 	m.requests.WithLabelValues(e.Route, e.Outcome, e.Reason).Inc()
+	if e.Shadow != "" {
+		m.shadows.WithLabelValues(e.Route, e.Outcome, e.Shadow).Inc()
+	}
 	if e.DecideTime > 0 {
 		m.decision.WithLabelValues(e.Credential).Observe(e.DecideTime.Seconds())
 	}

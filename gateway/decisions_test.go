@@ -1,0 +1,203 @@
+package gateway_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/policy"
+	"github.com/sallyport/sallyport/policy/policytest"
+)
+
+// decided is what can be seen of a decision from outside.
+type decided struct {
+	effect  policy.Effect
+	reason  string // where it denies
+	message string // likewise
+	shadow  string // what would have been decided; "" = nothing is in shadow
+}
+
+// TestEveryWayInDecidesAlike runs one table of decisions through the policies
+// themselves, through explain, and through every front end.
+func TestEveryWayInDecidesAlike(t *testing.T) {
+	text, err := os.ReadFile("testdata/decisions.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := policytest.Parse("testdata/decisions.txtar", text, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := gateway.CasePolicies(file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := policytest.Run(t.Context(), file, compiled.Find)
+	if report.Failed() > 0 {
+		var table bytes.Buffer
+		_ = report.WriteTable(&table, false)
+		t.Errorf("asked directly:\n%s", &table)
+	}
+
+	s := newDecisionSite(t, file, compiled)
+	ways := map[string]func(*testing.T, *policytest.Case) decided{
+		"explain": s.explained,
+		"proxy":   s.proxied,
+	}
+	for _, way := range slices.Sorted(maps.Keys(ways)) {
+		t.Run(way, func(t *testing.T) {
+			for i := range file.Cases {
+				c := &file.Cases[i]
+				want := expected(c)
+				got := ways[way](t, c)
+				if c.Expect.Reason == nil {
+					got.reason = ""
+				}
+				if c.Expect.Message == nil {
+					got.message = ""
+				}
+				if c.Expect.Shadow == nil {
+					got.shadow = ""
+				}
+				if got != want {
+					t.Errorf("%s: decided %+v, want %+v", c.Name, got, want)
+				}
+			}
+		})
+	}
+}
+
+func expected(c *policytest.Case) decided {
+	d := decided{effect: c.Expect.Effect}
+	if c.Expect.Reason != nil && c.Expect.Effect == policy.Deny {
+		d.reason = *c.Expect.Reason
+	}
+	if c.Expect.Message != nil {
+		d.message = *c.Expect.Message
+	}
+	if s := c.Expect.Shadow; s != nil {
+		d.shadow = s.Effect.String()
+	}
+	return d
+}
+
+// decisionSite is a gateway with a route for each policy of the table.
+type decisionSite struct {
+	*site
+	compiled *gateway.Policies
+}
+
+func newDecisionSite(t *testing.T, file *policytest.File, compiled *gateway.Policies) *decisionSite {
+	t.Helper()
+	_, policies, ok := strings.Cut(string(file.Archive.Config), "policies:\n")
+	if !ok {
+		t.Fatal("the table has no policies")
+	}
+	var routes strings.Builder
+	for _, set := range compiled.All() {
+		fmt.Fprintf(&routes, "  - {name: %s, paths: [/%[1]s/], upstream: \"$UP\", policy: %[1]s, auth: [session, bearer], headers: [{name: X-Forwarded-Issuer, claim: iss}]}\n", set.Name())
+	}
+	return &decisionSite{compiled: compiled, site: newSite(t, plan{
+		adminToken: adminToken(t), trusted: "127.0.0.1", policies: strings.TrimPrefix(policies, "  "), routes: strings.TrimPrefix(routes.String(), "  "),
+	})}
+}
+
+// credential makes the token of the case's user.
+func (s *decisionSite) credential(t *testing.T, id *policy.Identity) string {
+	t.Helper()
+	claims := map[string]any{"sub": id.Subject, "email": id.Email, "email_verified": id.EmailVerified, "groups": id.Groups}
+	if id.ACR != "" {
+		claims["acr"] = id.ACR
+	}
+	if !id.AuthTime.IsZero() {
+		claims["auth_time"] = id.AuthTime.Unix()
+	}
+	if id.Claims != nil {
+		maps.Copy(claims, id.Claims.All())
+	}
+	return s.token(t, claims)
+}
+
+func target(c *policytest.Case) string {
+	if c.Input.Request.RawQuery == "" {
+		return c.Input.Request.Path
+	}
+	return c.Input.Request.Path + "?" + c.Input.Request.RawQuery
+}
+
+func (s *decisionSite) proxied(t *testing.T, c *policytest.Case) decided {
+	t.Helper()
+	lines := []string{"Authorization: Bearer " + s.credential(t, &c.Input.Identity), "Connection: close"}
+	if c.Input.Client.Address.IsValid() {
+		lines = append(lines, "X-Forwarded-For: "+c.Input.Client.Address.String())
+	}
+	for name, values := range c.Input.Request.Header {
+		lines = append(lines, name+": "+values[0])
+	}
+	id := "case-" + strings.ReplaceAll(c.Name, " ", "-")
+	answer := s.raw(t, s.request(c.Input.Request.Method, target(c), append(lines, "X-Request-Id: "+id)...))
+	d := decided{effect: policy.Deny}
+	switch answer.StatusCode {
+	case http.StatusOK:
+		s.passed(t, answer)
+		d.effect = policy.Allow
+	case http.StatusUnauthorized:
+		s.denied(t, answer)
+		d.effect = policy.NeedStepUp
+		if challenge := answer.Header.Get("WWW-Authenticate"); !strings.Contains(challenge, `error="insufficient_user_authentication"`) {
+			t.Errorf("%s: the challenge is %q", c.Name, challenge)
+		}
+	case http.StatusForbidden:
+		s.denied(t, answer)
+		var problem struct{ Reason, Detail string }
+		if err := json.Unmarshal([]byte(answer.text), &problem); err != nil {
+			t.Errorf("%s: %v", c.Name, err)
+		}
+		d.reason, d.message = problem.Reason, problem.Detail
+	default:
+		t.Errorf("%s: %d %s", c.Name, answer.StatusCode, answer.text)
+	}
+	poll(t, "the log of "+c.Name, func() bool {
+		for _, line := range s.log.FilterMessage("request").All() {
+			if f := line.ContextMap(); f["request_id"] == id {
+				d.shadow, _ = f["shadow"].(string)
+				return true
+			}
+		}
+		return false
+	})
+	return d
+}
+
+func (s *decisionSite) explained(t *testing.T, c *policytest.Case) decided {
+	t.Helper()
+	header := http.Header{"Authorization": {"Bearer " + s.credential(t, &c.Input.Identity)}}
+	maps.Copy(header, c.Input.Request.Header)
+	in := map[string]any{"method": c.Input.Request.Method, "url": target(c), "headers": header}
+	if c.Input.Client.Address.IsValid() {
+		in["client"] = c.Input.Client.Address
+	}
+	var x gateway.Explanation
+	if status, text := s.ask(t, "POST", "/explain", in, &x); status != http.StatusOK {
+		t.Fatalf("%s: %d %s", c.Name, status, text)
+	}
+	d := decided{effect: map[string]policy.Effect{"allow": policy.Allow, "step_up": policy.NeedStepUp}[x.Verdict.Outcome]}
+	if d.effect == policy.Deny {
+		d.reason, d.message = x.Verdict.Reason, x.Verdict.Message
+		if x.Verdict.Outcome != "forbid" {
+			t.Errorf("%s: %+v", c.Name, x.Verdict)
+		}
+	}
+	if x.Verdict.Shadow != nil {
+		d.shadow = x.Verdict.Shadow.Effect
+	}
+	return d
+}
