@@ -16,8 +16,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -84,14 +82,12 @@ func New(o Options) (*Client, error) {
 		http: newHTTPClient(o.RootCAs), slots: make(chan struct{}, maxAsking),
 	}
 	for _, name := range o.Headers {
-		name = strings.ToLower(name)
+		name = policy.HeaderName(name)
 		if carriesCredential(name) {
 			return nil, fmt.Errorf("authorizer: the header field %s carries a credential", name)
 		}
 		c.headers = append(c.headers, name)
 	}
-	slices.Sort(c.headers)
-	c.headers = slices.Compact(c.headers)
 	if c.o.Observe == nil {
 		c.o.Observe = func(Result, time.Duration) {}
 	}

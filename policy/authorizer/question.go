@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -81,7 +80,7 @@ func (c *Client) question(in *policy.Input) ([]byte, error) {
 		Policy: c.o.Policy,
 		Request: request{
 			Method: in.Request.Method, Host: in.Request.Host, Path: in.Request.Path,
-			Query: query, Headers: c.headersOf(in.Request.Header),
+			Query: query, Headers: c.headersOf(&in.Request),
 		},
 		Route:   route{in.Route},
 		Version: policy.Version,
@@ -114,26 +113,17 @@ func list(l []string) []string {
 	return l
 }
 
-// headersOf picks the fields that are sent, by name in lower case. Lines of one name
-// are joined as RFC 9110, section 5.3 has it.
-func (c *Client) headersOf(all map[string][]string) map[string]string {
+// headersOf picks the fields that are sent.
+func (c *Client) headersOf(r *policy.Request) map[string]string {
 	picked := map[string]string{}
 	if len(c.headers) == 0 {
 		return picked
 	}
-	var names []string
-	for name := range all {
-		if slices.Contains(c.headers, strings.ToLower(name)) {
-			names = append(names, name)
+	all := r.Headers()
+	for _, name := range c.headers {
+		if value, ok := all[name]; ok {
+			picked[name] = value
 		}
-	}
-	slices.Sort(names) // for the spellings of one name, should there be several
-	for _, name := range names {
-		value, lower := strings.Join(all[name], ", "), strings.ToLower(name)
-		if before, ok := picked[lower]; ok {
-			value = before + ", " + value
-		}
-		picked[lower] = value
 	}
 	return picked
 }

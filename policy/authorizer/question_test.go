@@ -165,7 +165,7 @@ func TestCredentialsOfTheClientAreNeverSent(t *testing.T) {
 	if got := q.Header.Get("Authorization"); got != "Bearer own-token" {
 		t.Errorf("the service got %q", got)
 	}
-	for _, name := range []string{"Cookie", "authorization", "Proxy-Authorization", "X-API-Key"} {
+	for _, name := range []string{"Cookie", "authorization", "Proxy-Authorization", "Proxy_Authorization", "X-API-Key", "x_api_key"} {
 		if c, err := authorizer.New(authorizer.Options{Policy: "app", URL: serviceURL, Timeout: time.Second, Headers: []string{name}}); err == nil || c != nil {
 			t.Errorf("%s can be sent", name)
 		}
@@ -222,14 +222,15 @@ func TestEveryPartOfTheQuestionCounts(t *testing.T) {
 	}
 }
 
+// TestAHeaderInSeveralSpellingsIsOneField, as it is to applications (CVE-2025-64484).
 func TestAHeaderInSeveralSpellingsIsOneField(t *testing.T) {
 	s := newService(t)
-	c := s.client(t, func(o *authorizer.Options) { o.Headers = []string{"x-tenant", "X-TENANT"} })
+	c := s.client(t, func(o *authorizer.Options) { o.Headers = []string{"x-tenant", "X_TENANT"} })
 	for range 20 {
 		in := alice()
-		in.Request.Header = map[string][]string{"x-tenant": {"c"}, "X-Tenant": {"a", "b"}, "X-Tenants": {"d"}}
+		in.Request.Header = map[string][]string{"X_tenant": {"d"}, "X-Tenant": {"a", "b"}, "X.tenant": {"c"}, "X-Tenants": {"e"}}
 		asks(t, c, in)
-		if got := body(t, s); !strings.Contains(got, `"headers":{"x-tenant":"a, b, c"}`) {
+		if got := body(t, s); !strings.Contains(got, `"headers":{"x-tenant":"a, b, c, d"}`) {
 			t.Fatalf("the question is %s", got)
 		}
 	}
