@@ -113,7 +113,7 @@ func headerLetter(c rune) rune {
 
 // secretHeader reports whether a header field carries a credential.
 func secretHeader(name string) bool {
-	return name == "cookie" || name == "authorization" || name == "proxy-authorization"
+	return name == "cookie" || name == "authorization" || name == "proxy-authorization" || name == "x-api-key"
 }
 
 // query is an error, whatever is asked of it, where the whole of it has two readings.

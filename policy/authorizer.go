@@ -2,6 +2,10 @@ package policy
 
 import "context"
 
+// RuleAuthorizer is the Rule of what an external authorizer has decided; behind a
+// colon comes the word that it gives for its reason, where it gives one.
+const RuleAuthorizer = "authorizer"
+
 // Authorizer decides in the place of rules, somewhere else. An *EvaluationError
 // means that it was asked and gave no answer that makes sense, or that the request
 // can't be put to it: the request is denied. Any other error means that it could not

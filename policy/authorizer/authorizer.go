@@ -128,7 +128,7 @@ func (c *Client) Authorize(ctx context.Context, in *policy.Input) (policy.Decisi
 }
 
 // name is what the authorizer is called where rules have names.
-const name = "authorizer"
+const name = policy.RuleAuthorizer
 
 // senseless says that there is no answer, and that asking again won't help.
 func (c *Client) senseless(err error) error {
