@@ -60,7 +60,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	metrics := telemetry.NewMetrics(version)
 
 	// What needs no store comes first: most bad configurations never touch one.
-	policies, err := buildPolicies(cfg)
+	policies, err := buildPolicies(cfg, newAuthorizers(log, metrics, p))
 	if err != nil {
 		return nil, err
 	}

@@ -37,13 +37,7 @@ func neverOnAPage() []string {
 }
 
 // buildPolicies compiles the policies, and reads the files of values.
-func buildPolicies(cfg *config.Config) (*policies, error) {
-	return compilePolicies(cfg, nil)
-}
-
-// compilePolicies is buildPolicies with something else, unless it is nil, in the
-// place of every external authorizer.
-func compilePolicies(cfg *config.Config, standIn policy.Authorizer) (*policies, error) {
+func buildPolicies(cfg *config.Config, authorizers authorizerMaker) (*policies, error) {
 	engine, err := newEngine()
 	if err != nil {
 		return nil, err
@@ -53,8 +47,9 @@ func compilePolicies(cfg *config.Config, standIn policy.Authorizer) (*policies, 
 	for i := range cfg.Policies {
 		c, at := &cfg.Policies[i], fmt.Sprintf("policies[%d]", i)
 		p := policy.Policy{Name: c.Name, Mode: policyMode(c.Mode), Message: c.Message, Rules: out.rules(at, c.Rules)}
-		if c.Authorizer != nil && standIn != nil {
-			p.Authorizer = standIn
+		if p.Authorizer, err = authorizers(c); err != nil {
+			faults = append(faults, faultsAt(cfg, at+".authorizer", err)...)
+			continue
 		}
 		set, err := engine.Compile(p)
 		if err != nil {

@@ -102,6 +102,8 @@ func secretsOfTheDocs(t *testing.T) string {
 		"app.crt":       read(cert),
 		"app.key":       read(key),
 		"introspection": "a client secret\n",
+		"opa":           "a token\n",
+		"opa-ca.crt":    read(cert),
 		"admin":         "a token\n",
 		"users.yaml":    "users: [{username: alice, password_hash: '" + hash + "'}]",
 	} {

@@ -42,9 +42,17 @@ func faultsAt(cfg *config.Config, path string, err error) config.Faults {
 	if e, ok := errors.AsType[*valkeystore.OptionError](err); ok {
 		return config.Faults{cfg.Fault(path+"."+e.Path, e.Err.Error(), "")}
 	}
+	if e, ok := errors.AsType[*keyError](err); ok {
+		return config.Faults{cfg.Fault(path+"."+e.key, e.problem, e.fix)}
+	}
 	if e, ok := errors.AsType[*route.EntryError](err); ok {
 		i := slices.IndexFunc(cfg.Routes, func(r config.Route) bool { return r.Name == e.Route })
 		return config.Faults{cfg.Fault(fmt.Sprintf("%s[%d].%s", path, i, e.Path), e.Problem, "")}
 	}
 	return config.Faults{cfg.Fault(path, err.Error(), "")}
 }
+
+// keyError is what is wrong with one key of an entry.
+type keyError struct{ key, problem, fix string }
+
+func (e *keyError) Error() string { return e.key + ": " + e.problem }

@@ -16,14 +16,16 @@ const module = "github.com/sallyport/sallyport/"
 // in the table fails the test, so that its place is decided and not drifted to.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"policy":            {},
-		"policy/policytest": {"policy"},
-		"gateway/identity":  {},
-		"gateway/config":    {},
-		"gateway/httperr":   {},
-		"gateway/jose":      {},
-		"gateway/telemetry": {"gateway/config"},
-		"gateway/jwks":      {"gateway/jose", "gateway/config", "gateway/telemetry"},
+		"policy":                    {},
+		"policy/authorizer":         {"policy"},
+		"policy/authorizer/opatest": {},
+		"policy/policytest":         {"policy"},
+		"gateway/identity":          {},
+		"gateway/config":            {},
+		"gateway/httperr":           {},
+		"gateway/jose":              {},
+		"gateway/telemetry":         {"gateway/config"},
+		"gateway/jwks":              {"gateway/jose", "gateway/config", "gateway/telemetry"},
 
 		"gateway/assertion": {"gateway/jose", "gateway/identity", "gateway/config"},
 

@@ -51,7 +51,7 @@ func LintPolicies(cfg *config.Config, now time.Time) ([]LintFinding, error) {
 	if l.engine, err = newEngine(); err != nil {
 		return nil, err
 	}
-	if _, err := compilePolicies(cfg, policytest.StandIn()); err != nil {
+	if _, err := buildPolicies(cfg, standIns(policytest.StandIn())); err != nil {
 		return nil, err
 	}
 	if err := l.routes(); err != nil {

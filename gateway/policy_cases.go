@@ -31,7 +31,7 @@ type askedRoute struct {
 //
 // The error is config.Faults: everything that is wrong, at once.
 func CompilePolicies(cfg *config.Config, standIn policy.Authorizer) (*Policies, error) {
-	compiled, err := compilePolicies(cfg, standIn)
+	compiled, err := buildPolicies(cfg, standIns(standIn))
 	if err != nil {
 		return nil, err
 	}

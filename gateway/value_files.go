@@ -35,7 +35,10 @@ const (
 	valueFilePause = time.Second
 )
 
-var errValueFileSize = errors.New("the file is larger than 64 MiB")
+var (
+	errValueFileSize  = errors.New("the file is larger than 64 MiB")
+	errValueFileEmpty = errors.New("the file is empty, and whoever emptied it may not have meant that: write a comment (#) into a list of nobody")
+)
 
 // load takes the values of the file for the first time.
 func (f *valueFile) load() error {
@@ -60,6 +63,9 @@ func (f *valueFile) read() ([]byte, error) {
 }
 
 func (f *valueFile) take(text []byte) error {
+	if len(text) == 0 {
+		return errValueFileEmpty // a disk that was full leaves such files behind
+	}
 	if err := f.values.SetText(string(text)); err != nil {
 		return fmt.Errorf("%s: %w", f.name, err)
 	}

@@ -37,6 +37,11 @@ func TestFilesOfValuesAreReadAgain(t *testing.T) {
 	if got := status("alice"); got != http.StatusOK {
 		t.Errorf("without the file alice got %d", got)
 	}
+	write("")
+	poll(t, "the log tells of the empty file", func() bool { return s.log.FilterMessageSnippet("what it held before still counts").Len() == 2 })
+	if got := status("alice"); got != http.StatusOK {
+		t.Errorf("with an empty file alice got %d", got)
+	}
 	write("mallory\n")
 	poll(t, "alice is let in no more", func() bool { return status("alice") == http.StatusForbidden })
 	if got := status("mallory"); got != http.StatusOK {

@@ -56,13 +56,19 @@ func timestamp(t time.Time) ref.Val {
 	return types.Timestamp{Time: t.UTC()}
 }
 
-// headers are those that a policy may read, by name in lower case. X_Tenant counts as
-// another line of X-Tenant: applications that follow CGI, WSGI or PHP take the one
-// for the other, and would get a value that no policy has seen.
+// headers are those that a policy may read, by name in lower case.
 func (a *activation) headers() ref.Val {
-	all := make(map[string]string, len(a.in.Request.Header))
+	return types.NewStringStringMap(types.DefaultTypeAdapter, a.in.Request.Headers())
+}
+
+// Headers returns the header fields that a policy may read, by name in lower case, with
+// the values of several lines joined. X_Tenant counts as another line of X-Tenant:
+// applications that follow CGI, WSGI or PHP take the one for the other, and would get
+// a value that no policy has seen.
+func (r *Request) Headers() map[string]string {
+	all := make(map[string]string, len(r.Header))
 	var odd []string
-	for name, values := range a.in.Request.Header {
+	for name, values := range r.Header {
 		if strings.ContainsFunc(name, isOddSeparator) {
 			odd = append(odd, name)
 			continue
@@ -71,13 +77,16 @@ func (a *activation) headers() ref.Val {
 	}
 	slices.Sort(odd)
 	for _, name := range odd {
-		addHeader(all, name, a.in.Request.Header[name])
+		addHeader(all, name, r.Header[name])
 	}
-	return types.NewStringStringMap(types.DefaultTypeAdapter, all)
+	return all
 }
 
+// HeaderName writes the name of a header field as Headers does.
+func HeaderName(name string) string { return strings.Map(headerLetter, name) }
+
 func addHeader(all map[string]string, name string, values []string) {
-	name = strings.Map(headerLetter, name)
+	name = HeaderName(name)
 	if secretHeader(name) {
 		return
 	}
@@ -104,7 +113,7 @@ func headerLetter(c rune) rune {
 
 // secretHeader reports whether a header field carries a credential.
 func secretHeader(name string) bool {
-	return name == "cookie" || name == "authorization" || name == "proxy-authorization"
+	return name == "cookie" || name == "authorization" || name == "proxy-authorization" || name == "x-api-key"
 }
 
 // query is an error, whatever is asked of it, where the whole of it has two readings.

@@ -30,6 +30,16 @@ type Identity struct {
 	Credential string // the kind of credential that came with the request
 }
 
+// VerifiedEmail returns the address in lower case (ASCII), or "" where nobody
+// vouches for it.
+func (id *Identity) VerifiedEmail() string {
+	var buf [maxAddress]byte
+	return string(foldAddress(&buf, id.Email, id.EmailVerified))
+}
+
+// Scopes returns the scopes of an access token (RFC 6749, section 3.3).
+func (id *Identity) Scopes() []string { return scopes(id.Claims) }
+
 // Claims are what else is known of a user.
 type Claims interface {
 	// Claim returns the claim called name as JSON decodes it, or nil when there
@@ -52,6 +62,15 @@ type Request struct {
 // Client is who is at the other end of the connection. Address is what the
 // trusted proxies say; the zero Addr, where it is not known, is in no network.
 type Client struct{ Address netip.Addr }
+
+// String returns the address, or "" where it is not known. One that is mapped to
+// IPv6 is the IPv4 address that it is.
+func (c Client) String() string {
+	if !c.Address.IsValid() {
+		return ""
+	}
+	return c.Address.Unmap().WithZone("").String()
+}
 
 // Input is everything that a decision can depend on.
 type Input struct {

@@ -168,7 +168,7 @@ func canonicalAddress(text string) string {
 // impossibleHeader says why there is never such a header field, or "".
 func impossibleHeader(name string) string {
 	switch {
-	case strings.Map(headerLetter, name) != name:
+	case HeaderName(name) != name:
 		return "names of header fields are in lower case there, with - between the words"
 	case secretHeader(name):
 		return "credentials are never there"

@@ -25,25 +25,8 @@ var (
 // programs read in different ways.
 func ParseQuery(raw string) (Query, error) {
 	q := Query{values: map[string]string{}}
-	if strings.Count(raw, "&") >= MaxParameters {
-		return Query{}, errManyParameters
-	}
-	if strings.Contains(raw, ";") {
-		return Query{}, errSemicolon
-	}
 	folded := map[string]bool{}
-	for part := range strings.SplitSeq(raw, "&") {
-		if part == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(part, "=")
-		name, err := url.QueryUnescape(name)
-		if err != nil {
-			return Query{}, errEscape
-		}
-		if value, err = url.QueryUnescape(value); err != nil {
-			return Query{}, errEscape
-		}
+	err := eachParameter(raw, func(name, value string) {
 		lower := strings.ToLower(name)
 		if folded[lower] {
 			if q.twice == nil {
@@ -53,6 +36,54 @@ func ParseQuery(raw string) (Query, error) {
 		}
 		folded[lower] = true
 		q.values[name] = value
+	})
+	if err != nil {
+		return Query{}, err
 	}
 	return q, nil
+}
+
+// QueryValues reads a query as ParseQuery does, and returns every value of each
+// parameter, in their order. Names that differ in letter case alone are one
+// parameter to some programs: each of them has the values of all.
+func QueryValues(raw string) (map[string][]string, error) {
+	all, names := map[string][]string{}, map[string]string{}
+	err := eachParameter(raw, func(name, value string) {
+		lower := strings.ToLower(name)
+		names[name] = lower
+		all[lower] = append(all[lower], value)
+	})
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string][]string, len(names))
+	for name, lower := range names {
+		values[name] = all[lower]
+	}
+	return values, nil
+}
+
+// eachParameter hands out the parameters in their order, until one can't be read.
+func eachParameter(raw string, take func(name, value string)) error {
+	if strings.Count(raw, "&") >= MaxParameters {
+		return errManyParameters
+	}
+	if strings.Contains(raw, ";") {
+		return errSemicolon
+	}
+	for part := range strings.SplitSeq(raw, "&") {
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		name, err := url.QueryUnescape(name)
+		if err != nil {
+			return errEscape
+		}
+		if value, err = url.QueryUnescape(value); err != nil {
+			return errEscape
+		}
+		take(name, value)
+	}
+	return nil
 }

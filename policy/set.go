@@ -95,7 +95,8 @@ var errNoInput = errors.New("policy: nothing to decide on")
 //
 // An error means that there is no answer, and the Decision beside it denies, with the
 // reason policy_error. An *OutageError says that the external authorizer could not be
-// asked; any other error is a rule that could not be evaluated.
+// asked; any other error is a rule that could not be evaluated, or an answer of the
+// authorizer that makes no sense.
 func (s *Set) Evaluate(ctx context.Context, in *Input) (Decision, error) {
 	if in == nil {
 		return Decision{Reason: ReasonPolicyError}, errNoInput
@@ -146,8 +147,11 @@ func (s *Set) judge(ctx context.Context, rules *ruleSet, in *Input) (Decision, e
 		d = s.anybody(in, ReasonAllowedByAuthorizer)
 	}
 	if d.Effect == Allow && s.authorizer != nil {
-		if answer, asked := s.ask(ctx, in); asked != nil || answer.Effect != Allow {
+		switch answer, asked := s.ask(ctx, in); {
+		case asked != nil || answer.Effect != Allow:
 			d, err = answer, asked
+		case len(s.rules) == 0:
+			d.Rule = answer.Rule
 		}
 	}
 	if d.Effect == Deny && d.Message == "" {
@@ -161,6 +165,9 @@ func (s *Set) judge(ctx context.Context, rules *ruleSet, in *Input) (Decision, e
 func (s *Set) ask(ctx context.Context, in *Input) (Decision, error) {
 	copied := *in
 	d, err := s.authorizer.Authorize(ctx, &copied)
+	if e, ok := errors.AsType[*EvaluationError](err); ok {
+		return failure(e)
+	}
 	if err != nil {
 		return Decision{Reason: ReasonPolicyError}, &OutageError{Err: err}
 	}

@@ -50,7 +50,7 @@ func vocabulary() []variable {
 		},
 		{
 			name: "request.headers", kind: cel.MapType(cel.StringType, cel.StringType), size: worstItems, item: worstItem,
-			doc:  "The header fields as the client sent them, by name in lower case, and with `-` for any other separator (`X_Tenant` counts as `x-tenant`, as some applications take it); several lines of one name are joined by `, `. Anybody can send anything. Credentials (`cookie`, `authorization`, `proxy-authorization`) are never there.",
+			doc:  "The header fields as the client sent them, by name in lower case, and with `-` for any other separator (`X_Tenant` counts as `x-tenant`, as some applications take it); several lines of one name are joined by `, `. Anybody can send anything. Credentials (`cookie`, `authorization`, `proxy-authorization`, `x-api-key`) are never there.",
 			read: func(a *activation) ref.Val { return a.headers() },
 		},
 		text("identity.issuer", "Who vouches for the user: the `iss` of a provider or token.", worstText, func(in *Input) string { return in.Identity.Issuer }),
@@ -82,14 +82,6 @@ func vocabulary() []variable {
 	}
 }
 
-func verifiedEmail(in *Input) string {
-	var buf [maxAddress]byte
-	return string(foldAddress(&buf, in.Identity.Email, in.Identity.EmailVerified))
-}
+func verifiedEmail(in *Input) string { return in.Identity.VerifiedEmail() }
 
-func clientAddress(in *Input) string {
-	if !in.Client.Address.IsValid() {
-		return ""
-	}
-	return in.Client.Address.Unmap().WithZone("").String()
-}
+func clientAddress(in *Input) string { return in.Client.String() }

@@ -205,6 +205,31 @@ func TestClaimsAreMappedAsConfigured(t *testing.T) {
 	}
 }
 
+// TestEmailVerifiedSpeaksOfEmailAlone: whoever can write his own address into some
+// other claim would be taken for its owner.
+func TestEmailVerifiedSpeaksOfEmailAlone(t *testing.T) {
+	o := newOP(t)
+	issuer := o.issuer()
+	issuer.Mapping.EmailClaim = "mail"
+	b := authn.NewBearer(authn.BearerOptions{Issuers: []authn.Issuer{issuer}, CacheBytes: 1 << 20})
+	for name, tt := range map[string]struct {
+		claims map[string]any
+		want   bool
+	}{
+		"email_verified of another claim": {map[string]any{"mail": "root@example.test", "email": "eve@example.test", "email_verified": true}, false},
+		"its own":                         {map[string]any{"mail": "root@example.test", "mail_verified": true}, true},
+		"as text":                         {map[string]any{"mail": "root@example.test", "mail_verified": "true"}, false},
+	} {
+		id, err := present(t, b, bearing(t, o.token(t, tt.claims)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id.Email != "root@example.test" || id.EmailVerified != tt.want {
+			t.Errorf("%s: %q, verified %v", name, id.Email, id.EmailVerified)
+		}
+	}
+}
+
 func TestHeadersOfATokenAreMadeOnce(t *testing.T) {
 	o := newOP(t)
 	b := authn.NewBearer(authn.BearerOptions{Issuers: []authn.Issuer{o.issuer()}, CacheBytes: 1 << 20})

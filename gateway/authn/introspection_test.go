@@ -191,7 +191,7 @@ func TestAnswersOfTheIntrospectionEndpoint(t *testing.T) {
 }
 
 func TestAnswerBecomesTheIdentity(t *testing.T) {
-	body := `{"active":true,"sub":"a1","username":"alice","mail":"alice@example.test","email_verified":true,"name":"Alice",
+	body := `{"active":true,"sub":"a1","username":"alice","mail":"alice@example.test","mail_verified":true,"name":"Alice",
 		"realm":{"roles":["staff","ops"]},"scope":"read write","client_id":"app","exp":4102444800}`
 	cfg := entry(func(c *config.Introspection) {
 		c.EmailClaim, c.UsernameClaim, c.GroupsClaim = "mail", "username", "realm.roles"

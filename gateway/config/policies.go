@@ -27,7 +27,10 @@ type Authorizer struct {
 	Token   Secret        `mapstructure:"token"`   // sent as a bearer token
 	// TokenFile holds the token, and is read again when it changes.
 	TokenFile string `mapstructure:"token_file"`
-	CAFile    string `mapstructure:"ca_file"` // PEM; empty = those of the system
+	CAFile    string `mapstructure:"ca_file"` // PEM, besides those of the system
+	// Headers names the header fields of requests that are sent. None that carries a
+	// credential can be.
+	Headers []string `mapstructure:"headers"`
 	// InsecureHTTP allows plain http to a host other than this one.
 	InsecureHTTP bool `mapstructure:"insecure_http"`
 }

@@ -146,6 +146,27 @@ func (k *checker) authorizer(at string, a *Authorizer) {
 	}
 	k.secret(at, "token", a.Token, a.TokenFile)
 	k.file(at+".ca_file", a.CAFile)
+	k.sentHeaders(at+".headers", a.Headers)
+}
+
+// sentHeaders keeps credentials to the gateway, also under names that some programs
+// take for those of credentials.
+func (k *checker) sentHeaders(at string, names []string) {
+	seen := map[string]bool{}
+	for i, name := range names {
+		in, lower := item(at, i), strings.ToLower(name)
+		switch folded := foldHeader(name); {
+		case !isToken(name) || folded == "":
+			k.fault(in, fmt.Sprintf("%q is not a header name", shorten(name)), "write one such as X-Tenant")
+		case folded == "cookie" || folded == "authorization" || folded == "proxyauthorization" || folded == "xapikey":
+			k.fault(in, name+" carries a credential, which is never sent", "remove it; what is known of the user is under identity")
+		case folded == "host":
+			k.fault(in, "the host is sent anyway", "remove it; it is request.host")
+		case seen[lower]:
+			k.fault(in, name+" is there twice", "remove one of them")
+		}
+		seen[lower] = true
+	}
 }
 
 func (k *checker) values(at string, values []string) {

@@ -47,7 +47,7 @@ const maxKept = 16 << 10
 
 // keepable leaves out what may hold a credential, and what is too long.
 func keepable(h http.Header) (kept http.Header, withheld []string) {
-	unreadable := [...]string{"Cookie", "Authorization", "Proxy-Authorization"} // for policies
+	unreadable := [...]string{"Cookie", "Authorization", "Proxy-Authorization", "X-Api-Key"} // for policies
 	kept = maps.Clone(h)
 	size := 0
 	for name, values := range kept {

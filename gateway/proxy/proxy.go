@@ -115,7 +115,7 @@ func record(e *telemetry.Event, v *guard.Verdict) {
 func outage(err error) error {
 	return &httperr.Error{
 		Code: http.StatusServiceUnavailable, Reason: "unavailable", Err: err,
-		Public: "The gateway can't check who you are right now. Your sign-in is kept; try again in a moment.",
+		Public: "The gateway can't check right now whether you may come in. Your sign-in is kept; try again in a moment.",
 		Header: http.Header{"Retry-After": {"5"}},
 	}
 }

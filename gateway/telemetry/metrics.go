@@ -29,6 +29,9 @@ type Metrics struct {
 	streamsEnded    *prometheus.CounterVec
 	refreshes       *prometheus.CounterVec
 	shadows         *prometheus.CounterVec
+
+	authorizer        *prometheus.CounterVec
+	authorizerSeconds *prometheus.HistogramVec
 }
 
 // NewMetrics makes the metrics on a registry of their own, so that two gateways
@@ -65,6 +68,10 @@ func NewMetrics(version string) *Metrics {
 		shadows: counter("shadow_decisions_total", "Decisions on requests by what was decided, and by what would have been if the policies and rules in the mode shadow were enforced.",
 			"route", "outcome", "shadow"),
 		streamsEnded: counter("streams_ended_total", "Streams that the gateway ended, by reason.", "why"),
+		authorizer: counter("authorizer_requests_total", "Requests that an external authorizer was to decide, by policy and what became of them.",
+			"policy", "result"),
+		authorizerSeconds: histogram("authorizer_seconds", "Time until an external authorizer's answer, or until none came, by policy.",
+			[]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 10}, "policy"),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the version is the label.",
@@ -72,7 +79,8 @@ func NewMetrics(version string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.credentialSize,
-		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, m.shadows, build,
+		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, m.shadows,
+		m.authorizer, m.authorizerSeconds, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -166,6 +174,15 @@ func (m *Metrics) StreamEnded(why string) { m.streamsEnded.WithLabelValues(why).
 // Refresh counts one refresh of the tokens of a session. result is one word of the
 // closed set of package session.
 func (m *Metrics) Refresh(result string) { m.refreshes.WithLabelValues(result).Inc() }
+
+// Authorizer counts one request that the authorizer of a policy was to decide. result
+// is one word of the closed set of package authorizer; took is 0 where it was not asked.
+func (m *Metrics) Authorizer(policy, result string, took time.Duration) {
+	m.authorizer.WithLabelValues(policy, result).Inc()
+	if took > 0 {
+		m.authorizerSeconds.WithLabelValues(policy).Observe(took.Seconds())
+	}
+}
 
 // ActiveSessions reads the number of sessions when metrics are scraped. which
 // says what is counted, "in the store" for one.

@@ -122,6 +122,7 @@ func TestMetricNamesAreSound(t *testing.T) {
 	m.Store("create", "timeout", time.Millisecond)
 	m.StreamOpened()
 	m.StreamEnded("shutdown")
+	m.Authorizer("opa", "allow", time.Millisecond)
 	m.Request(&telemetry.Event{Route: "app", Outcome: "allow", Reason: "public", Credential: "session", Bytes: 52, DecideTime: 1, UpstreamTime: 1})
 	problems, err := testutil.GatherAndLint(m.Gatherer())
 	if err != nil {

@@ -85,38 +85,42 @@ func (r *reader) expectShadow(n *yaml.Node, at string) *ExpectShadow {
 	return &e
 }
 
-// outage is the answer of an authorizer that gives none.
-const outage = "outage"
+// outage is the answer of an authorizer that can't be asked, senseless one that is
+// none.
+const (
+	outage    = "outage"
+	senseless = "error"
+)
 
 // answer reads what the external authorizer says: a word, or a section.
 func (r *reader) answer(n *yaml.Node, at string) *Answer {
 	if n.Kind != yaml.MappingNode {
-		return r.answerWord(n, at, policy.Allow.String(), policy.Deny.String(), outage)
+		return r.answerWord(n, at, policy.Allow.String(), policy.Deny.String(), outage, senseless)
 	}
 	var a *Answer
 	var reason, message string
 	var stepUp policy.StepUp
 	seen := r.section(n, at, []key{
 		{"effect", func(n *yaml.Node, at string) {
-			a = r.answerWord(n, at, policy.Allow.String(), policy.Deny.String(), policy.NeedStepUp.String(), outage)
+			a = r.answerWord(n, at, policy.Allow.String(), policy.Deny.String(), policy.NeedStepUp.String(), outage, senseless)
 		}},
 		{"reason", r.word(&reason)},
 		{"message", r.word(&message)},
 		{"step_up", func(n *yaml.Node, at string) { stepUp = r.stepUp(n, at) }},
 	})
 	if !seen["effect"] {
-		r.fault(n, at+".effect", "is missing", "write allow, deny, step_up or outage")
+		r.fault(n, at+".effect", "is missing", "write allow, deny, step_up, outage or error")
 	}
 	switch {
 	case a == nil:
 		return nil
-	case a.Outage && len(seen) > 1:
-		r.fault(n, at, "says more beside an outage, which says nothing", "write authorizer: outage")
+	case (a.Outage || a.Senseless) && len(seen) > 1:
+		r.fault(n, at, "says more beside an outage or an error, which say nothing", "write authorizer: outage, or authorizer: error")
 	case seen["step_up"] != (a.Decision.Effect == policy.NeedStepUp):
 		r.fault(n, at+".step_up", "and the effect step_up belong together", "write both, or neither")
 	}
 	if reason != "" {
-		a.Decision.Reason = reason
+		a.Decision.Rule += ":" + reason
 	}
 	a.Decision.Message, a.Decision.StepUp = message, stepUp
 	return a
@@ -130,12 +134,14 @@ func (r *reader) answerWord(n *yaml.Node, at string, allowed ...string) *Answer 
 	switch word {
 	case outage:
 		return &Answer{Outage: true}
+	case senseless:
+		return &Answer{Senseless: true}
 	case policy.Allow.String():
-		return &Answer{Decision: policy.Decision{Effect: policy.Allow, Reason: policy.ReasonAllowedByAuthorizer}}
+		return &Answer{Decision: policy.Decision{Effect: policy.Allow, Rule: policy.RuleAuthorizer, Reason: policy.ReasonAllowedByAuthorizer}}
 	case policy.NeedStepUp.String():
-		return &Answer{Decision: policy.Decision{Effect: policy.NeedStepUp, Reason: policy.ReasonStepUp}}
+		return &Answer{Decision: policy.Decision{Effect: policy.NeedStepUp, Rule: policy.RuleAuthorizer, Reason: policy.ReasonStepUp}}
 	}
-	return &Answer{Decision: policy.Decision{Reason: policy.ReasonDeniedByAuthorizer}}
+	return &Answer{Decision: policy.Decision{Rule: policy.RuleAuthorizer, Reason: policy.ReasonDeniedByAuthorizer}}
 }
 
 func (r *reader) stepUp(n *yaml.Node, at string) policy.StepUp {

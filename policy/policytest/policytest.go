@@ -64,8 +64,10 @@ type ExpectShadow struct {
 	Reason *string
 }
 
-// Answer is what the external authorizer says in a case, or that it says nothing.
+// Answer is what the external authorizer says in a case, in the form that the
+// gateway's gives it, or that it says nothing.
 type Answer struct {
-	Outage   bool
-	Decision policy.Decision
+	Outage    bool // it can't be asked
+	Senseless bool // what it says is no answer
+	Decision  policy.Decision
 }

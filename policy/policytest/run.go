@@ -89,6 +89,7 @@ var (
 	errNoPolicy   = errors.New("there is no such policy")
 	errUnanswered = errors.New("the policy asks its external authorizer, which is not asked here: write authorizer: allow, deny or outage in the case")
 	errOutage     = errors.New("the case says that it can't be reached")
+	errSenseless  = errors.New("the case says that its answer makes no sense")
 )
 
 // exchange is what a case has to do with the external authorizer.
@@ -115,6 +116,8 @@ func (standIn) Authorize(ctx context.Context, _ *policy.Input) (policy.Decision,
 		return policy.Decision{}, errUnanswered
 	case e.answer.Outage:
 		return policy.Decision{}, errOutage
+	case e.answer.Senseless:
+		return policy.Decision{}, &policy.EvaluationError{Rule: policy.RuleAuthorizer, Err: errSenseless}
 	}
 	return e.answer.Decision, nil
 }

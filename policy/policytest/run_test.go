@@ -138,9 +138,10 @@ func TestTheCaseAnswersForTheAuthorizer(t *testing.T) {
 	for name, tt := range map[string]struct{ written, err string }{
 		"allow":              {"authorizer: allow, expect: {effect: allow, rule: staff}", ""},
 		"deny":               {"authorizer: deny, expect: {effect: deny, reason: denied_by_authorizer}", ""},
-		"deny with a reason": {"authorizer: {effect: deny, reason: too_late, message: Come back.}, expect: {effect: deny, reason: too_late, message: Come back.}", ""},
+		"deny with a reason": {"authorizer: {effect: deny, reason: too_late, message: Come back.}, expect: {effect: deny, reason: denied_by_authorizer, rule: \"authorizer:too_late\", message: Come back.}", ""},
 		"a sign-in":          {"authorizer: {effect: step_up, step_up: {acr: [gold]}}, expect: {effect: step_up, step_up: {acr: [gold]}}", ""},
 		"outage":             {"authorizer: outage, expect: {effect: deny, reason: policy_error}", ""},
+		"no sense":           {"authorizer: error, expect: {effect: deny, reason: policy_error, rule: authorizer}", ""},
 		"no answer":          {"expect: {effect: deny, reason: policy_error}", "write authorizer"},
 		"not asked":          {"identity: {groups: [sales]}, expect: deny", ""},
 	} {
