@@ -29,8 +29,12 @@ type LintFinding struct {
 	Fix      string `json:"fix"`
 }
 
-// lintUnused is the kind of finding that only a whole configuration has.
-const lintUnused = "unused_policy"
+// The kinds of findings that routes have. The last one no policy has.
+const (
+	lintAnyone = "anyone_signed_in"
+	lintNoPage = "step_up_without_page"
+	lintUnused = "unused_policy"
+)
 
 // LintCodes are all kinds of findings, with their usual severity, the worst first.
 func LintCodes() []policy.LintCode {
@@ -136,7 +140,11 @@ func (l *policyLint) atRoutes() {
 		r := &l.cfg.Routes[i]
 		asks := policyStepUp(r.Require)
 		if !r.Public && !asks.Empty() && !slices.Contains(r.Auth, config.AuthSession) {
-			l.found(fmt.Sprintf("routes[%d].require", i), policy.NoPage(r.Policy))
+			l.found(fmt.Sprintf("routes[%d].require", i), policy.Finding{
+				Policy: r.Policy, Code: lintNoPage, Severity: policy.LintNote, Problem: "asks for a sign-in where no sessions are taken",
+				Why: "The client gets 401 and has to come with a token of another sign-in; nobody is sent to a page.",
+				Fix: "make sure that tokens carry acr, amr and auth_time, or add session to auth",
+			})
 		}
 		if r.Public || r.Policy != config.PolicyAuthenticated {
 			continue
@@ -147,7 +155,7 @@ func (l *policyLint) atRoutes() {
 		}
 		if len(public) > 0 {
 			l.found(fmt.Sprintf("routes[%d].policy", i), policy.Finding{
-				Policy: r.Policy, Code: "anyone_signed_in", Severity: policy.LintWarning, Problem: "lets in any proven user",
+				Policy: r.Policy, Code: lintAnyone, Severity: policy.LintWarning, Problem: "lets in any proven user",
 				Why: fmt.Sprintf("It lets in whoever has an account at %s, which anybody can open.", strings.Join(public, ", ")),
 				Fix: "use a policy with groups, email_domains or emails, or limit the provider to an organization, unless just that is meant",
 			})
@@ -171,7 +179,7 @@ func (l *policyLint) use(r *config.Route) policy.Use {
 	rt := l.built[r.Name]
 	return policy.Use{
 		Route: r.Name, Methods: r.Methods, Hosts: l.hosts(r), Credentials: r.Auth,
-		Issuers: l.issuers(r), Providers: l.providers(r), Sources: l.cfg.IssuersOf(r), Public: l.public(r),
+		Issuers: l.issuers(r), Providers: l.providers(r), Sources: l.cfg.IssuersOf(r), Public: l.public(r), Require: policyStepUp(r.Require),
 		NoScopes:  !takes(config.AuthBearer, config.AuthIntrospection, config.AuthAPIKey, config.AuthBasic),
 		NoSignIns: !takes(config.AuthSession, config.AuthBearer, config.AuthIntrospection, config.AuthBasic),
 		NoPage:    !takes(config.AuthSession),

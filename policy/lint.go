@@ -69,6 +69,9 @@ type Use struct {
 	// Public are the providers at which anybody can open an account.
 	Public []PublicProvider
 
+	// Require is what the route asks of everybody whom the policy allows.
+	Require StepUp
+
 	NoScopes  bool // no credential has any
 	NoSignIns bool // no credential tells how, or when, somebody signed in
 	NoPage    bool // nobody can be sent to sign in again
@@ -146,6 +149,7 @@ type lintRule struct {
 	match   *Match
 	facts   []fact // all of them
 	require []fact // what its requirement asks for besides
+	asks    []fact // that, and what every route asks for
 	exprs   []lintExpr
 	dead    bool // it never fits, or another one makes it pointless
 }
@@ -204,7 +208,18 @@ func (l *linter) read(i int) lintRule {
 		out.facts = append(out.facts, text.facts(e.at, text.root, e.unless)...)
 	}
 	out.require = requireFacts(at+".require", r.Require)
+	out.asks = slices.Concat(out.require, l.routesAsk())
 	return out
+}
+
+// routesAsk is what is asked for wherever the policy is used.
+func (l *linter) routesAsk() []fact {
+	if len(l.uses) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(requireFacts("", l.uses[0].Require), func(f fact) bool {
+		return slices.ContainsFunc(l.uses, func(u Use) bool { return !follows(&f, requireFacts("", u.Require)) })
+	})
 }
 
 // countsWith tells whether the rule counts wherever other does.

@@ -91,7 +91,8 @@ func certainCases(t *testing.T) map[string]lintCases {
 			good: []lintCase{
 				{rules: rules{requiring(staff(), mfa), allow(match{Groups: []string{"audit"}})}},
 				{rules: rules{requiring(staff(), mfa), allow(match{Groups: []string{"staff"}, Methods: []string{"GET"}})}},
-				{rules: rules{requiring(staff(), mfa), requiring(staff(), policy.StepUp{AMR: []string{"hwk"}})}}, // either will do
+				{rules: rules{requiring(staff(), mfa), requiring(staff(), policy.StepUp{AMR: []string{"hwk"}})}},                                     // either will do
+				{use: policy.Use{Route: "r", Require: mfa}, rules: rules{requiring(staff(), mfa), allow(match{Groups: []string{"staff", "audit"}})}}, // the route asks
 			},
 		},
 		"allows_nobody": {
@@ -111,6 +112,7 @@ func certainCases(t *testing.T) map[string]lintCases {
 				{use: policy.Use{Route: "r", NoScopes: true}, rules: rules{allow(match{Scopes: []string{"read"}})}},
 				{use: policy.Use{Route: "r", NoScopes: true}, rules: rules{allowWhen(`"read" in identity.scopes`)}},
 				{use: policy.Use{Route: "r", NoSignIns: true}, rules: rules{requiring(staff(), mfa)}},
+				{use: policy.Use{Route: "r", Require: mfa}, rules: rules{allow(match{Groups: []string{"staff"}, ACR: []string{"pwd"}})}},
 				{use: policy.Use{Route: "r", Credentials: []string{"session"}}, rules: rules{allowWhen(`identity.credential == "bearer"`)}},
 				{use: policy.Use{Route: "r", Issuers: []string{"https://id.example.com"}}, rules: rules{allow(match{Issuers: []string{"https://id.example.com/"}})}},
 				{use: policy.Use{Route: "r", Providers: []string{"corp"}}, rules: rules{allowWhen(`identity.provider == "crop"`)}},
@@ -124,6 +126,8 @@ func certainCases(t *testing.T) map[string]lintCases {
 				{use: policy.Use{Route: "r"}, rules: rules{allow(match{Scopes: []string{"read"}})}},
 				{use: policy.Use{Route: "r", Credentials: []string{"session", "bearer"}}, rules: rules{allowWhen(`identity.credential == "bearer"`)}},
 				{use: policy.Use{Route: "r", NoSignIns: true}, rules: rules{denyWhen(`identity.acr != "mfa"`), staff()}},
+				{use: policy.Use{Route: "r", NoSignIns: true}, rules: rules{denyWhen(`identity.acr == ""`), staff()}},
+				{use: policy.Use{Route: "r", Require: mfa}, rules: rules{staff(), deny(match{ACR: []string{"pwd"}})}},
 				{use: policy.Use{Route: "r", Reaches: below("/a")}, rules: rules{allow(match{Paths: []string{"/a/x", "/a/y"}, Groups: []string{"a"}})}},
 			},
 		},

@@ -79,10 +79,10 @@ func (l *linter) deniedAnyway(r *lintRule) {
 // coveredAllow finds an allow rule without which the same people come in, and one
 // whose requirement they never have to meet.
 func (l *linter) coveredAllow(r *lintRule, single bool) {
-	met := slices.Concat(r.facts, r.require)
-	asksLess := func(w *lintRule) bool { return w.allow && allFollow(w.require, met) }
+	met := slices.Concat(r.facts, r.asks)
+	asksLess := func(w *lintRule) bool { return w.allow && allFollow(w.asks, met) }
 	weaker := func(w *lintRule) bool {
-		return !allFollow(r.require, slices.Concat(w.require, r.facts))
+		return !allFollow(r.require, slices.Concat(w.asks, r.facts))
 	}
 	by := l.covers(r, r.facts, asksLess)
 	if len(by) > 1 && single {

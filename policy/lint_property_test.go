@@ -16,6 +16,7 @@ import (
 // world is a policy over a few dimensions, and every input there is.
 type world struct {
 	policy policy.Policy
+	use    policy.Use
 	inputs []*policy.Input
 }
 
@@ -157,6 +158,18 @@ func (p comparablePrefix) Disjoint(o policy.Path) bool {
 	return !p.Fits(o.String()) && !strings.HasPrefix(string(p), o.String())
 }
 
+// compile makes the policy that the route has.
+func (w *world) compile(t *rapid.T, e *policy.Engine, p policy.Policy) *policy.Set {
+	s, err := e.Compile(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err = s.Requiring(w.use.Require); err != nil {
+		t.Skip("the route can't require that")
+	}
+	return s
+}
+
 // effects are what becomes of every input, with what is in shadow.
 func (w *world) effects(t *rapid.T, e *policy.Engine, rules []policy.Rule) []string {
 	p := w.policy
@@ -164,10 +177,7 @@ func (w *world) effects(t *rapid.T, e *policy.Engine, rules []policy.Rule) []str
 	if len(rules) == 0 {
 		return slices.Repeat([]string{"deny"}, len(w.inputs))
 	}
-	s, err := e.Compile(p)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := w.compile(t, e, p)
 	out := make([]string, len(w.inputs))
 	for i, in := range w.inputs {
 		d, _ := s.Evaluate(t.Context(), in)
@@ -208,25 +218,25 @@ func TestWhatLintIsSureOfIsTrue(t *testing.T) {
 	e := lintEngine(t)
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
-		uses := []policy.Use{{Route: "r"}}
+		w.use = policy.Use{Route: "r"}
 		if rapid.Bool().Draw(t, "use") {
-			uses[0].Methods, uses[0].Issuers = []string{"GET", "POST"}, []string{"i"}
+			w.use.Methods, w.use.Issuers = []string{"GET", "POST"}, []string{"i"}
 		}
-		findings, err := e.Lint(w.policy, policy.LintOptions{Uses: uses, Now: monday})
+		if rapid.IntRange(0, 2).Draw(t, "route requires") == 0 {
+			w.use.Require = rapid.SampledFrom([]policy.StepUp{{ACR: []string{"1"}}, {ACR: []string{"1", "2"}, AMR: []string{"p"}}, {MaxAge: time.Hour}}).Draw(t, "require of the route")
+		}
+		findings, err := e.Lint(w.policy, policy.LintOptions{Uses: []policy.Use{w.use}, Now: monday})
 		if err != nil {
 			t.Fatal(err)
 		}
-		set, err := e.Compile(w.policy)
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := w.compile(t, e, w.policy)
 		before := w.effects(t, e, w.policy.Rules)
 		var gone []int
 		for _, f := range findings {
 			counts[f.Code]++
 			switch {
 			case f.Code == "never_matches", f.Code == "unreachable", f.Code == "contradiction" && !pointless(f):
-				w.neverFits(t, set, f, uses[0])
+				w.neverFits(t, set, f)
 			case f.Code == "allows_nobody":
 				w.nobodyComesIn(t, set)
 			case pointless(f):
@@ -270,15 +280,15 @@ func (w *world) same(t *rapid.T, e *policy.Engine, because any, before []string,
 	}
 }
 
-func (w *world) neverFits(t *rapid.T, set *policy.Set, f policy.Finding, use policy.Use) {
-	r := ruleIndex(t, f.Path)
+func (w *world) neverFits(t *rapid.T, set *policy.Set, f policy.Finding) {
+	r, use := ruleIndex(t, f.Path), &w.use
 	for _, in := range w.inputs {
 		here := (len(use.Methods) == 0 || slices.Contains(use.Methods, in.Request.Method)) && (len(use.Issuers) == 0 || slices.Contains(use.Issuers, in.Identity.Issuer))
 		if f.Code == "unreachable" && !here {
 			continue
 		}
 		x := set.Explain(t.Context(), in).Rules[r]
-		if x.Fits && (f.Code != "contradiction" || x.Met) {
+		if x.Fits && (f.Code == "never_matches" || x.Met) {
 			t.Fatalf("%+v\n%+v: it fits\nidentity %+v\nrequest %+v", w.policy.Rules, f, in.Identity, in.Request)
 		}
 	}

@@ -15,7 +15,10 @@ func (l *linter) impossible(r *lintRule) {
 	}
 	what, fix := "The rule allows nobody.", "correct the condition, or delete the rule"
 	if !r.allow {
-		what = "The rule denies nobody."
+		what = "The rule denies nobody but those for whom it can't be evaluated."
+		if len(r.exprs) == 0 {
+			what = "The rule denies nobody."
+		}
 	}
 	l.found(at, lintNeverMatches, "can never fit: "+why, what+" Every condition of a rule has to fit, and the rule's own when and unless too.", fix)
 }

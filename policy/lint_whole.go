@@ -97,7 +97,7 @@ func (l *linter) here(r *lintRule) {
 	if len(l.uses) == 0 {
 		return
 	}
-	if why, _ := contradiction(r.facts); why != "" {
+	if why, _ := contradiction(slices.Concat(r.facts, r.require)); why != "" {
 		return
 	}
 	var whys []string
@@ -117,18 +117,8 @@ func (l *linter) here(r *lintRule) {
 	}
 	l.pathsHere(r)
 	if len(r.require) > 0 && !slices.ContainsFunc(l.uses, func(u Use) bool { return !u.NoPage }) {
-		f := NoPage(l.policy.Name)
-		l.found(r.at+".require", f.Code, f.Problem, f.Why, f.Fix)
-	}
-}
-
-// NoPage is the finding about a requirement where no sessions are taken, for routes,
-// which have requirements of their own.
-func NoPage(policy string) Finding {
-	return Finding{
-		Policy: policy, Code: lintNoPage, Severity: LintNote, Problem: "asks for a sign-in where no sessions are taken",
-		Why: "The client gets 401 and has to come with a token of another sign-in; nobody is sent to a page.",
-		Fix: "make sure that tokens carry acr, amr and auth_time, or add session to auth",
+		l.found(r.at+".require", lintNoPage, "asks for a sign-in where no sessions are taken",
+			"The client gets 401 and has to come with a token of another sign-in; nobody is sent to a page.", "make sure that tokens carry acr, amr and auth_time, or add session to auth")
 	}
 }
 
@@ -153,9 +143,14 @@ func (u *Use) rulesOut(r *lintRule) string {
 	if why, _ := contradiction(slices.Concat(u.facts(), r.facts)); why != "" {
 		return why
 	}
+	if asked := slices.Concat(r.facts, r.require, requireFacts("", u.Require)); r.allow {
+		if why, _ := contradiction(asked); why != "" {
+			return fmt.Sprintf("nobody can meet what it and the route %q require: %s", u.Route, why)
+		}
+	}
 	for _, f := range slices.Concat(r.facts, r.require) {
 		switch {
-		case f.not:
+		case f.not || slices.Contains(f.values, ""):
 		case f.kind == factPaths && u.Reaches != nil && !slices.ContainsFunc(f.paths, u.Reaches):
 			return fmt.Sprintf("no request by %s comes to the route %q", pathTexts(f.paths), u.Route)
 		case u.NoScopes && (f.about == aboutScopes || f.about == "identity.scopes"):

@@ -59,10 +59,7 @@ func large(n netip.Prefix) bool {
 
 func (l *linter) mailDomains(r *lintRule) {
 	for i := range r.facts {
-		f := &r.facts[i]
-		switch {
-		case f.kind != factIs || f.about != aboutDomain || f.not:
-		default:
+		if f := &r.facts[i]; f.kind == factIs && f.about == aboutDomain && !f.not {
 			l.publicDomains(r, f.at, f.values)
 		}
 	}
@@ -73,7 +70,7 @@ func (l *linter) mailDomains(r *lintRule) {
 
 // publicDomains says nothing where another condition says who is meant.
 func (l *linter) publicDomains(r *lintRule, at string, domains []string) {
-	named := func(f fact) bool { return !f.not && f.about != aboutDomain && namesPeople(&f) && f.at != at }
+	named := func(f fact) bool { return f.about != aboutDomain && namesPeople(&f) && !f.namesSource() && f.at != at }
 	if slices.ContainsFunc(r.facts, named) {
 		return
 	}
