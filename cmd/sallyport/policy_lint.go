@@ -91,7 +91,7 @@ func writeFindings(w io.Writer, file string, findings []gateway.LintFinding) err
 		_, err := fmt.Fprintf(w, "%s: nothing odd about the policies\n", file)
 		return err
 	}
-	rows := [][]string{{"WHERE", "", "CODE", "RULE"}}
+	rows := [][]string{{"WHERE", "SEVERITY", "CODE", "RULE"}}
 	for i := range findings {
 		f := &findings[i]
 		where := f.File
