@@ -46,10 +46,12 @@ func TestEmailDomainIsAllThatFollowsTheOneAtSign(t *testing.T) {
 // (CVE-2021-32701 and its kin).
 func TestScopesAreWholeWordsBetweenSpaces(t *testing.T) {
 	s := compile(t, policy.Rule{Allow: &policy.Match{Scopes: []string{"read:all"}}})
+	asked := compile(t, policy.Rule{Allow: &policy.Match{When: `"read:all" in identity.scopes`}})
 	for name, tt := range map[string]struct {
 		claims map[string]any
 		want   policy.Effect
 	}{
+		"scope as a list":         {map[string]any{"scope": []any{"read:all"}}, policy.Deny},
 		"the scope":               {map[string]any{"scope": "read:all"}, policy.Allow},
 		"among others":            {map[string]any{"scope": "openid read:all write"}, policy.Allow},
 		"two spaces":              {map[string]any{"scope": "openid  read:all"}, policy.Allow},
@@ -74,6 +76,9 @@ func TestScopesAreWholeWordsBetweenSpaces(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := effect(t, s, policy.Identity{Subject: "alice", Claims: mapClaims(tt.claims)}); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
+			}
+			if got := effect(t, asked, policy.Identity{Subject: "alice", Claims: mapClaims(tt.claims)}); got != tt.want {
+				t.Errorf("in an expression: got %v, want %v", got, tt.want)
 			}
 		})
 	}

@@ -59,7 +59,7 @@ func vocabulary() []variable {
 		text("identity.name", "The name for people. Users can often change it.", worstText, func(in *Input) string { return in.Identity.Name }),
 		text("identity.preferred_username", "The user name for people. Users can often change it.", worstText, func(in *Input) string { return in.Identity.PreferredUsername }),
 		list("identity.groups", "The groups.", worstGroups, func(in *Input) []string { return in.Identity.Groups }),
-		list("identity.scopes", "The scopes of an access token; empty for a session.", worstItems, func(in *Input) []string { return scopes(in.Identity.Claims) }),
+		list("identity.scopes", "The scopes of a token: the words of its `scope` or, without one, of `scp`, which may be a list. A session has none, unless its claims say so.", worstItems, func(in *Input) []string { return scopes(in.Identity.Claims) }),
 		{
 			name: "identity.claims", kind: cel.MapType(cel.StringType, cel.DynType), size: worstItems, item: worstItem,
 			doc: "All claims, by name. Asking for one that is not there is an error; `has(identity.claims.x)` and `identity.claims.?x.orValue(\"\")` are not. `email` is not there unless it is verified.",

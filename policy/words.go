@@ -128,20 +128,19 @@ func scopes(claims Claims) []string {
 	v := claims.Claim("scope")
 	if v == nil {
 		v = claims.Claim("scp")
-	}
-	switch v := v.(type) {
-	case string:
-		return strings.FieldsFunc(v, func(r rune) bool { return r == ' ' })
-	case []string:
-		return v
-	case []any:
-		var all []string
-		for _, one := range v {
-			if s, ok := one.(string); ok {
-				all = append(all, s)
+		switch list := v.(type) {
+		case []string:
+			return list
+		case []any:
+			var all []string
+			for _, one := range list {
+				if s, ok := one.(string); ok {
+					all = append(all, s)
+				}
 			}
+			return all
 		}
-		return all
 	}
-	return nil
+	text, _ := v.(string)
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' })
 }
