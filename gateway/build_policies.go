@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 
+	"github.com/sallyport/sallyport/gateway/admin"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/pages"
@@ -32,7 +33,7 @@ func newEngine() (*policy.Engine, error) {
 func neverOnAPage() []string {
 	return []string{
 		guard.ReasonPublic, "client_gone",
-		"not_development", "keys_in_files", "too_many_keys", "admin_api_off", "bad_admin_token", "unknown_decision", // the API of operators
+		"not_development", "keys_in_files", "too_many_keys", "admin_api_off", "bad_admin_token", admin.ReasonUnknownDecision, // the API of operators
 	}
 }
 
@@ -45,28 +46,42 @@ func buildPolicies(cfg *config.Config, authorizers authorizerMaker) (*policies, 
 	out := &policies{sets: map[string]*policy.Set{config.PolicyAuthenticated: policy.Authenticated()}, lies: cfg.FileName}
 	var faults config.Faults
 	for i := range cfg.Policies {
-		c, at := &cfg.Policies[i], fmt.Sprintf("policies[%d]", i)
-		p := policy.Policy{Name: c.Name, Mode: policyMode(c.Mode), Message: c.Message, Rules: out.rules(at, c.Rules)}
-		if p.Authorizer, err = authorizers(c); err != nil {
+		c, at := &cfg.Policies[i], policyPath(i)
+		described := out.describe(at, c)
+		if described.Authorizer, err = authorizers(c); err != nil {
 			faults = append(faults, faultsAt(cfg, at+".authorizer", err)...)
 			continue
 		}
-		set, err := engine.Compile(p)
+		set, err := engine.Compile(described)
 		if err != nil {
 			faults = append(faults, faultsAt(cfg, at, err)...)
 			continue
 		}
 		out.sets[c.Name] = set
 	}
-	for _, f := range out.files {
+	if faults = append(faults, out.load(cfg)...); len(faults) > 0 {
+		return nil, faults
+	}
+	return out, nil
+}
+
+// policyPath is where a policy stands in the configuration.
+func policyPath(i int) string { return fmt.Sprintf("policies[%d]", i) }
+
+// describe puts a policy into the words of package policy, but for its authorizer.
+func (p *policies) describe(at string, c *config.Policy) policy.Policy {
+	return policy.Policy{Name: c.Name, Mode: policyMode(c.Mode), Message: c.Message, Rules: p.rules(at, c.Rules)}
+}
+
+// load reads the files of values that the policies described so far name.
+func (p *policies) load(cfg *config.Config) config.Faults {
+	var faults config.Faults
+	for _, f := range p.files {
 		if err := f.load(); err != nil {
 			faults = append(faults, cfg.Fault(f.path, err.Error(), "write one value a line, and nothing else but lines that begin with #"))
 		}
 	}
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	return out, nil
+	return faults
 }
 
 func policyMode(mode string) policy.Mode {

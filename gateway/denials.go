@@ -25,7 +25,6 @@ func newDenials() *denials { return &denials{kept: make(map[string]*guard.Denial
 // out on the telephone, and nobody can guess another one's.
 func (d *denials) keep(one *guard.Denial) string {
 	name := rand.Text()[:decisionLength]
-	one.Named(name)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.kept, d.ring[d.next])

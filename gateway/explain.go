@@ -95,7 +95,7 @@ func (q *Question) ask(cfg *config.Config) (guard.Question, error) {
 // explainIn knows that what is under the prefix never comes to the guard.
 func explainIn(ctx context.Context, cfg *config.Config, g *guard.Guard, q guard.Question) *Explanation {
 	path, prefix := q.Request.URL.Path, cfg.Server.AuthPrefix
-	if path == prefix || strings.HasPrefix(path, prefix+"/") {
+	if _, own := belowPrefix(path, prefix); own {
 		return &Explanation{
 			Time: q.Now, Method: q.Request.Method, Host: q.Request.Host, Path: path,
 			Verdict: guard.VerdictExplanation{Outcome: "answered"},
@@ -106,13 +106,10 @@ func explainIn(ctx context.Context, cfg *config.Config, g *guard.Guard, q guard.
 }
 
 func provenIdentity(id *policy.Identity) *identity.Identity {
-	out := &identity.Identity{
+	return &identity.Identity{
 		Issuer: id.Issuer, Subject: id.Subject, Email: id.Email, EmailVerified: id.EmailVerified,
 		Name: id.Name, PreferredUsername: id.PreferredUsername, Groups: id.Groups,
 		AMR: id.AMR, ACR: id.ACR, AuthTime: id.AuthTime, Method: id.Provider,
+		Claims: id.Claims,
 	}
-	if id.Claims != nil {
-		out.Claims = id.Claims
-	}
-	return out
 }

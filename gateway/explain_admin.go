@@ -47,5 +47,5 @@ func (e *explainer) Decision(name string) (any, error) {
 	if d == nil {
 		return nil, admin.ErrNothingSuch
 	}
-	return e.guard.ExplainDenial(d), nil
+	return e.guard.ExplainDenial(name, d), nil
 }

@@ -130,8 +130,8 @@ func (h *handler) own(r *http.Request) (httperr.HandlerFunc, bool) {
 	if r.Method == http.MethodConnect {
 		return nil, false // the front end refuses it, and ends the connection
 	}
-	rest, ok := strings.CutPrefix(r.URL.Path, h.prefix)
-	if !ok || rest != "" && rest[0] != '/' {
+	rest, ok := belowPrefix(r.URL.Path, h.prefix)
+	if !ok {
 		return nil, false
 	}
 	if !h.knownHost(r.Host) {
@@ -149,6 +149,13 @@ func (h *handler) own(r *http.Request) (httperr.HandlerFunc, bool) {
 		}
 	}
 	return notServed, true
+}
+
+// belowPrefix reports whether a path is the gateway's own, and what follows the
+// prefix.
+func belowPrefix(path, prefix string) (rest string, own bool) {
+	rest, ok := strings.CutPrefix(path, prefix)
+	return rest, ok && (rest == "" || rest[0] == '/')
 }
 
 func unknownHost(http.ResponseWriter, *http.Request) error {

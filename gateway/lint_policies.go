@@ -55,16 +55,11 @@ func LintPolicies(cfg *config.Config, now time.Time) ([]LintFinding, error) {
 	if l.engine, err = newEngine(); err != nil {
 		return nil, err
 	}
-	if _, err := buildPolicies(cfg, standIns(policytest.StandIn())); err != nil {
-		return nil, err
-	}
 	if err := l.routes(); err != nil {
 		return nil, err
 	}
-	for i := range cfg.Policies {
-		if err := l.policy(i); err != nil {
-			return nil, err
-		}
+	if err := l.policies(); err != nil {
+		return nil, err
 	}
 	l.atRoutes()
 	slices.SortStableFunc(l.findings, func(a, b LintFinding) int { return cmp.Compare(a.Line, b.Line) })
@@ -98,39 +93,47 @@ func (l *policyLint) routes() error {
 	return nil
 }
 
-// policy judges one policy at the routes that it is used on.
-func (l *policyLint) policy(i int) error {
-	c, at := &l.cfg.Policies[i], fmt.Sprintf("policies[%d]", i)
-	compiled := &policies{lies: l.cfg.FileName}
-	p := policy.Policy{Name: c.Name, Mode: policyMode(c.Mode), Message: c.Message, Rules: compiled.rules(at, c.Rules)}
-	if c.Authorizer != nil {
-		p.Authorizer = policytest.StandIn()
-	}
-	for _, f := range compiled.files {
-		if err := f.load(); err != nil {
-			return config.Faults{l.cfg.Fault(f.path, err.Error(), "")}
+// policies judges every policy at the routes that it is used on.
+func (l *policyLint) policies() error {
+	described := &policies{lies: l.cfg.FileName}
+	all := make([]policy.Policy, len(l.cfg.Policies))
+	for i := range l.cfg.Policies {
+		c := &l.cfg.Policies[i]
+		all[i] = described.describe(policyPath(i), c)
+		if c.Authorizer != nil {
+			all[i].Authorizer = policytest.StandIn()
 		}
 	}
+	faults := described.load(l.cfg)
+	for i, p := range all {
+		uses := l.uses(p.Name)
+		if len(uses) == 0 && len(l.cfg.Routes) > 0 {
+			l.found(policyPath(i)+".name", policy.Finding{
+				Policy: p.Name, Code: lintUnused, Severity: policy.LintWarning, Problem: "no route uses it",
+				Why: "It decides nothing.", Fix: "write policy: " + p.Name + " at a route, or delete it",
+			})
+		}
+		found, err := l.engine.Lint(p, policy.LintOptions{Uses: uses, Now: l.now})
+		faults = append(faults, faultsAt(l.cfg, policyPath(i), err)...)
+		for _, f := range found {
+			l.found(policyPath(i)+"."+f.Path, f)
+		}
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	return nil
+}
+
+// uses are the routes that ask a policy.
+func (l *policyLint) uses(name string) []policy.Use {
 	var uses []policy.Use
-	for j := range l.cfg.Routes {
-		if r := &l.cfg.Routes[j]; !r.Public && r.Policy == c.Name {
+	for i := range l.cfg.Routes {
+		if r := &l.cfg.Routes[i]; !r.Public && r.Policy == name {
 			uses = append(uses, l.use(r))
 		}
 	}
-	if len(uses) == 0 && len(l.cfg.Routes) > 0 {
-		l.found(at+".name", policy.Finding{
-			Policy: c.Name, Code: lintUnused, Severity: policy.LintWarning, Problem: "no route uses it",
-			Why: "It decides nothing.", Fix: "write policy: " + c.Name + " at a route, or delete it",
-		})
-	}
-	found, err := l.engine.Lint(p, policy.LintOptions{Uses: uses, Now: l.now})
-	if err != nil {
-		return faultsAt(l.cfg, at, err)
-	}
-	for _, f := range found {
-		l.found(at+"."+f.Path, f)
-	}
-	return nil
+	return uses
 }
 
 // atRoutes looks at what routes themselves say of who may come in: the built-in

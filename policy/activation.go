@@ -86,8 +86,7 @@ func (r *Request) Headers() map[string]string {
 func HeaderName(name string) string { return strings.Map(headerLetter, name) }
 
 func addHeader(all map[string]string, name string, values []string) {
-	name = HeaderName(name)
-	if secretHeader(name) {
+	if name = HeaderName(name); CarriesCredential(name) {
 		return
 	}
 	value := strings.Join(values, ", ")
@@ -111,14 +110,19 @@ func headerLetter(c rune) rune {
 	return '-'
 }
 
-// secretHeader reports whether a header field carries a credential.
-func secretHeader(name string) bool {
-	return name == "cookie" || name == "authorization" || name == "proxy-authorization" || name == "x-api-key"
+// CarriesCredential reports whether a header field, in whatever spelling, is one that
+// no policy gets to see, because it carries a credential.
+func CarriesCredential(name string) bool {
+	switch HeaderName(name) {
+	case "cookie", "authorization", "proxy-authorization", "x-api-key":
+		return true
+	}
+	return false
 }
 
 // query is an error, whatever is asked of it, where the whole of it has two readings.
 func (a *activation) query() ref.Val {
-	q, err := ParseQuery(a.in.Request.RawQuery)
+	q, err := parseQuery(a.in.Request.RawQuery)
 	if err != nil {
 		return types.NewErr("the query: %v", err)
 	}

@@ -126,27 +126,26 @@ func (c *compiler) match(out []condition, at string, m *Match) []condition {
 	before := len(out)
 	lists := []struct {
 		field field
-		name  string
 		list  []string
 		check func(string) (problem, fix string)
 	}{
 		// The cheapest first, which is also what most rules have.
-		{fieldMethods, "methods", m.Methods, checkMethod},
-		{fieldSubjects, "subjects", m.Subjects, nil},
-		{fieldGroups, "groups", m.Groups, nil},
-		{fieldIssuers, "issuers", m.Issuers, nil},
-		{fieldACR, "acr", m.ACR, nil},
-		{fieldAMR, "amr", m.AMR, nil},
-		{fieldEmails, "emails", m.Emails, checkEmail},
-		{fieldDomains, "email_domains", m.EmailDomains, checkDomain},
-		{fieldScopes, "scopes", m.Scopes, checkScope},
+		{fieldMethods, m.Methods, checkMethod},
+		{fieldSubjects, m.Subjects, nil},
+		{fieldGroups, m.Groups, nil},
+		{fieldIssuers, m.Issuers, nil},
+		{fieldACR, m.ACR, nil},
+		{fieldAMR, m.AMR, nil},
+		{fieldEmails, m.Emails, checkEmail},
+		{fieldDomains, m.EmailDomains, checkDomain},
+		{fieldScopes, m.Scopes, checkScope},
 	}
 	for _, l := range lists {
-		from := m.From[l.name]
+		from := m.From[l.field.String()]
 		if l.list == nil && from == nil {
 			continue
 		}
-		c.words(at, l.name, l.list, from != nil, l.check)
+		c.words(at, l.field.String(), l.list, from != nil, l.check)
 		words := l.list
 		if l.field == fieldEmails || l.field == fieldDomains {
 			words = foldedList(words)
@@ -234,15 +233,14 @@ func (c *compiler) claims(out []condition, at string, claims []Claim) []conditio
 func (c *compiler) expressions(out []condition, at, when, unless string) []condition {
 	for _, e := range []struct {
 		field  field
-		name   string
 		source string
-	}{{fieldWhen, "when", when}, {fieldUnless, "unless", unless}} {
+	}{{fieldWhen, when}, {fieldUnless, unless}} {
 		if e.source == "" {
 			continue
 		}
 		expr, problem, fix := c.engine.lang.compile(e.source)
 		if problem != "" {
-			c.fault(at, "."+e.name, problem, fix)
+			c.fault(at, "."+e.field.String(), problem, fix)
 			continue
 		}
 		out = append(out, condition{field: e.field, expr: expr})

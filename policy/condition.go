@@ -28,6 +28,15 @@ const (
 	fieldUnless
 )
 
+// String returns the key of the configuration.
+func (f field) String() string {
+	return [...]string{
+		fieldSubjects: "subjects", fieldGroups: "groups", fieldEmails: "emails", fieldDomains: "email_domains", fieldIssuers: "issuers",
+		fieldScopes: "scopes", fieldClaim: "claims", fieldACR: "acr", fieldAMR: "amr", fieldMaxAge: "max_age", fieldMethods: "methods",
+		fieldPaths: "paths", fieldCIDR: "cidr", fieldHours: "hours", fieldWhen: "when", fieldUnless: "unless",
+	}[f]
+}
+
 // condition is one compiled condition. It is a struct with a switch rather than an
 // interface, so that the Input stays on the stack of whoever asks.
 type condition struct {

@@ -46,19 +46,20 @@ func (r *compiledRule) explain(in *Input) RuleExplanation {
 			x.SignIn = signIn(in)
 		}
 	}
+	refuted := false // what does not fit decides, whatever can't be evaluated beside it
 	for i := range r.conditions {
 		c := &r.conditions[i]
-		one := ConditionExplanation{Field: c.name(), Wants: c.wants(), Has: c.has(in)}
+		one := ConditionExplanation{Field: c.field.String(), Wants: c.wants(), Has: c.has(in)}
 		fits, err := c.fits(in)
 		if err != nil {
 			one.Err, x.Err = err.Error(), err.Error()
 		}
 		one.Fits = fits
-		x.Fits = x.Fits && fits
+		x.Fits, refuted = x.Fits && fits, refuted || !fits && err == nil
 		x.Conditions = append(x.Conditions, one)
 	}
-	if fits, err := allFit(r.conditions, in); fits || err == nil {
-		x.Fits, x.Err = fits, ""
+	if refuted {
+		x.Err = ""
 	}
 	return x
 }
@@ -81,7 +82,7 @@ func age(in *Input) string {
 	if in.Identity.AuthTime.IsZero() {
 		return "not known"
 	}
-	return shortDuration(in.Now.Sub(in.Identity.AuthTime).Round(time.Second))
+	return ShortDuration(in.Now.Sub(in.Identity.AuthTime).Round(time.Second))
 }
 
 // String returns what is asked for in the words of a policy.
@@ -94,48 +95,9 @@ func (s *StepUp) String() string {
 		parts = append(parts, "amr: "+strings.Join(s.AMR, " and "))
 	}
 	if s.MaxAge > 0 {
-		parts = append(parts, "max_age: "+shortDuration(s.MaxAge))
+		parts = append(parts, "max_age: "+ShortDuration(s.MaxAge))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// name returns the key of the configuration.
-func (c *condition) name() string {
-	switch c.field {
-	case fieldSubjects:
-		return "subjects"
-	case fieldGroups:
-		return "groups"
-	case fieldEmails:
-		return "emails"
-	case fieldDomains:
-		return "email_domains"
-	case fieldIssuers:
-		return "issuers"
-	case fieldScopes:
-		return "scopes"
-	case fieldClaim:
-		return "claims"
-	case fieldACR:
-		return "acr"
-	case fieldAMR:
-		return "amr"
-	case fieldMaxAge:
-		return "max_age"
-	case fieldMethods:
-		return "methods"
-	case fieldPaths:
-		return "paths"
-	case fieldCIDR:
-		return "cidr"
-	case fieldHours:
-		return "hours"
-	case fieldWhen:
-		return "when"
-	case fieldUnless:
-		return "unless"
-	}
-	return ""
 }
 
 // maxShown is how many values are shown.
@@ -146,7 +108,7 @@ func (c *condition) wants() string {
 	var all []string
 	switch c.field {
 	case fieldMaxAge:
-		return shortDuration(c.maxAge)
+		return ShortDuration(c.maxAge)
 	case fieldPaths:
 		for _, p := range c.paths {
 			all = append(all, p.String())
@@ -257,8 +219,8 @@ func short(s string) string {
 	return s
 }
 
-// shortDuration leaves out the zeros at the end: 1h, and not 1h0m0s.
-func shortDuration(d time.Duration) string {
+// ShortDuration leaves out the zeros at the end: 1h, and not 1h0m0s.
+func ShortDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

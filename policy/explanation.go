@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // Explanation is a Decision with everything that led to it.
 type Explanation struct {
 	Policy   string            `json:"policy"`
@@ -25,6 +27,14 @@ type RuleExplanation struct {
 	SignIn     string                 `json:"sign_in,omitempty"`
 }
 
+// Checks are the conditions and, as one more of them, what the rule requires.
+func (r *RuleExplanation) Checks() []ConditionExplanation {
+	if r.Requires == "" {
+		return r.Conditions
+	}
+	return append(slices.Clone(r.Conditions), ConditionExplanation{Field: "require", Wants: r.Requires, Has: r.SignIn, Fits: r.Met})
+}
+
 // ConditionExplanation is one condition of a rule, with what it was compared with.
 type ConditionExplanation struct {
 	Field string `json:"field"` // groups, when, ...
@@ -32,4 +42,15 @@ type ConditionExplanation struct {
 	Has   string `json:"has"`   // of the request
 	Fits  bool   `json:"fits"`
 	Err   string `json:"error,omitempty"`
+}
+
+// Answer is one word for people: yes, no or error.
+func (c *ConditionExplanation) Answer() string {
+	switch {
+	case c.Err != "":
+		return "error"
+	case c.Fits:
+		return "yes"
+	}
+	return "no"
 }

@@ -20,36 +20,34 @@ type entry struct{ of, key string }
 // themselves are too much to show.
 func entriesOf(parsed *cel.Ast) []entry {
 	var all []entry
-	add := func(of, key celast.Expr) {
-		if of.Kind() != celast.SelectKind || of.AsSelect().Operand().Kind() != celast.IdentKind || key.Kind() != celast.LiteralKind {
+	add := func(of celast.Expr, key string) {
+		if of.Kind() != celast.SelectKind || of.AsSelect().Operand().Kind() != celast.IdentKind {
 			return
 		}
-		name, ok := key.AsLiteral().(types.String)
-		m := entry{of.AsSelect().Operand().AsIdent() + "." + of.AsSelect().FieldName(), string(name)}
-		if ok && isMap(m.of) && !slices.Contains(all, m) {
-			all = append(all, m)
+		one := entry{of.AsSelect().Operand().AsIdent() + "." + of.AsSelect().FieldName(), key}
+		if mapOfTheVocabulary(one.of) && !slices.Contains(all, one) {
+			all = append(all, one)
 		}
 	}
-	factory := celast.NewExprFactory()
 	celast.PostOrderVisit(parsed.NativeRep().Expr(), celast.NewExprVisitor(func(e celast.Expr) {
 		switch e.Kind() { //nolint:exhaustive // nothing else looks into a map
 		case celast.SelectKind:
-			add(e.AsSelect().Operand(), factory.NewLiteral(e.ID(), types.String(e.AsSelect().FieldName())))
+			add(e.AsSelect().Operand(), e.AsSelect().FieldName())
 		case celast.CallKind:
 			args := e.AsCall().Args()
 			switch e.AsCall().FunctionName() {
 			case operators.Index, operators.OptIndex, operators.OptSelect:
-				add(args[0], args[1])
+				if key, ok := textLiteral(args[1]); ok {
+					add(args[0], key)
+				}
 			case operators.In:
-				add(args[1], args[0])
+				if key, ok := textLiteral(args[0]); ok {
+					add(args[1], key)
+				}
 			}
 		}
 	}))
 	return all
-}
-
-func isMap(name string) bool {
-	return name == "identity.claims" || name == "request.headers" || name == "request.query"
 }
 
 // shown are the values that the expression names.
@@ -58,7 +56,7 @@ func (e *expression) shown(in *Input) string {
 	defer a.free()
 	var parts []string
 	for _, v := range e.reads {
-		if !isMap(v.name) {
+		if !mapOfTheVocabulary(v.name) {
 			parts = append(parts, v.name+" = "+short(text(v.read(a))))
 		}
 	}
@@ -69,7 +67,7 @@ func (e *expression) shown(in *Input) string {
 }
 
 func (m entry) text(a *activation) string {
-	if m.of == "identity.claims" {
+	if m.of == nameClaims {
 		if claims := a.in.Identity.Claims; claims != nil {
 			if v := claims.Claim(m.key); v != nil {
 				return fmt.Sprint(v)
@@ -78,7 +76,7 @@ func (m entry) text(a *activation) string {
 		return "no such claim"
 	}
 	all, what := a.headers(), "no such header field"
-	if m.of == "request.query" {
+	if m.of == nameQuery {
 		all, what = a.query(), "no such parameter"
 	}
 	if found, ok := all.(traits.Mapper); ok {

@@ -144,17 +144,6 @@ func (t *checkedText) list(e celast.Expr) (string, bool) {
 	return memberName(path) + "[]", ok && path[0] == nameClaims && len(path) > 1
 }
 
-// The maps of the vocabulary, in which anything may be missing.
-const (
-	nameClaims  = "identity.claims"
-	nameHeaders = "request.headers"
-	nameQuery   = "request.query"
-)
-
-func mapOfTheVocabulary(name string) bool {
-	return name == nameClaims || name == nameHeaders || name == nameQuery
-}
-
 // memberName writes a path such that two paths never look alike.
 func memberName(path []string) string {
 	var b strings.Builder

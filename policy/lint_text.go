@@ -170,7 +170,7 @@ func impossibleHeader(name string) string {
 	switch {
 	case HeaderName(name) != name:
 		return "names of header fields are in lower case there, with - between the words"
-	case secretHeader(name):
+	case CarriesCredential(name):
 		return "credentials are never there"
 	}
 	return ""

@@ -87,7 +87,7 @@ func (l *linter) signIns(r *lintRule) {
 	short := func(f fact) bool { return f.kind == factRecent && f.age < time.Minute }
 	for _, f := range slices.Concat(r.facts, r.require) {
 		if short(f) {
-			l.found(f.at, lintMaxAgeShort, shortDuration(f.age)+" is less than clocks of two machines may differ by", "People may be asked to sign in again right after they have.", "write 1m or more")
+			l.found(f.at, lintMaxAgeShort, ShortDuration(f.age)+" is less than clocks of two machines may differ by", "People may be asked to sign in again right after they have.", "write 1m or more")
 		}
 	}
 }

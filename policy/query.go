@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Query are the parameters of a query that has one reading.
-type Query struct {
+// query are the parameters of a query that has one reading.
+type query struct {
 	values map[string]string
 	twice  map[string]bool // in lower case: there more than once
 }
@@ -21,10 +21,14 @@ var (
 	errEscape         = errors.New("an escape is malformed")
 )
 
-// ParseQuery reads a query as WHATWG URL, section 5.1 does, and refuses what
-// programs read in different ways.
-func ParseQuery(raw string) (Query, error) {
-	q := Query{values: map[string]string{}}
+// CheckQuery says why a query has more than one reading, or none. A parameter that is
+// there twice is a matter for whoever reads it.
+func CheckQuery(raw string) error { return eachParameter(raw, func(string, string) {}) }
+
+// parseQuery reads a query as WHATWG URL, section 5.1 does, and refuses what
+// CheckQuery does.
+func parseQuery(raw string) (query, error) {
+	q := query{values: map[string]string{}}
 	folded := map[string]bool{}
 	err := eachParameter(raw, func(name, value string) {
 		lower := strings.ToLower(name)
@@ -38,12 +42,12 @@ func ParseQuery(raw string) (Query, error) {
 		q.values[name] = value
 	})
 	if err != nil {
-		return Query{}, err
+		return query{}, err
 	}
 	return q, nil
 }
 
-// QueryValues reads a query as ParseQuery does, and returns every value of each
+// QueryValues reads what CheckQuery does not refuse, and returns every value of each
 // parameter, in their order. Names that differ in letter case alone are one
 // parameter to some programs: each of them has the values of all.
 func QueryValues(raw string) (map[string][]string, error) {

@@ -62,12 +62,12 @@ func (s *Set) Rules() []string {
 }
 
 // ReadsQuery reports whether decisions that count hang on the query of a request. Of one that
-// ParseQuery refuses nothing is known, and it can be refused before.
+// CheckQuery refuses nothing is known, and it can be refused before.
 func (s *Set) ReadsQuery() bool { return s != nil && s.readsQuery }
 
 func (s *Set) add(r compiledRule) {
 	enforced := s.mode == Enforce && r.mode == Enforce
-	s.readsQuery = s.readsQuery || enforced && slices.ContainsFunc(r.conditions, func(c condition) bool { return c.expr.names("request.query") })
+	s.readsQuery = s.readsQuery || enforced && slices.ContainsFunc(r.conditions, func(c condition) bool { return c.expr.names(nameQuery) })
 	// What costs the most is asked last.
 	slices.SortStableFunc(r.conditions, func(a, b condition) int { return a.cost() - b.cost() })
 	s.rules = append(s.rules, r)

@@ -28,6 +28,17 @@ const (
 	worstItem   = 256
 )
 
+// The maps of the vocabulary, in which anything may be missing.
+const (
+	nameClaims  = "identity.claims"
+	nameHeaders = "request.headers"
+	nameQuery   = "request.query"
+)
+
+func mapOfTheVocabulary(name string) bool {
+	return name == nameClaims || name == nameHeaders || name == nameQuery
+}
+
 // vocabulary is everything that an expression can name. The reference page is made
 // from it, and a name never goes away.
 func vocabulary() []variable {
@@ -44,12 +55,12 @@ func vocabulary() []variable {
 		text("request.host", "The host in lower case, without a port.", 255, func(in *Input) string { return in.Request.Host }),
 		text("request.path", "The path by which the route was found: decoded once, without parameters and empty segments.", worstPath, func(in *Input) string { return in.Request.Path }),
 		{
-			name: "request.query", kind: cel.MapType(cel.StringType, cel.StringType), size: worstItems, item: worstItem,
+			name: nameQuery, kind: cel.MapType(cel.StringType, cel.StringType), size: worstItems, item: worstItem,
 			doc:  "The parameters of the query, decoded. One that is there twice, in whatever letter case, is an error, and so is any in a query that is malformed or has more than 1,000.",
 			read: func(a *activation) ref.Val { return a.query() },
 		},
 		{
-			name: "request.headers", kind: cel.MapType(cel.StringType, cel.StringType), size: worstItems, item: worstItem,
+			name: nameHeaders, kind: cel.MapType(cel.StringType, cel.StringType), size: worstItems, item: worstItem,
 			doc:  "The header fields as the client sent them, by name in lower case, and with `-` for any other separator (`X_Tenant` counts as `x-tenant`, as some applications take it); several lines of one name are joined by `, `. Anybody can send anything. Credentials (`cookie`, `authorization`, `proxy-authorization`, `x-api-key`) are never there.",
 			read: func(a *activation) ref.Val { return a.headers() },
 		},
@@ -61,7 +72,7 @@ func vocabulary() []variable {
 		list("identity.groups", "The groups.", worstGroups, func(in *Input) []string { return in.Identity.Groups }),
 		list("identity.scopes", "The scopes of a token: the words of its `scope` or, without one, of `scp`, which may be a list. A session has none, unless its claims say so.", worstItems, func(in *Input) []string { return scopes(in.Identity.Claims) }),
 		{
-			name: "identity.claims", kind: cel.MapType(cel.StringType, cel.DynType), size: worstItems, item: worstItem,
+			name: nameClaims, kind: cel.MapType(cel.StringType, cel.DynType), size: worstItems, item: worstItem,
 			doc: "All claims, by name. Asking for one that is not there is an error; `has(identity.claims.x)` and `identity.claims.?x.orValue(\"\")` are not. `email` is not there unless it is verified.",
 			read: func(a *activation) ref.Val {
 				return claimsValue{claims: a.in.Identity.Claims, verified: a.in.Identity.EmailVerified}

@@ -165,24 +165,11 @@ func showRules(p *printer, rules []policy.RuleExplanation) {
 		}
 		p.line("%s %s %s: %s", mark(r.Fits), r.Effect, r.Name, says)
 		var rows [][]string
-		for _, c := range r.Conditions {
-			rows = append(rows, []string{"          " + yesNo(c.Fits, c.Err), c.Field, orNone(c.Wants), "has: " + orNone(c.Has)})
-		}
-		if r.Requires != "" {
-			rows = append(rows, []string{"          " + yesNo(r.Met, ""), "require", r.Requires, "has: " + r.SignIn})
+		for _, c := range r.Checks() {
+			rows = append(rows, []string{"          " + c.Answer(), c.Field, orNone(c.Wants), "has: " + orNone(c.Has)})
 		}
 		p.table(rows)
 	}
-}
-
-func yesNo(yes bool, problem string) string {
-	switch {
-	case problem != "":
-		return "error"
-	case yes:
-		return "yes"
-	}
-	return "no"
 }
 
 func orNone(s string) string {

@@ -5,22 +5,18 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sallyport/sallyport/policy"
 )
 
 // Denial is a decision against a proven user, with what it was made on: it can be
-// explained long after the request is over. It holds no credential, and is about as
-// large as the headers and the claims.
+// explained long after the request is over. It is immutable, holds no credential,
+// and is about as large as the headers and the claims.
 type Denial struct {
 	verdict  Verdict
 	input    policy.Input
 	withheld []string // names of header fields that are not kept
 }
-
-// Time is when it was decided.
-func (d *Denial) Time() time.Time { return d.input.Now }
 
 // worthAsking reports whether the decision on a proven user is one that somebody
 // will ask about: he is not let in, or would not be if a policy were enforced.
@@ -39,15 +35,11 @@ func newDenial(v Verdict, in policy.Input) *Denial {
 	return d
 }
 
-// Named gives the denial the name that it is kept by.
-func (d *Denial) Named(decision string) { d.verdict.Decision = decision }
-
 // maxKept bounds the headers that a denial keeps.
 const maxKept = 16 << 10
 
 // keepable leaves out what may hold a credential, and what is too long.
 func keepable(h http.Header) (kept http.Header, withheld []string) {
-	unreadable := [...]string{"Cookie", "Authorization", "Proxy-Authorization", "X-Api-Key"} // for policies
 	kept = maps.Clone(h)
 	size := 0
 	for name, values := range kept {
@@ -57,7 +49,7 @@ func keepable(h http.Header) (kept http.Header, withheld []string) {
 		}
 		if size+one > maxKept || mayHoldSecret(name) {
 			delete(kept, name)
-			if !slices.Contains(unreadable[:], name) {
+			if !policy.CarriesCredential(name) { // which no policy reads
 				withheld = append(withheld, name)
 			}
 			continue

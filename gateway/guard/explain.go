@@ -35,7 +35,7 @@ type Question struct {
 // one is not found, and it counts as nobody's activity.
 func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 	r := q.Request
-	x := &Explanation{Time: q.Now, Method: r.Method, Host: r.Host, Path: r.URL.Path, Client: addressText(q.Client)}
+	x := &Explanation{Time: q.Now, Method: r.Method, Host: r.Host, Path: r.URL.Path, Client: policy.Client{Address: q.Client}.String()}
 	v := Verdict{Kind: authn.KindNone, cookies: g.cookies}
 
 	m, candidates, err := g.routes.Explain(r)
@@ -64,8 +64,7 @@ func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 		return x
 	}
 
-	in := g.input(r, &m, v.Identity, v.Kind, q.Now)
-	in.Client.Address = q.Client
+	in := input(r, &m, v.Identity, v.Kind, q.Client, q.Now)
 	if unreadable(&v, &in) {
 		x.judged(&v, nil)
 		return x
@@ -182,13 +181,14 @@ func preferred(rt *route.Route) authn.Kind {
 }
 
 // ExplainDenial tells why: the decision as it was made, and what every rule says of what
-// it was made on. Values that rules read from files are those of now.
-func (g *Guard) ExplainDenial(d *Denial) *Explanation {
+// it was made on. Values that rules read from files are those of now. The name is
+// that which the denial is kept by.
+func (g *Guard) ExplainDenial(name string, d *Denial) *Explanation {
 	v, in := d.verdict, d.input
 	r := &http.Request{Method: in.Request.Method, Host: in.Request.Host, RequestURI: (&url.URL{Path: in.Request.Path}).EscapedPath(), Header: in.Request.Header}
 	x := &Explanation{
-		Decision: v.Decision, Time: in.Now, Method: r.Method, Host: in.Request.Host, Path: in.Request.Path,
-		Client: addressText(in.Client.Address), Route: v.Route.Name, Identity: newPerson(v.Identity, v.Kind),
+		Decision: name, Time: in.Now, Method: r.Method, Host: in.Request.Host, Path: in.Request.Path,
+		Client: in.Client.String(), Route: v.Route.Name, Identity: newPerson(v.Identity, v.Kind),
 	}
 	_, x.Routes, _ = g.routes.Explain(r) // the refusal, if there is one now, is not what was asked
 	for _, a := range v.Route.Auth {
@@ -207,11 +207,4 @@ func (g *Guard) ExplainDenial(d *Denial) *Explanation {
 		x.Notes = append(x.Notes, "These header fields were not kept, and conditions on them are shown as if they had not been there: "+strings.Join(d.withheld, ", ")+".")
 	}
 	return x
-}
-
-func addressText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.Unmap().String()
 }

@@ -94,7 +94,7 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	v.Identity = id
 
 	// 4. Ask the policy.
-	in := g.input(r, &m, id, v.Kind, time.Now())
+	in := input(r, &m, id, v.Kind, g.address(r), time.Now())
 	allowed, err := g.judge(r, &v, &in)
 	if err != nil {
 		return v, err
@@ -113,17 +113,22 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 }
 
 // input is what the policy sees of the request.
-func (g *Guard) input(r *http.Request, m *route.Match, id *identity.Identity, kind authn.Kind, now time.Time) policy.Input {
-	in := policy.Input{
+func input(r *http.Request, m *route.Match, id *identity.Identity, kind authn.Kind, client netip.Addr, now time.Time) policy.Input {
+	return policy.Input{
 		Route:    m.Route.Name,
 		Identity: policyIdentity(id, kind),
 		Request:  policy.Request{Method: r.Method, Host: m.Host, Path: m.Path, RawQuery: r.URL.RawQuery, Header: r.Header},
+		Client:   policy.Client{Address: client},
 		Now:      now,
 	}
-	if g.client != nil {
-		in.Client.Address = g.client(r)
+}
+
+// address is that of the client, where somebody can tell it.
+func (g *Guard) address(r *http.Request) netip.Addr {
+	if g.client == nil {
+		return netip.Addr{}
 	}
-	return in
+	return g.client(r)
 }
 
 // judge reports whether a proven user is allowed, and sets the verdict where he is
@@ -160,7 +165,7 @@ func unreadable(v *Verdict, in *policy.Input) bool {
 	if !v.Route.Policy.ReadsQuery() {
 		return false
 	}
-	_, err := policy.ParseQuery(in.Request.RawQuery)
+	err := policy.CheckQuery(in.Request.RawQuery)
 	if err != nil {
 		v.Outcome, v.Reason, v.Err = Malformed, ReasonMalformedQuery, err
 	}

@@ -83,7 +83,7 @@ func New(o Options) (*Client, error) {
 	}
 	for _, name := range o.Headers {
 		name = policy.HeaderName(name)
-		if carriesCredential(name) {
+		if policy.CarriesCredential(name) {
 			return nil, fmt.Errorf("authorizer: the header field %s carries a credential", name)
 		}
 		c.headers = append(c.headers, name)
@@ -138,13 +138,4 @@ func (c *Client) senseless(err error) error {
 // locate says whose trouble it is.
 func (c *Client) locate(err error) error {
 	return fmt.Errorf("%s for the policy %s: %w", c.url, c.o.Policy, err)
-}
-
-// carriesCredential knows header fields, in lower case, that no authorizer gets.
-func carriesCredential(name string) bool {
-	switch name {
-	case "cookie", "authorization", "proxy-authorization", "x-api-key":
-		return true
-	}
-	return false
 }

@@ -71,19 +71,12 @@ func (d *differences) age(what string, wanted *time.Duration, got time.Duration)
 	}
 }
 
-// ageText is empty for any age, and leaves out the zeros at the end: 5m, not 5m0s.
+// ageText is empty for any age.
 func ageText(age time.Duration) string {
 	if age == 0 {
 		return ""
 	}
-	s := age.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return policy.ShortDuration(age)
 }
 
 func (d *differences) shadow(want *ExpectShadow, got *policy.Shadowed) {

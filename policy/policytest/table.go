@@ -136,7 +136,7 @@ func (r *Result) rule(w io.Writer, i int) {
 	switch {
 	case rule.Err != "":
 		says = "could not be evaluated"
-	case rule.Fits && rule.Requires != "" && !rule.Met:
+	case rule.Fits && !rule.Met:
 		says = "fits, and asks for another sign-in"
 	case rule.Fits:
 		says = "fits"
@@ -146,29 +146,15 @@ func (r *Result) rule(w io.Writer, i int) {
 	}
 	fmt.Fprintf(w, "  %s rule %s: %s\n", rule.Effect, printable(rule.Name), says)
 	lines := columns(w)
-	for _, c := range rule.Conditions {
-		mark := "no"
-		switch {
-		case c.Err != "":
-			mark = "error"
-		case c.Fits:
-			mark = "yes"
-		}
+	for _, c := range rule.Checks() {
 		has := "; has " + printable(orNone(c.Has))
 		if c.Has == "" && (c.Field == "when" || c.Field == "unless") {
 			has = "" // it reads nothing
 		}
-		fmt.Fprintf(lines, "    %s\t%s\twants %s%s\n", mark, c.Field, printable(c.Wants), has)
+		fmt.Fprintf(lines, "    %s\t%s\twants %s%s\n", c.Answer(), c.Field, printable(c.Wants), has)
 		if c.Err != "" {
 			fmt.Fprintf(lines, "    \t\t%s\n", printable(c.Err))
 		}
-	}
-	if rule.Requires != "" {
-		mark := "no"
-		if rule.Met {
-			mark = "yes"
-		}
-		fmt.Fprintf(lines, "    %s\trequire\twants %s; has %s\n", mark, printable(rule.Requires), printable(rule.SignIn))
 	}
 	_ = lines.Flush()
 }
