@@ -38,6 +38,19 @@ type logoutJudge interface {
 	pageOrigins() []string
 }
 
+// logoutJudge is the provider that a request to an endpoint names, which takes one
+// method.
+func (s *Service) logoutJudge(r *http.Request, endpoint, method string) (logoutJudge, error) {
+	p, ok := s.provider(strings.TrimPrefix(r.URL.Path, s.prefix+endpoint)).(logoutJudge)
+	if !ok {
+		return nil, unknownProvider()
+	}
+	if r.Method != method {
+		return nil, notAllowed(method)
+	}
+	return p, nil
+}
+
 // BackChannelLogout is POST Prefix/backchannel-logout/{provider}, which the
 // provider itself calls: OpenID Connect Back-Channel Logout 1.0. The token is all
 // the proof there is, so there is no check against other sites' pages and no
@@ -45,12 +58,9 @@ type logoutJudge interface {
 // so that the provider tries again.
 func (s *Service) BackChannelLogout(w http.ResponseWriter, r *http.Request) error {
 	noStore(w)
-	p, ok := s.provider(strings.TrimPrefix(r.URL.Path, s.prefix+"/backchannel-logout/")).(logoutJudge)
-	if !ok {
-		return unknownProvider()
-	}
-	if r.Method != http.MethodPost {
-		return notAllowed(http.MethodPost)
+	p, err := s.logoutJudge(r, "/backchannel-logout/", http.MethodPost)
+	if err != nil {
+		return err
 	}
 	said, err := s.takeLogout(w, r, p)
 	a := Audit{Event: EventProviderLogout, Outcome: OutcomeOK, Provider: p.name(), Request: r}

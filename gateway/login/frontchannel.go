@@ -23,12 +23,9 @@ func providerField(p provider) zap.Field { return zap.String("provider", p.name(
 // then there is nothing to end: back-channel logout is the one to rely on.
 func (s *Service) FrontChannelLogout(w http.ResponseWriter, r *http.Request) error {
 	noStore(w)
-	p, ok := s.provider(strings.TrimPrefix(r.URL.Path, s.prefix+"/frontchannel-logout/")).(logoutJudge)
-	if !ok {
-		return unknownProvider()
-	}
-	if r.Method != http.MethodGet {
-		return notAllowed(http.MethodGet)
+	p, err := s.logoutJudge(r, "/frontchannel-logout/", http.MethodGet)
+	if err != nil {
+		return err
 	}
 	// 1. Both must be there, once (section 2): without the sid anybody could sign
 	// anybody out.
