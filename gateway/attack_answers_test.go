@@ -24,6 +24,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/route"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/telemetry"
+	"github.com/sallyport/sallyport/gateway/upstream"
 	"github.com/sallyport/sallyport/policy"
 )
 
@@ -251,7 +252,7 @@ func newRing(tb testing.TB) *session.Keyring {
 }
 
 // frontOf serves one route behind a single authenticator.
-func frontOf(t *testing.T, a authn.Authenticator, rules []policy.Rule, set []config.Header, upstream string) http.Handler {
+func frontOf(t *testing.T, a authn.Authenticator, rules []policy.Rule, set []config.Header, app string) http.Handler {
 	t.Helper()
 	compiled, err := headers.Compile(set, headers.Options{})
 	if err != nil {
@@ -265,11 +266,13 @@ func frontOf(t *testing.T, a authn.Authenticator, rules []policy.Rule, set []con
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := url.Parse(upstream)
+	settings := config.Route{Name: "app", Upstream: config.Upstreams{app}}
+	pool, err := upstream.New(upstream.Options{Route: settings})
 	if err != nil {
 		t.Fatal(err)
 	}
-	rt := &route.Route{Name: "app", Auth: authn.Order(authn.Chain{a}), Policy: pol, Headers: compiled, Upstream: u}
+	t.Cleanup(pool.Close)
+	rt := &route.Route{Name: "app", Auth: authn.Order(authn.Chain{a}), Policy: pol, Headers: compiled}
 	table, err := route.NewTable([]route.Entry{{Route: rt, Paths: []string{"/"}}}, []string{"localhost"})
 	if err != nil {
 		t.Fatal(err)
@@ -280,12 +283,11 @@ func frontOf(t *testing.T, a authn.Authenticator, rules []policy.Rule, set []con
 		Challenge: func(*http.Request, *guard.Verdict) guard.Prompt {
 			return guard.Prompt{Location: "/.auth/login", WWWAuthenticate: []string{"Test"}, LoginURL: "/.auth/login"}
 		},
-		Routes: table.Routes(), Scheme: "http", Metrics: telemetry.NewMetrics("test"), Log: zap.NewNop(),
+		Targets: map[*route.Route]*proxy.Target{rt: {Pool: pool, Settings: settings}}, Scheme: "http", Metrics: telemetry.NewMetrics("test"), Log: zap.NewNop(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(front.Close)
 	return (&httperr.Edge{}).Handle(front.Serve)
 }
 

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -80,15 +79,11 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 	}
 
 	issuers, tokens := benchIssuers(tb)
-	upstream, err := url.Parse("http://127.0.0.1:1")
-	if err != nil {
-		tb.Fatal(err)
-	}
 	decide := func(cacheBytes int64) *guard.Guard {
 		bearer := authn.NewBearer(authn.BearerOptions{CacheBytes: cacheBytes, Issuers: issuers})
 		app := route.Route{
 			Name: "app", Auth: authn.Order(authn.Chain{authn.NewSession(manager), bearer}),
-			Policy: fiveRules(tb), Headers: defaultHeaders(tb), Upstream: upstream,
+			Policy: fiveRules(tb), Headers: defaultHeaders(tb),
 		}
 		forwarding := app
 		forwarding.Name, forwarding.Forward = "forwarding", authn.NewSession(manager).AccessToken
@@ -98,7 +93,7 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 			{Paths: []string{"/"}, Route: &app},
 			{Paths: []string{"/asserting/"}, Route: &asserting},
 			{Paths: []string{"/forwarding/"}, Route: &forwarding},
-			{Paths: []string{"/assets/"}, Route: &route.Route{Name: "assets", Public: true, Headers: defaultHeaders(tb), Upstream: upstream}},
+			{Paths: []string{"/assets/"}, Route: &route.Route{Name: "assets", Public: true, Headers: defaultHeaders(tb)}},
 		}, []string{"app.example.test"})
 		if err != nil {
 			tb.Fatal(err)

@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"testing"
 
 	"github.com/sallyport/sallyport/gateway/authn"
@@ -35,10 +34,6 @@ func BenchmarkManyRoutes(b *testing.B) {
 func manyRoutes(tb testing.TB, n int) (*guard.Guard, []*http.Request) {
 	tb.Helper()
 	j := newJudge(tb)
-	upstream, err := url.Parse("http://127.0.0.1:1")
-	if err != nil {
-		tb.Fatal(err)
-	}
 	var entries []route.Entry
 	var requests []*http.Request
 	headers := defaultHeaders(tb)
@@ -46,7 +41,7 @@ func manyRoutes(tb testing.TB, n int) (*guard.Guard, []*http.Request) {
 		name := fmt.Sprintf("app%03d", i)
 		entries = append(entries, route.Entry{Paths: []string{"/teams/" + name}, Route: &route.Route{
 			Name: name, Auth: authn.Order(authn.Chain{authn.NewSession(j.manager)}),
-			Policy: tenRules(tb, i), Headers: headers, Upstream: upstream,
+			Policy: tenRules(tb, i), Headers: headers,
 		}})
 		r := j.sessionRequest(tb)
 		r.URL.Path, r.RequestURI = "/teams/"+name+"/issues", "/teams/"+name+"/issues?page=2"

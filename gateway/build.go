@@ -146,18 +146,20 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	p.guard = guard.New(guard.Options{
 		Routes: table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: denied.keep,
 	})
+	targets, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, p)
+	if err != nil {
+		return nil, err
+	}
 	front, err := proxy.New(proxy.Options{
 		Guard:     p.guard,
 		Challenge: challenger(func(r *http.Request, want policy.StepUp) string { return signIn.StepUpURL(r, login.StepUp(want)) }, cfg.Server.URL().Host),
-		Routes:    table.Routes(),
-		Builtin:   map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)},
+		Targets:   targets,
 		Scheme:    scheme, MaxBody: cfg.Server.Limits.MaxBodyBytes,
 		Streams: p.streams, Metrics: metrics, Log: log.Named("proxy"), TrustedProxy: trusted.peer,
 	})
 	if err != nil {
 		return nil, err
 	}
-	p.closers = append(p.closers, func() error { front.Close(); return nil })
 
 	p.handler = &handler{
 		prefix: cfg.Server.AuthPrefix,

@@ -40,7 +40,8 @@ func allowed() map[string][]string {
 		"gateway/guard":   {"gateway/route", "gateway/authn", "gateway/headers", "gateway/identity", "policy"},
 
 		// Front ends never import one another, and never login.
-		"gateway/proxy": {"gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session"},
+		"gateway/proxy":    {"gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
+		"gateway/upstream": {"gateway/config"},
 
 		"gateway/login":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/login/oidctest": {"gateway/jose"},

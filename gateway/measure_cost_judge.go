@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/authn"
@@ -39,7 +38,7 @@ func newCostJudge(sessions *session.Manager, bearer *authn.Bearer, claims *cost.
 		return nil, err
 	}
 	app := &route.Route{
-		Name: "app", Policy: rules, Headers: set, Upstream: &url.URL{Scheme: "http", Host: "127.0.0.1:1"},
+		Name: "app", Policy: rules, Headers: set,
 		Auth: authn.Order([]authn.Authenticator{authn.NewSession(sessions), bearer}),
 	}
 	table, err := route.NewTable([]route.Entry{{Route: app, Paths: []string{"/"}}}, []string{"app.example.com"})

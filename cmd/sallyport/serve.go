@@ -76,7 +76,7 @@ func greet(w io.Writer, cfg *config.Config) {
 		if len(r.Hosts) > 0 {
 			where = strings.Join(r.Hosts, " ") + " " + where
 		}
-		fmt.Fprintf(w, "  %-12s %s -> %s (%s)\n", r.Name, where, r.Upstream, guard)
+		fmt.Fprintf(w, "  %-12s %s -> %s (%s)\n", r.Name, where, strings.Join(r.Upstream, " "), guard)
 	}
 	if how := signIn(cfg); how != "" {
 		fmt.Fprintf(w, "Open %s and sign in %s.\n", cfg.Server.PublicURL, how)

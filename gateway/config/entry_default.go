@@ -52,7 +52,7 @@ func (k *checker) expandShortForm() {
 		Name: "oidc", Type: ProviderOIDC, Issuer: k.Issuer, ClientID: k.ClientID, ClientSecretFile: k.ClientSecretFile,
 	}}
 	k.Routes = []Route{{
-		Name: "app", Upstream: k.Upstream, Auth: []string{AuthSession}, Policy: PolicyAuthenticated,
+		Name: "app", Upstream: Upstreams{k.Upstream}, Auth: []string{AuthSession}, Policy: PolicyAuthenticated,
 	}}
 	for _, key := range shortKeys() {
 		if key[0] != "client_secret_file" && !k.given(key[0]) {
@@ -86,6 +86,7 @@ func (c *Config) entryDefaults() {
 	for i := range c.Routes {
 		at := item("routes", i)
 		c.Routes[i].entryDefaults(c.source.given(at+".auth"), c.source.given(at+".paths"))
+		c.Routes[i].carryDefaults(func(key string) bool { return c.source.given(at + "." + key) })
 	}
 }
 

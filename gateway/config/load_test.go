@@ -112,9 +112,10 @@ func TestShortFormIsOneProviderAndOneRoute(t *testing.T) {
 			SubjectClaim: "sub", EmailClaim: "email", NameClaim: "name", UsernameClaim: "preferred_username", GroupsClaim: "groups",
 		},
 	}}
-	wantRoutes := []config.Route{{
-		Name: "app", Paths: []string{"/"}, Upstream: "http://127.0.0.1:3000/",
+	wantRoutes := []config.Route{carried(config.Route{
+		Name: "app", Paths: []string{"/"}, Upstream: config.Upstreams{"http://127.0.0.1:3000/"},
 		Auth: []string{"session"}, Policy: "authenticated",
+
 	}}
 	if diff := cmp.Diff(wantProviders, c.Login.Providers); diff != "" {
 		t.Errorf("providers (-want +got):\n%s", diff)
@@ -124,20 +125,29 @@ func TestShortFormIsOneProviderAndOneRoute(t *testing.T) {
 	}
 }
 
+// carried is a route with the defaults of how it carries requests.
+func carried(r config.Route) config.Route {
+	r.Timeouts = config.Timeouts{Connect: 5 * time.Second, ResponseHeader: 5 * time.Minute}
+	r.Balance.Method = config.BalanceRoundRobin
+	r.Shield.Mode = config.ModeOff
+	r.CrossSite = config.CrossSite{Mode: config.ModeOff, WebSocket: config.ModeEnforce}
+	return r
+}
+
 func TestFileIsReadAsWritten(t *testing.T) {
 	c := load(t, "testdata/good/oidc-and-users.yaml")
 	r := c.Routes[0]
-	want := config.Route{
+	want := carried(config.Route{
 		Name:  "app",
 		Hosts: []string{"app.example.com", "*.example.com", "10.0.0.1", "::1"},
 		Paths: []string{"/", "=/exact", "~^/v[0-9]+/"}, Methods: []string{"GET", "POST"},
-		Upstream: "h2c://app.internal:8080", Host: "app.internal:8443",
+		Upstream: config.Upstreams{"h2c://app.internal:8080"}, Host: "app.internal:8443",
 		Auth: []string{"session"}, Policy: "staff",
 		Headers: []config.Header{
 			{Name: "X-Forwarded-Issuer", Claim: "iss", Join: ",", Encoding: "percent"},
 			{Name: "X-Roles", Claim: "realm_access.roles", Join: " ", Default: "none", Encoding: "base64", Required: true},
 		},
-	}
+	})
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("route (-want +got):\n%s", diff)
 	}

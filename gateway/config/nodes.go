@@ -163,6 +163,10 @@ func (r *reader) unknown(key *yaml.Node, parent string, fields []field) {
 }
 
 func (r *reader) list(n *yaml.Node, kind reflect.Type, path string) (any, bool) {
+	if kind == reflect.TypeFor[Upstreams]() && n.Kind == yaml.ScalarNode {
+		v, ok := r.text(n, kind.Elem(), path)
+		return []any{v}, ok
+	}
 	if n.Kind != yaml.SequenceNode {
 		fix := "write [a, b], or one line with \"- \" for each"
 		if n.Kind == yaml.ScalarNode && kind.Elem().Kind() == reflect.String {

@@ -259,65 +259,6 @@ type DevIdentity struct {
 	Groups  []string `mapstructure:"groups"`
 }
 
-// PolicyAuthenticated is the built-in policy: any proven user.
-const PolicyAuthenticated = "authenticated"
-
-// The credential kinds that a route can list under auth.
-const (
-	AuthSession       = "session"
-	AuthBearer        = "bearer"
-	AuthIntrospection = "introspection"
-	AuthAPIKey        = "api_key"
-	AuthBasic         = "basic"
-	AuthClientCert    = "client_cert"
-)
-
-// Route sends some requests to one upstream, and says who may make them.
-type Route struct {
-	Name     string   `mapstructure:"name"`
-	Hosts    []string `mapstructure:"hosts"` // empty = the host of public_url; "*.example.com" = one label
-	Paths    []string `mapstructure:"paths"` // prefix on whole segments; "=/x" exact; "~^/v[0-9]+/" regexp, always anchored
-	Methods  []string `mapstructure:"methods"`
-	Upstream string   `mapstructure:"upstream"`
-	Host     string   `mapstructure:"host"` // Host to send upstream; empty = the client's
-
-	Public bool     `mapstructure:"public"`
-	Auth   []string `mapstructure:"auth"`
-	Policy string   `mapstructure:"policy"`
-
-	// Providers names the login providers that are offered here; empty = all.
-	Providers []string `mapstructure:"providers"`
-	Require   Require  `mapstructure:"require"`
-	// ForwardAccessToken sends the provider's access token of the session as
-	// Authorization: Bearer, with at least session.refresh.min_remaining left.
-	ForwardAccessToken bool `mapstructure:"forward_access_token"`
-
-	// TokenAudiences narrows the audiences of the issuers: a token must be for
-	// one of these as well. Empty = any that its issuer's entry accepts.
-	TokenAudiences []string `mapstructure:"token_audiences"`
-
-	Headers []Header `mapstructure:"headers"`
-	// Assertion sends Sallyport-Assertion, a token that the gateway signs, for
-	// Audience (empty = the name of the route).
-	Assertion bool   `mapstructure:"assertion"`
-	Audience  string `mapstructure:"audience"`
-
-	AllowEncodedSlash bool `mapstructure:"allow_encoded_slash"`
-	// UpstreamAuthorization leaves the Authorization header to the application:
-	// the gateway neither judges nor removes it on this route.
-	UpstreamAuthorization bool `mapstructure:"upstream_authorization"`
-}
-
-// Header sets one request header of the upstream from a claim.
-type Header struct {
-	Name     string `mapstructure:"name"`
-	Claim    string `mapstructure:"claim"`    // sub, email, groups, iss, ... or a path such as realm_access.roles
-	Join     string `mapstructure:"join"`     // between list items; default ","
-	Default  string `mapstructure:"default"`  // used where the claim is absent
-	Encoding string `mapstructure:"encoding"` // percent | base64
-	Required bool   `mapstructure:"required"` // refuse the request where the claim is absent
-}
-
 // Log says what is logged and how.
 type Log struct {
 	Level  string `mapstructure:"level"`  // debug | info | warn | error

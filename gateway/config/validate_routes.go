@@ -28,7 +28,7 @@ func (k *checker) routes() {
 		default:
 			names[r.Name] = i
 		}
-		k.upstream(at+".upstream", r.Upstream)
+		k.upstreams(at, r)
 		k.routeMatch(at, r)
 		if r.Public {
 			k.publicRoute(at, r)
@@ -37,30 +37,6 @@ func (k *checker) routes() {
 		}
 		k.routeProviders(at, r)
 		k.headers(at+".headers", r.Headers)
-	}
-}
-
-func (k *checker) upstream(at, upstream string) {
-	const fix = "write http://127.0.0.1:3000, https://, h2c://, unix:///run/app.sock or builtin:echo"
-	if upstream == "" {
-		k.missing(at, "is missing", fix)
-		return
-	}
-	if upstream == "builtin:echo" {
-		return
-	}
-	if builtin, ok := strings.CutPrefix(upstream, "builtin:"); ok {
-		k.fault(at, fmt.Sprintf("%q is not built in", shorten(builtin)), "write builtin:echo")
-		return
-	}
-	if strings.HasPrefix(upstream, "unix:") {
-		if file, ok := strings.CutPrefix(upstream, "unix://"); !ok || !isSocketPath(file) {
-			k.fault(at, "is not a socket of the form unix:///path (absolute, at most 107 bytes)", fix)
-		}
-		return
-	}
-	if _, problem := (urlShape{schemes: []string{"http", "https", "h2c"}, slash: true}).parse(upstream); problem != "" {
-		k.fault(at, problem, fix)
 	}
 }
 

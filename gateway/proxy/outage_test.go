@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,6 +23,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/embedded"
 	"github.com/sallyport/sallyport/gateway/telemetry"
+	"github.com/sallyport/sallyport/gateway/upstream"
 	"github.com/sallyport/sallyport/policy"
 )
 
@@ -60,7 +60,8 @@ func echo(w http.ResponseWriter, r *http.Request) {
 // front is a proxy in front of an application, with its streams looked after.
 func front(t *testing.T, manager *session.Manager, app string) *httptest.Server {
 	t.Helper()
-	target, err := url.Parse(app)
+	settings := config.Route{Name: "app", Upstream: config.Upstreams{app}}
+	pool, err := upstream.New(upstream.Options{Route: settings})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func front(t *testing.T, manager *session.Manager, app string) *httptest.Server 
 		t.Fatal(err)
 	}
 	rt := &route.Route{
-		Name: "app", Upstream: target, Headers: set, Policy: policy.Authenticated(),
+		Name: "app", Headers: set, Policy: policy.Authenticated(),
 		Auth: authn.Order([]authn.Authenticator{authn.NewSession(manager)}),
 	}
 	table, err := route.NewTable([]route.Entry{{Route: rt, Paths: []string{"/"}}}, []string{"127.0.0.1"})
@@ -78,7 +79,7 @@ func front(t *testing.T, manager *session.Manager, app string) *httptest.Server 
 	}
 	streams := session.NewStreams(manager.Live, nil)
 	p, err := proxy.New(proxy.Options{
-		Guard: guard.New(guard.Options{Routes: table, Cookies: manager.Cookies(), Scheme: "http"}), Routes: table.Routes(), Scheme: "http", Streams: streams,
+		Guard: guard.New(guard.Options{Routes: table, Cookies: manager.Cookies(), Scheme: "http"}), Targets: map[*route.Route]*proxy.Target{rt: {Pool: pool, Settings: settings}}, Scheme: "http", Streams: streams,
 		Challenge: func(*http.Request, *guard.Verdict) guard.Prompt { return guard.Prompt{} },
 		Metrics:   telemetry.NewMetrics("test"), Log: zap.NewNop(),
 	})
@@ -93,7 +94,7 @@ func front(t *testing.T, manager *session.Manager, app string) *httptest.Server 
 	ctx, stop := context.WithCancel(context.Background())
 	over := make(chan struct{})
 	go func() { streams.Run(ctx); close(over) }()
-	t.Cleanup(func() { stop(); <-over; server.Close(); p.Close() })
+	t.Cleanup(func() { stop(); <-over; server.Close(); pool.Close() })
 	return server
 }
 

@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -21,37 +20,43 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/telemetry"
+	"github.com/sallyport/sallyport/gateway/upstream"
 )
 
 // Options are what a Proxy needs. All fields are required but TrustedProxy.
 type Options struct {
 	Guard     *guard.Guard
 	Challenge guard.Challenger
-	Routes    []*guard.Route
-	Builtin   map[string]http.Handler // upstreams inside the gateway, by the name after "builtin:"
-	Scheme    string                  // of public_url: what browsers see
-	MaxBody   int64                   // bytes; 0 = no limit
-	Streams   *session.Streams        // what ends them is the caller's to run
+	Targets   map[*guard.Route]*Target
+	Scheme    string           // of public_url: what browsers see
+	MaxBody   int64            // bytes, where a route says nothing; 0 = no limit
+	Streams   *session.Streams // what ends them is the caller's to run
 	Metrics   *telemetry.Metrics
 	Log       *zap.Logger
 	// TrustedProxy reports whether the peer's X-Forwarded-For may be continued.
 	TrustedProxy func(remoteAddr string) bool
 }
 
+// Target is where a route leads, and how requests are carried there.
+type Target struct {
+	Pool     *upstream.Pool
+	Settings config.Route
+}
+
 // Proxy is immutable and safe for concurrent use.
 type Proxy struct {
 	Options
-	upstreams map[*guard.Route]*upstream
 	buffers   bufferPool
 	exchanges sync.Pool
 	errorLog  *log.Logger
 }
 
-// New makes a Proxy with a transport for each route's upstream.
+// New makes a Proxy.
 func New(o Options) (*Proxy, error) {
 	if o.TrustedProxy == nil {
 		o.TrustedProxy = func(string) bool { return false }
@@ -60,24 +65,9 @@ func New(o Options) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{Options: o, upstreams: make(map[*guard.Route]*upstream), errorLog: errorLog}
-	shared := newTransport()
-	for _, rt := range o.Routes {
-		if p.upstreams[rt], err = newUpstream(rt.Upstream, shared, o.Builtin); err != nil {
-			return nil, fmt.Errorf("route %s: %w", rt.Name, err)
-		}
-	}
+	p := &Proxy{Options: o, errorLog: errorLog}
 	p.exchanges.New = func() any { return newExchange(p) }
 	return p, nil
-}
-
-// Close drops idle connections to upstreams.
-func (p *Proxy) Close() {
-	for _, up := range p.upstreams {
-		if t, ok := up.transport.(*http.Transport); ok {
-			t.CloseIdleConnections()
-		}
-	}
 }
 
 // Serve decides, and forwards what may pass. It is an httperr.HandlerFunc.
@@ -196,8 +186,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict,
 		r.Body = http.MaxBytesReader(w, r.Body, p.MaxBody)
 	}
 	x := p.exchanges.Get().(*exchange) //nolint:forcetypeassert // the pool's New makes nothing else
-	x.verdict, x.event, x.upstream = v, event, p.upstreams[v.Route]
-	x.proxy.Transport = x.upstream.transport
+	x.verdict, x.event, x.target = v, event, p.Targets[v.Route]
 	x.writer, x.start = interim{w, x}, time.Now()
 	err := x.carry(r)
 	// Not deferred: after a panic the exchange may still be in use.
@@ -210,13 +199,13 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict,
 // learn the verdict than what they are bound to, so each exchange has a
 // ReverseProxy of its own, and exchanges are pooled.
 type exchange struct {
-	owner    *Proxy
-	proxy    httputil.ReverseProxy
-	verdict  guard.Verdict
-	event    *telemetry.Event
-	upstream *upstream
-	writer   interim
-	start    time.Time
+	owner   *Proxy
+	proxy   httputil.ReverseProxy
+	verdict guard.Verdict
+	event   *telemetry.Event
+	target  *Target
+	writer  interim
+	start   time.Time
 
 	err      error
 	switched io.Closer // the upstream's side, when it has switched protocols
@@ -238,6 +227,7 @@ func (x *exchange) carry(r *http.Request) error {
 func newExchange(p *Proxy) *exchange {
 	x := &exchange{owner: p}
 	x.proxy = httputil.ReverseProxy{
+		Transport:      x,
 		Rewrite:        x.rewrite,
 		ModifyResponse: x.response,
 		ErrorHandler:   x.failed,
@@ -248,14 +238,23 @@ func newExchange(p *Proxy) *exchange {
 }
 
 func (x *exchange) reset() {
-	x.verdict, x.event, x.upstream = guard.Verdict{}, nil, nil
+	x.verdict, x.event, x.target = guard.Verdict{}, nil, nil
 	x.writer, x.err, x.switched, x.stream = interim{}, nil, nil, nil
+}
+
+// RoundTrip implements http.RoundTripper for ReverseProxy.
+func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
+	var sticky [32]byte
+	if x.verdict.Session() != "" {
+		sticky = x.verdict.Identity.Ref
+	}
+	return x.target.Pool.RoundTrip(r, sticky)
 }
 
 // rewrite makes the upstream's request of the client's.
 func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	x.verdict.Rewrite(pr.Out.Header)
-	x.upstream.target(pr)
+	target(pr)
 	x.owner.forwarded(pr)
 	if host := x.verdict.Route.Host; host != "" {
 		pr.Out.Host = host

@@ -21,7 +21,6 @@ package route
 
 import (
 	"errors"
-	"net/url"
 
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/headers"
@@ -31,17 +30,16 @@ import (
 // Route is one compiled entry of the configuration. It is immutable. The zero
 // Route is not public and its nil Policy denies.
 type Route struct {
-	Name     string
-	Public   bool            // no authentication; the gateway's cookies are removed all the same
-	Auth     authn.Chain     // what proves a user here
-	Policy   *policy.Set     // who may come in, with Require in it
-	Require  policy.StepUp   // what every sign-in must have been like here
-	Headers  *headers.Set    // what the upstream reads about the user
-	Assert   headers.Assert  // makes the upstream's assertion; nil = it gets none
-	Forward  headers.Forward // the provider's access token for the upstream; nil = it gets none
-	Methods  []string        // as configured; empty = every method but CONNECT and TRACE
-	Upstream *url.URL
-	Host     string // Host to send upstream; empty = the client's
+	Name    string
+	Public  bool            // no authentication; the gateway's cookies are removed all the same
+	Auth    authn.Chain     // what proves a user here
+	Policy  *policy.Set     // who may come in, with Require in it
+	Require policy.StepUp   // what every sign-in must have been like here
+	Headers *headers.Set    // what the upstream reads about the user
+	Assert  headers.Assert  // makes the upstream's assertion; nil = it gets none
+	Forward headers.Forward // the provider's access token for the upstream; nil = it gets none
+	Methods []string        // as configured; empty = every method but CONNECT and TRACE
+	Host    string          // Host to send upstream; empty = the client's
 
 	// Providers names the login providers whose sessions count here; empty = all.
 	Providers []string

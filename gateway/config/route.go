@@ -1,0 +1,196 @@
+package config
+
+import "time"
+
+// PolicyAuthenticated is the built-in policy: any proven user.
+const PolicyAuthenticated = "authenticated"
+
+// The credential kinds that a route can list under auth.
+const (
+	AuthSession       = "session"
+	AuthBearer        = "bearer"
+	AuthIntrospection = "introspection"
+	AuthAPIKey        = "api_key"
+	AuthBasic         = "basic"
+	AuthClientCert    = "client_cert"
+)
+
+// Route sends some requests to one upstream, and says who may make them.
+type Route struct {
+	Name     string    `mapstructure:"name"`
+	Hosts    []string  `mapstructure:"hosts"` // empty = the host of public_url; "*.example.com" = one label
+	Paths    []string  `mapstructure:"paths"` // prefix on whole segments; "=/x" exact; "~^/v[0-9]+/" regexp, always anchored
+	Methods  []string  `mapstructure:"methods"`
+	Upstream Upstreams `mapstructure:"upstream"` // one, or a list to balance between
+	Host     string    `mapstructure:"host"`     // Host to send upstream; empty = the client's
+
+	// StripPrefix is taken off the path, AddPrefix put in front of what is left.
+	StripPrefix string `mapstructure:"strip_prefix"`
+	AddPrefix   string `mapstructure:"add_prefix"`
+	// MaxBodyBytes bounds request bodies here, instead of server.limits; 0 = no
+	// limit.
+	MaxBodyBytes *int64 `mapstructure:"max_body_bytes" unit:"bytes"`
+	// Trailers names the trailer fields that pass in requests and answers; those
+	// of gRPC answers always do.
+	Trailers    []string     `mapstructure:"trailers"`
+	Timeouts    Timeouts     `mapstructure:"timeouts"`
+	UpstreamTLS UpstreamTLS  `mapstructure:"upstream_tls"`
+	Balance     Balance      `mapstructure:"balance"`
+	Streams     RouteStreams `mapstructure:"streams"`
+	Shield      Shield       `mapstructure:"shield"`
+	CrossSite   CrossSite    `mapstructure:"cross_site"`
+	// Preflight lets true CORS preflights pass without a credential.
+	Preflight bool `mapstructure:"preflight"`
+
+	Public bool     `mapstructure:"public"`
+	Auth   []string `mapstructure:"auth"`
+	Policy string   `mapstructure:"policy"`
+
+	// Providers names the login providers that are offered here; empty = all.
+	Providers []string `mapstructure:"providers"`
+	Require   Require  `mapstructure:"require"`
+	// ForwardAccessToken sends the provider's access token of the session as
+	// Authorization: Bearer, with at least session.refresh.min_remaining left.
+	ForwardAccessToken bool `mapstructure:"forward_access_token"`
+	// ForwardIDToken sends the provider's ID token of the session in the header
+	// of that name; empty = it is not sent.
+	ForwardIDToken     string             `mapstructure:"forward_id_token"`
+	UpstreamCredential UpstreamCredential `mapstructure:"upstream_credential"`
+
+	// TokenAudiences narrows the audiences of the issuers: a token must be for
+	// one of these as well. Empty = any that its issuer's entry accepts.
+	TokenAudiences []string `mapstructure:"token_audiences"`
+
+	Headers []Header `mapstructure:"headers"`
+	// Assertion sends Sallyport-Assertion, a token that the gateway signs, for
+	// Audience (empty = the name of the route).
+	Assertion bool   `mapstructure:"assertion"`
+	Audience  string `mapstructure:"audience"`
+
+	AllowEncodedSlash bool `mapstructure:"allow_encoded_slash"`
+	// UpstreamAuthorization leaves the Authorization header to the application:
+	// the gateway neither judges nor removes it on this route.
+	UpstreamAuthorization bool `mapstructure:"upstream_authorization"`
+}
+
+// Upstreams are the URLs of one application. One alone is written without the
+// brackets of a list.
+type Upstreams []string
+
+// Timeouts of an upstream. Nothing bounds a whole exchange: a body takes as long
+// as it takes, unless nothing of it moves for Idle. Zero means no limit.
+type Timeouts struct {
+	Connect        time.Duration `mapstructure:"connect"`         // with the TLS handshake
+	ResponseHeader time.Duration `mapstructure:"response_header"` // from the end of the request
+	Idle           time.Duration `mapstructure:"idle"`            // without a byte in either direction
+}
+
+// UpstreamTLS is for https upstreams. An empty CAFile stands for the system's
+// authorities, an empty ServerName for the host of the URL.
+type UpstreamTLS struct {
+	CAFile     string `mapstructure:"ca_file"`
+	CertFile   string `mapstructure:"cert_file"` // of the gateway, as a client
+	KeyFile    string `mapstructure:"key_file"`
+	ServerName string `mapstructure:"server_name"`
+}
+
+// How requests are spread over several upstreams.
+const (
+	BalanceRoundRobin  = "round_robin"
+	BalanceLeastLoaded = "least_loaded"
+)
+
+// Balance says how requests are spread over several upstreams, and which of them
+// are fit to get any.
+type Balance struct {
+	Method string `mapstructure:"method"` // round_robin | least_loaded: the less busy of two that are drawn
+	// Sticky keeps a session at one upstream, as long as that is fit.
+	Sticky bool `mapstructure:"sticky"`
+	// MaxConnections bounds the requests that one upstream has at a time; 0 = no
+	// limit. Beyond it they wait for Timeouts.Connect, and are 503 then.
+	MaxConnections int         `mapstructure:"max_connections"`
+	Health         HealthCheck `mapstructure:"health"`
+	Ejection       Ejection    `mapstructure:"ejection"`
+	// Resolve is how often the name of an upstream is looked up again.
+	Resolve time.Duration `mapstructure:"resolve"`
+}
+
+// HealthCheck asks upstreams how they are. An empty Path turns it off.
+type HealthCheck struct {
+	Path      string        `mapstructure:"path"`
+	Interval  time.Duration `mapstructure:"interval"`
+	Timeout   time.Duration `mapstructure:"timeout"`
+	Status    []int         `mapstructure:"status"`    // that are healthy; empty = 200 to 399
+	Healthy   int           `mapstructure:"healthy"`   // checks in a row until one gets requests again
+	Unhealthy int           `mapstructure:"unhealthy"` // checks in a row until one gets none
+}
+
+// Ejection takes an upstream out of the rotation that fails requests. Zero
+// Failures turn it off.
+type Ejection struct {
+	Failures int           `mapstructure:"failures"` // in a row: no connection, no answer, or 502, 503, 504
+	Duration time.Duration `mapstructure:"duration"` // the first time; longer each time after
+}
+
+// RouteStreams bounds WebSockets and streaming answers. Zero means no limit.
+type RouteStreams struct {
+	MaxLifetime time.Duration `mapstructure:"max_lifetime"`
+	MaxPerUser  int           `mapstructure:"max_per_user"`
+}
+
+// What a check does with what it finds, besides ModeEnforce.
+const (
+	ModeOff    = "off"
+	ModeReport = "report"
+)
+
+// Shield hardens what an application answers with.
+type Shield struct {
+	Mode string `mapstructure:"mode"` // off | report | enforce
+	// Cookies are the exceptions, by name.
+	Cookies        []ShieldCookie `mapstructure:"cookies"`
+	SameSite       string         `mapstructure:"same_site"`       // lax | strict: for cookies that say nothing
+	HostPrefix     bool           `mapstructure:"host_prefix"`     // call cookies __Host-NAME in the browser, where they can be
+	KeepDomain     bool           `mapstructure:"keep_domain"`     // leave the Domain of cookies as it is
+	FrameAncestors string         `mapstructure:"frame_ancestors"` // of Content-Security-Policy, where the application says nothing
+	ReferrerPolicy string         `mapstructure:"referrer_policy"`
+	RemoveHeaders  []string       `mapstructure:"remove_headers"` // of answers, besides identity headers
+}
+
+// ShieldCookie is what one cookie of the application needs to be: the rest of it
+// is hardened as the others are.
+type ShieldCookie struct {
+	Name       string `mapstructure:"name"`
+	Script     bool   `mapstructure:"script"`      // scripts read it: no HttpOnly
+	Insecure   bool   `mapstructure:"insecure"`    // it goes over plain http too: no Secure
+	SameSite   string `mapstructure:"same_site"`   // lax | strict | none
+	KeepDomain bool   `mapstructure:"keep_domain"` // other hosts of the site read it
+	Untouched  bool   `mapstructure:"untouched"`   // nothing is changed
+}
+
+// CrossSite guards requests that pages of other sites make a browser send.
+type CrossSite struct {
+	Mode      string   `mapstructure:"mode"`      // off | report | enforce: for requests that change something
+	WebSocket string   `mapstructure:"websocket"` // off | report | enforce: for WebSocket handshakes
+	Origins   []string `mapstructure:"origins"`   // of other sites that may
+}
+
+// UpstreamCredential is how the gateway signs in to an application that has a
+// login of its own. One of the three is given. Files are read again when they
+// change.
+type UpstreamCredential struct {
+	Username     string `mapstructure:"username"` // Basic (RFC 7617), with PasswordFile
+	PasswordFile string `mapstructure:"password_file"`
+	TokenFile    string `mapstructure:"token_file"` // Bearer (RFC 6750)
+	UsersFile    string `mapstructure:"users_file"` // YAML: a credential for each user
+}
+
+// Header sets one request header of the upstream from a claim.
+type Header struct {
+	Name     string `mapstructure:"name"`
+	Claim    string `mapstructure:"claim"`    // sub, email, groups, iss, ... or a path such as realm_access.roles
+	Join     string `mapstructure:"join"`     // between list items; default ","
+	Default  string `mapstructure:"default"`  // used where the claim is absent
+	Encoding string `mapstructure:"encoding"` // percent | base64
+	Required bool   `mapstructure:"required"` // refuse the request where the claim is absent
+}

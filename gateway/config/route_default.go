@@ -1,0 +1,26 @@
+package config
+
+import "time"
+
+// carryDefaults fills in how a route carries requests, where it does not say. A
+// zero that is written stays: it means "no limit".
+func (r *Route) carryDefaults(given func(key string) bool) {
+	if !given("timeouts.connect") {
+		r.Timeouts.Connect = 5 * time.Second
+	}
+	if !given("timeouts.response_header") {
+		r.Timeouts.ResponseHeader = 5 * time.Minute
+	}
+	if r.Balance.Method == "" {
+		r.Balance.Method = BalanceRoundRobin
+	}
+	if r.Shield.Mode == "" {
+		r.Shield.Mode = ModeOff
+	}
+	if r.CrossSite.Mode == "" {
+		r.CrossSite.Mode = ModeOff
+	}
+	if r.CrossSite.WebSocket == "" {
+		r.CrossSite.WebSocket = ModeEnforce
+	}
+}
