@@ -115,8 +115,7 @@ func TestShortFormIsOneProviderAndOneRoute(t *testing.T) {
 	wantRoutes := []config.Route{carried(config.Route{
 		Name: "app", Paths: []string{"/"}, Upstream: config.Upstreams{"http://127.0.0.1:3000/"},
 		Auth: []string{"session"}, Policy: "authenticated",
-
-	}}
+	})}
 	if diff := cmp.Diff(wantProviders, c.Login.Providers); diff != "" {
 		t.Errorf("providers (-want +got):\n%s", diff)
 	}
