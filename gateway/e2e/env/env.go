@@ -30,12 +30,22 @@ const startTimeout = 30 * time.Second
 // Build compiles the gateway and returns the binary.
 func Build(tb testing.TB) string {
 	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "sallyport")
-	cmd := exec.CommandContext(tb.Context(), "go", "build", "-o", path, "github.com/sallyport/sallyport/cmd/sallyport")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		tb.Fatalf("go build: %v\n%s", err, out)
+	path, err := BuildInto(tb.Context(), tb.TempDir())
+	if err != nil {
+		tb.Fatal(err)
 	}
 	return path
+}
+
+// BuildInto compiles the gateway into a directory, for a TestMain whose tests
+// share the binary.
+func BuildInto(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "sallyport")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/sallyport/sallyport/cmd/sallyport")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
 }
 
 // FreePort returns a loopback port that nobody listens on.
