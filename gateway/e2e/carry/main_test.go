@@ -25,8 +25,8 @@ import (
 // has failed.
 const patience = 20 * time.Second
 
-// binary is the gateway, which all tests share.
-var binary string
+// sallyport is the binary of the gateway, which all tests share.
+var sallyport string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -37,7 +37,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if binary, err = env.BuildInto(context.Background(), dir); err != nil {
+	if sallyport, err = env.BuildInto(context.Background(), dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -103,7 +103,7 @@ routes:
 log: {level: info}
 %s
 `, public, g.URL, p.server, admin, tokenIssuer, tokenSecret, p.issuer, p.routes, p.top))
-	g.Process = env.Start(t, dir, nil, binary)
+	g.Process = env.Start(t, dir, nil, sallyport)
 	g.WaitHTTP(g.AdminURL + "/livez")
 	g.client = g.speak(t, "http/1.1")
 	return g
