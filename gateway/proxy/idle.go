@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,9 @@ type idle struct {
 	cancel context.CancelFunc
 	stream atomic.Pointer[stream]
 	fired  atomic.Bool
+
+	mu     sync.Mutex
+	client http.ResponseWriter // nil when the request is over
 }
 
 // watchIdle makes the exchange end when nothing moves, and returns the request
@@ -32,7 +36,7 @@ func (x *exchange) watchIdle(r *http.Request) *http.Request {
 		return r
 	}
 	ctx, cancel := context.WithCancel(r.Context())
-	i := &idle{after: after, cancel: cancel}
+	i := &idle{after: after, cancel: cancel, client: x.writer.ResponseWriter}
 	i.timer = time.AfterFunc(after, i.fire)
 	if r.ContentLength == 0 {
 		i.timer.Stop()
@@ -50,6 +54,13 @@ func (i *idle) fire() {
 		return
 	}
 	i.cancel()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.client != nil {
+		// The transport waits for whoever reads the request's body. An error means a
+		// connection that knows no deadlines, as in a test.
+		_ = http.NewResponseController(i.client).SetReadDeadline(time.Now())
+	}
 }
 
 // moved says that something did. A nil idle watches nothing.
@@ -73,6 +84,9 @@ func (i *idle) over(e *telemetry.Event) {
 	}
 	i.timer.Stop()
 	i.cancel()
+	i.mu.Lock()
+	i.client = nil // the connection may serve other requests next
+	i.mu.Unlock()
 	if i.fired.Load() {
 		e.Ended = session.EndIdle.String()
 	}
