@@ -14,10 +14,22 @@ import (
 type interim struct {
 	http.ResponseWriter
 	exchange *exchange
+	length   int64 // of the answer's body, where it is known
 }
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *interim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Write implements http.ResponseWriter. What is there of an answer is not kept
+// back until more comes. ReverseProxy itself sees to that where the length is
+// unknown; an answer that is all there needs nothing.
+func (w *interim) Write(b []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(b)
+	if err == nil && w.length > 0 && int64(n) < w.length {
+		err = http.NewResponseController(w.ResponseWriter).Flush()
+	}
+	return n, err
+}
 
 // WriteHeader implements http.ResponseWriter.
 func (w *interim) WriteHeader(code int) {
@@ -49,6 +61,7 @@ func (x *exchange) response(res *http.Response) error {
 		res.Header["Cache-Control"] = []string{"private"}
 	}
 	x.announceTrailers(res)
+	x.writer.length = res.ContentLength
 	x.idle.moved()
 	streams := isStream(res.Header)
 	if streams || res.StatusCode == http.StatusSwitchingProtocols {
