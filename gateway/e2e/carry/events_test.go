@@ -49,8 +49,7 @@ func TestEachEventArrivesBeforeTheNextIsSent(t *testing.T) {
 			}
 		}
 	})
-	routes := fmt.Sprintf(`  - {name: one, paths: [/one], upstream: %q, policy: authenticated}
-  - {name: two, paths: [/two], upstream: %q, policy: authenticated}`, app, strings.Replace(app, "http:", "h2c:", 1))
+	routes := bothWays(app)
 	plain, secure := start(t, plan{routes: routes}), start(t, plan{tls: true, routes: routes})
 	for _, way := range []struct {
 		protocol string
@@ -127,8 +126,7 @@ func TestLeavingClientCancelsTheApplication(t *testing.T) {
 			}
 		}
 	})
-	routes := fmt.Sprintf(`  - {name: one, paths: [/one], upstream: %q, policy: authenticated}
-  - {name: two, paths: [/two], upstream: %q, policy: authenticated}`, app, strings.Replace(app, "http:", "h2c:", 1))
+	routes := bothWays(app)
 	g := start(t, plan{tls: true, routes: routes})
 	cookie := g.signIn(t, "alice")
 	for _, protocol := range []string{"http/1.1", "h2"} {
