@@ -307,6 +307,18 @@ func upstreamError(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
+	if busy, ok := errors.AsType[*upstream.BusyError](err); ok {
+		return &httperr.Error{
+			Code: http.StatusServiceUnavailable, Reason: "upstream_busy", Err: busy, Header: httperr.RetryAfter(time.Second),
+			Public: "The application has as many requests as it can take. Try again in a moment.",
+		}
+	}
+	if errors.Is(err, upstream.ErrNoUpstream) {
+		return &httperr.Error{
+			Code: http.StatusServiceUnavailable, Reason: "upstream_unhealthy", Err: err, Header: httperr.RetryAfter(5 * time.Second),
+			Public: "The application says that it can't serve requests now. Try again in a moment.",
+		}
+	}
 	timeout, ok := errors.AsType[net.Error](err)
 	if errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout() {
 		return &httperr.Error{Code: http.StatusGatewayTimeout, Reason: "upstream_timeout", Err: err, Public: "The application did not answer in time."}
