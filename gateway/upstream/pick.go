@@ -28,10 +28,14 @@ func (p *Pool) sticks(sticky [32]byte) bool { return p.balance.Sticky && sticky 
 // stickyKey is as random as the key of a session, which is a hash.
 func stickyKey(sticky [32]byte) uint64 { return binary.LittleEndian.Uint64(sticky[:]) }
 
-// next takes turns. One that has no slot loses its turn.
+// next takes turns. One that has no slot loses its turn, and a second attempt takes
+// none: where one of two is dead, it would come before that one each time.
 func (p *Pool) next(fit []*endpoint, tried uint64) *endpoint {
-	n := uint64(len(fit))
-	for start, i := p.turn.Add(1)-1, uint64(0); i < n; i++ {
+	n, start := uint64(len(fit)), p.turn.Load()
+	if tried == 0 {
+		start = p.turn.Add(1) - 1
+	}
+	for i := range n {
 		if e := fit[(start+i)%n]; e.untried(tried) && e.take() {
 			return e
 		}
