@@ -9,7 +9,6 @@ package upstream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -57,7 +56,7 @@ type Pool struct {
 }
 
 // New makes a Pool. It connects to nothing. What is wrong with one key of the
-// route is an *OptionError; several are joined.
+// route is an *OptionError, joined with others where there are some.
 func New(o Options) (*Pool, error) {
 	p := &Pool{
 		route: o.Route.Name, balance: o.Route.Balance, connect: o.Route.Timeouts.Connect, host: o.Route.Host, log: o.Log,
@@ -75,17 +74,12 @@ func New(o Options) (*Pool, error) {
 	if len(o.Route.Upstream) == 0 || len(o.Route.Upstream) > config.MaxUpstreams {
 		return nil, fmt.Errorf("upstream: there are %d", len(o.Route.Upstream))
 	}
-	var faults []error
 	for i, url := range o.Route.Upstream {
 		c, err := shared.to(url, &o.Route, o.Builtin)
 		if err != nil {
-			faults = append(faults, err)
-			continue
+			return nil, err
 		}
 		p.endpoints = append(p.endpoints, newEndpoint(p, i, url, c))
-	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
 	}
 	if !p.counting && p.balance.Health.Path == "" {
 		p.only = p.endpoints[0].connection

@@ -46,7 +46,7 @@ func (t tlsTexts) equal(o tlsTexts) bool {
 	return bytes.Equal(t.ca, o.ca) && bytes.Equal(t.cert, o.cert) && bytes.Equal(t.key, o.key)
 }
 
-// newTLSFiles reads the files for the first time. Errors are *OptionErrors.
+// newTLSFiles reads the files for the first time. Errors are joined *OptionErrors.
 func newTLSFiles(t config.UpstreamTLS, host string) (*tlsFiles, error) {
 	f := &tlsFiles{UpstreamTLS: t}
 	if f.ServerName == "" {
@@ -70,11 +70,12 @@ func (f *tlsFiles) read() (texts tlsTexts, err error) {
 		if one.name == "" {
 			continue
 		}
-		if *one.text, err = readFile(one.name); err != nil {
-			return tlsTexts{}, &OptionError{"upstream_tls." + one.key, err}
+		var unread error
+		if *one.text, unread = readFile(one.name); unread != nil {
+			err = errors.Join(err, &OptionError{"upstream_tls." + one.key, unread})
 		}
 	}
-	return texts, nil
+	return texts, err
 }
 
 func readFile(name string) ([]byte, error) {
@@ -96,18 +97,22 @@ func (f *tlsFiles) take(texts tlsTexts) error {
 		MinVersion: tls.VersionTLS12, ServerName: f.ServerName,
 		ClientSessionCache: tls.NewLRUClientSessionCache(0),
 	}
+	var faults []error
 	if f.CAFile != "" {
 		made.RootCAs = x509.NewCertPool()
 		if !made.RootCAs.AppendCertsFromPEM(texts.ca) {
-			return &OptionError{"upstream_tls.ca_file", errNoCert}
+			faults = append(faults, &OptionError{"upstream_tls.ca_file", errNoCert})
 		}
 	}
 	if f.CertFile != "" {
 		pair, err := tls.X509KeyPair(texts.cert, texts.key)
 		if err != nil {
-			return &OptionError{"upstream_tls.cert_file", err}
+			faults = append(faults, &OptionError{"upstream_tls.cert_file", err})
 		}
 		made.Certificates = []tls.Certificate{pair}
+	}
+	if len(faults) > 0 {
+		return errors.Join(faults...)
 	}
 	f.held = texts
 	f.ready.Store(made)
