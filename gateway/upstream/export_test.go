@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"net"
+	"net/http"
 	"net/netip"
 )
 
@@ -22,15 +23,11 @@ func (c *Connections) FollowFiles() {
 	}
 }
 
-// Pick chooses an upstream for a request and gives it back: what RoundTrip does
-// besides the round trip.
-func (p *Pool) Pick(ctx context.Context, sticky [32]byte) (string, error) {
-	e, err := p.acquire(ctx, sticky, 0, true)
-	if err != nil {
-		return "", err
+// SetTransport puts a transport of the test in the place of all connections.
+func (p *Pool) SetTransport(to http.RoundTripper) {
+	for _, e := range p.endpoints {
+		e.live.Store(&transports{main: to})
 	}
-	e.release()
-	return e.url, nil
 }
 
 // DialAny is dialAny.
