@@ -8,22 +8,6 @@ import (
 	"time"
 )
 
-// timeouts checks how long an upstream may take to be reached and to answer.
-func (k *checker) timeouts(at string, t Timeouts) {
-	for _, one := range []struct {
-		key   string
-		value time.Duration
-		fix   string
-	}{
-		{"connect", t.Connect, "write how long a connection may take, such as 5s, or 0s for no limit"},
-		{"response_header", t.ResponseHeader, "write how long an answer may take to begin, such as 5m, or 0s for no limit"},
-	} {
-		if one.value < 0 {
-			k.fault(at+".timeouts."+one.key, fmt.Sprintf("%s is negative", one.value), one.fix)
-		}
-	}
-}
-
 // upstreamTLS refuses keys of TLS where there is none, because somebody believes
 // then that the connection is encrypted.
 func (k *checker) upstreamTLS(at string, r Route) {
@@ -55,9 +39,7 @@ func (k *checker) balance(at string, r Route) {
 	at += ".balance"
 	b := r.Balance
 	k.oneOf(at+".method", b.Method, BalanceRoundRobin, BalanceLeastLoaded)
-	if b.MaxConnections < 0 {
-		k.fault(at+".max_connections", "is negative", "write how many requests one upstream may have at a time, or 0 for no limit")
-	}
+	k.notNegative(at+".max_connections", int64(b.MaxConnections))
 	if b.Resolve != 0 && b.Resolve < time.Second {
 		k.fault(at+".resolve", fmt.Sprintf("%s is less than 1s", b.Resolve), "write how often names are looked up again, such as 30s, or 0s for new connections alone")
 	}

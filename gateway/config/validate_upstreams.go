@@ -17,7 +17,8 @@ func (k *checker) upstreams(at string, r Route) {
 	default:
 		k.severalUpstreams(at+".upstream", r.Upstream)
 	}
-	k.timeouts(at, r.Timeouts)
+	k.notNegative(at+".timeouts.connect", int64(r.Timeouts.Connect))
+	k.notNegative(at+".timeouts.response_header", int64(r.Timeouts.ResponseHeader))
 	k.upstreamTLS(at, r)
 	k.balance(at, r)
 }

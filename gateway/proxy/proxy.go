@@ -1,5 +1,5 @@
 // Package proxy is the front end that forwards: it asks the guard, then lets
-// httputil.ReverseProxy carry the exchange. It owns upstream transports, what
+// httputil.ReverseProxy carry the exchange. It owns what
 // an upstream is told about the client, the mapping of transport failures to
 // answers, and how a stream is brought to its end. Who may pass is the guard's
 // business, when a stream is over that of package session.
@@ -24,6 +24,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/telemetry"
+	"github.com/sallyport/sallyport/gateway/upstream"
 )
 
 // Options are what a Proxy needs. All fields are required but TrustedProxy.

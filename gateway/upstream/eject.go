@@ -33,7 +33,7 @@ func (e *endpoint) fail() {
 	if !p.ejecting {
 		return
 	}
-	if limit := int32(p.balance.Ejection.Failures); e.failures.Load() >= limit || e.failures.Add(1) >= limit { //nolint:gosec // the configuration bounds it
+	if limit := int32(p.balance.Ejection.Failures); e.failures.Load() >= limit || e.failures.Add(1) >= limit {
 		p.eject(e)
 	}
 }

@@ -31,4 +31,4 @@ func (p *Pool) SetTransport(to http.RoundTripper) {
 }
 
 // DialAny is dialAny.
-var DialAny = dialAny //nolint:gochecknoglobals // a name for tests
+var DialAny = dialAny

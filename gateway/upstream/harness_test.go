@@ -25,7 +25,7 @@ import (
 const patience = 20 * time.Second
 
 // nobody has no session to stick to.
-var nobody [32]byte //nolint:gochecknoglobals // the zero value, which nothing changes
+var nobody [32]byte
 
 // session is the key of the nth session.
 func session(n int) [32]byte { return sha256.Sum256([]byte(strconv.Itoa(n))) }
@@ -156,6 +156,9 @@ func get(t testing.TB, p *upstream.Pool, sticky [32]byte) string {
 	return a.body
 }
 
+// pass lets time pass in a bubble of synctest.
+func pass(d time.Duration) { <-time.After(d) }
+
 func poll(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) { //nolint:forbidigo // it polls
@@ -212,7 +215,7 @@ func (m *memory) connections(address string) int {
 	return m.open[address]
 }
 
-var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")} //nolint:gochecknoglobals // an error
+var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 
 // connections are those over this network.
 func (m *memory) network() *upstream.Connections {

@@ -86,7 +86,7 @@ func alone(t *testing.T, url string, wait time.Duration) *upstream.Pool {
 }
 
 func timedOut(err error) bool {
-	timeout, ok := err.(interface{ Timeout() bool }) //nolint:errorlint // what net/http returns
+	timeout, ok := err.(interface{ Timeout() bool })
 	return ok && timeout.Timeout()
 }
 

@@ -34,11 +34,11 @@ func TestAnUpstreamThatMovesIsFound(t *testing.T) {
 		get(t, p, nobody) // leaves another one behind
 
 		m.name("app.internal", "10.0.0.2")
-		time.Sleep(29 * time.Second)
+		pass(29 * time.Second)
 		if got := get(t, p, nobody); got != "old" {
 			t.Errorf("%q: the connection was not kept", got)
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if got := get(t, p, nobody); got != "new" {
 			t.Errorf("%q answers", got)
 		}
@@ -65,7 +65,7 @@ func TestTheSameAddressesInAnotherOrderMoveNothing(t *testing.T) {
 		p := poolOn(t, r, m.network())
 		get(t, p, nobody)
 		m.name("app.internal", "10.0.0.2", "10.0.0.1", "10.0.0.1")
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if got := get(t, p, nobody); got != "a" || len(m.dials()) != 1 {
 			t.Errorf("%q, by a connection of its own", got)
 		}
@@ -84,7 +84,7 @@ func TestANameThatCanNotBeLookedUpKeepsItsAddresses(t *testing.T) {
 		p := poolOn(t, r, m.network())
 		get(t, p, nobody)
 		m.name("app.internal")
-		time.Sleep(time.Hour) // kept connections are closed by then
+		pass(time.Hour) // kept connections are closed by then
 		if got := get(t, p, nobody); got != "a" || len(m.dials()) != 2 {
 			t.Errorf("%q", got)
 		}
@@ -125,7 +125,7 @@ func TestANewConnectionAsksForFreshAddresses(t *testing.T) {
 		m.serve("10.0.0.1:80", nil)
 		m.serve("10.0.0.2:80", says("new"))
 		m.name("app.internal", "10.0.0.2")
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if got := get(t, p, nobody); got != "new" {
 			t.Errorf("%q", got)
 		}

@@ -48,12 +48,7 @@ func serveOn(t *testing.T, l net.Listener, secure *tls.Config) {
 
 func socket(t *testing.T) (net.Listener, string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "up") // t.TempDir is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "app.sock")
+	path := filepath.Join(t.TempDir(), "app.sock")
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "unix", path)
 	if err != nil {
@@ -234,7 +229,7 @@ func TestBadFilesOfUpstreamTLSAreFaults(t *testing.T) {
 		r.UpstreamTLS = bad
 		p, err := upstream.New(upstream.Options{Route: r})
 		var paths []string
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what it is, not what it wraps
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			for _, one := range joined.Unwrap() {
 				if fault, ok := errors.AsType[*upstream.OptionError](one); ok {
 					paths = append(paths, fault.Path)
