@@ -70,9 +70,6 @@ func (k *checker) health(at string, r Route) {
 	if u, err := url.ParseRequestURI(h.Path); err != nil || !strings.HasPrefix(h.Path, "/") || strings.HasPrefix(h.Path, "//") || strings.ContainsAny(h.Path, "#\\ ") || u.Host != "" || !isPlainText(h.Path) {
 		k.fault(at+".path", fmt.Sprintf("%q is not a path", shorten(h.Path)), "write a path that begins with /, such as /healthz")
 	}
-	if slices.ContainsFunc(r.Upstream, func(u string) bool { return strings.HasPrefix(u, "builtin:") }) {
-		k.fault(at+".path", "does not apply to an upstream that is built in", "remove balance.health")
-	}
 	if h.Interval < 100*time.Millisecond || h.Interval > time.Hour {
 		k.fault(at+".interval", fmt.Sprintf("%s is not between 100ms and 1h", h.Interval), "write how often each upstream is asked, such as 10s")
 	}

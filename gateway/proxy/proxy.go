@@ -1,6 +1,6 @@
 // Package proxy is the front end that forwards: it asks the guard, then lets
-// httputil.ReverseProxy carry the exchange. It owns what
-// an upstream is told about the client, the mapping of transport failures to
+// httputil.ReverseProxy carry the exchange. It owns what an upstream is told
+// about the client, the mapping of transport failures to
 // answers, and how a stream is brought to its end. Who may pass is the guard's
 // business, when a stream is over that of package session.
 package proxy
