@@ -43,7 +43,7 @@ func NewConnections(log *zap.Logger) *Connections {
 	if log == nil {
 		log = zap.NewNop()
 	}
-	dialer := &net.Dialer{KeepAlive: 30 * time.Second}
+	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 6}}
 	return &Connections{
 		log: log, dial: dialer.DialContext, all: map[settings]*connection{},
 		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
@@ -52,8 +52,8 @@ func NewConnections(log *zap.Logger) *Connections {
 	}
 }
 
-// Run looks up the names of upstreams again, and reads their files again, until ctx
-// ends.
+// Run looks up the names of the upstreams that are known when it begins again, and
+// reads their files again, until ctx ends.
 func (c *Connections) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	for _, one := range c.list() {
