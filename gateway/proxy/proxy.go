@@ -188,7 +188,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict,
 	}
 	x := p.exchanges.Get().(*exchange) //nolint:forcetypeassert // the pool's New makes nothing else
 	x.verdict, x.event, x.target, x.path = v, event, target, path
-	x.writer, x.start = interim{w, x}, time.Now()
+	x.writer, x.start = interim{ResponseWriter: w, exchange: x}, time.Now()
 	err := x.carry(r)
 	// Not deferred: after a panic the exchange may still be in use.
 	x.reset()

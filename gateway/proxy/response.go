@@ -14,7 +14,12 @@ import (
 type interim struct {
 	http.ResponseWriter
 	exchange *exchange
+	hints    int // informational answers so far
 }
+
+// mostHints is how many informational answers of one exchange reach the client.
+// ReverseProxy reads any number of them.
+const mostHints = 16
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *interim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -22,6 +27,9 @@ func (w *interim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // WriteHeader implements http.ResponseWriter.
 func (w *interim) WriteHeader(code int) {
 	if code < 200 && code != http.StatusSwitchingProtocols {
+		if w.hints++; w.hints > mostHints {
+			return
+		}
 		h := w.Header()
 		for name := range h {
 			if name != "Link" {
