@@ -76,6 +76,9 @@ const (
 type Limits struct {
 	MaxHeaderBytes    int           `mapstructure:"max_header_bytes" unit:"bytes"`
 	MaxBodyBytes      int64         `mapstructure:"max_body_bytes" unit:"bytes"`
+	// MaxIdentityBytes is for what an application is told about its user: identity
+	// headers, assertions and tokens together.
+	MaxIdentityBytes  int           `mapstructure:"max_identity_bytes" unit:"bytes"`
 	ReadHeaderTimeout time.Duration `mapstructure:"read_header_timeout"`
 	IdleTimeout       time.Duration `mapstructure:"idle_timeout"`
 }
