@@ -119,7 +119,7 @@ func newPerson(id *identity.Identity, kind authn.Kind) *Person {
 const (
 	assertionShown = "(a token that the gateway signs for this application)"
 	forwardedShown = "(the access token of the user's provider)"
-	idTokenShown   = "(the ID token of the user's provider)"
+	idTokenShown   = "(the ID token of the user's provider)" //nolint:gosec // the words in its place
 	signedInShown  = "(the credential that the gateway has for the application)"
 	hiddenShown    = "(not shown)"
 )

@@ -64,7 +64,7 @@ const (
 	ReasonMalformedQuery   = "malformed_query"
 	ReasonMissingClaim     = "missing_header_claim"
 	ReasonIdentityTooLarge = "identity_too_large"
-	ReasonNoCredential     = "no_upstream_credential"
+	ReasonNoCredential     = "no_upstream_credential" //nolint:gosec // a word, not a credential
 )
 
 // Route is what a verdict speaks of, so that front ends need not know how
