@@ -162,8 +162,8 @@ func TestHeadersOfAnotherRouteAreRemovedToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := forwarded(t, s, nil, http.Header{"X-Department": {"sales"}, "X_department": {"sales"}, "T-Eam": {"x"}, "TE": {"trailers"}, "Accept": {"*/*"}})
-	if len(got) != 2 || got.Get("Accept") != "*/*" || len(got["TE"]) != 1 {
+	got := forwarded(t, s, nil, http.Header{"X-Department": {"sales"}, "X_department": {"sales"}, "T-Eam": {"x"}, "Date": {"x"}, "Accept": {"*/*"}})
+	if len(got) != 2 || got.Get("Accept") != "*/*" || got.Get("Date") != "x" {
 		t.Errorf("%v", got)
 	}
 }
