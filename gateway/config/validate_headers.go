@@ -46,6 +46,21 @@ func (k *checker) headerName(path, name string) bool {
 	return false
 }
 
+// identityTrailers refuses trailer fields by the names of headers that the gateway
+// sets on some route: whoever merges both would take a client's word for its own.
+func (k *checker) identityTrailers(at string, r Route) {
+	for i, name := range r.Trailers {
+		folded := foldHeader(name)
+		says := func(other string) bool { return other != "" && foldHeader(other) == folded }
+		for _, other := range k.Routes {
+			if says(other.ForwardIDToken) || slices.ContainsFunc(other.Headers, func(h Header) bool { return says(h.Name) }) {
+				k.fault(item(at+".trailers", i), name+" tells applications who the user is", "remove it")
+				break
+			}
+		}
+	}
+}
+
 func (k *checker) headerValue(path string, h Header) {
 	for i, claim := range h.Or {
 		if claim == "" || claim == h.Claim || slices.Index(h.Or, claim) < i {

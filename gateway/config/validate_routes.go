@@ -38,6 +38,7 @@ func (k *checker) routes() {
 		}
 		k.routeProviders(at, r)
 		k.headers(at+".headers", r.Headers)
+		k.identityTrailers(at, r)
 		k.upstreamCredential(at, r)
 	}
 }
