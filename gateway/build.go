@@ -90,16 +90,18 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, err
 	}
-	p.background = append(p.background, revocations.Run, creds.keys.Run, func(ctx context.Context) {
-		followValueFiles(ctx, policies.files, log.Named("policy"))
-	})
+	p.background = append(p.background, revocations.Run, creds.keys.Run)
 	p.streams = session.NewStreams(sessions.Live, func(id *identity.Identity) bool {
 		return revocations.Revoked(id) || creds.keys.Revoked(id)
 	})
-	table, err := buildRoutes(cfg, policies, creds, signing)
+	logins := &appLogins{cfg: cfg}
+	table, err := buildRoutes(cfg, policies, creds, logins, signing)
 	if err != nil {
 		return nil, err
 	}
+	p.background = append(p.background, func(ctx context.Context) {
+		followFiles(ctx, slices.Concat(policies.files, logins.files), log.Named("files"))
+	})
 
 	people, err := buildPages(cfg)
 	if err != nil {

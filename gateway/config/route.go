@@ -188,14 +188,33 @@ type UpstreamCredential struct {
 	PasswordFile string `mapstructure:"password_file"`
 	TokenFile    string `mapstructure:"token_file"` // Bearer (RFC 6750)
 	UsersFile    string `mapstructure:"users_file"` // YAML: a credential for each user
+	// Optional forwards requests of users without an entry in UsersFile, without
+	// a credential, instead of refusing them.
+	Optional bool `mapstructure:"optional"`
+}
+
+// File is the file that holds secrets, and its key; both are empty where there is
+// none.
+func (c *UpstreamCredential) File() (key, name string) {
+	switch {
+	case c.UsersFile != "":
+		return "users_file", c.UsersFile
+	case c.TokenFile != "":
+		return "token_file", c.TokenFile
+	case c.PasswordFile != "":
+		return "password_file", c.PasswordFile
+	}
+	return "", ""
 }
 
 // Header sets one request header of the upstream from a claim.
 type Header struct {
-	Name     string `mapstructure:"name"`
-	Claim    string `mapstructure:"claim"`    // sub, email, groups, iss, ... or a path such as realm_access.roles
-	Join     string `mapstructure:"join"`     // between list items; default ","
-	Default  string `mapstructure:"default"`  // used where the claim is absent
-	Encoding string `mapstructure:"encoding"` // percent | base64
-	Required bool   `mapstructure:"required"` // refuse the request where the claim is absent
+	Name     string   `mapstructure:"name"`
+	Claim    string   `mapstructure:"claim"`    // sub, email, groups, iss, ... or a path such as realm_access.roles
+	Or       []string `mapstructure:"or"`       // claims in its place, where it is absent; the first that is there
+	Match    string   `mapstructure:"match"`    // a regular expression: which items of a list are sent
+	Join     string   `mapstructure:"join"`     // between list items; default ","
+	Default  string   `mapstructure:"default"`  // used where the claim is absent
+	Encoding string   `mapstructure:"encoding"` // percent | utf8 | base64 | rfc2047 | json
+	Required bool     `mapstructure:"required"` // refuse the request where the claim is absent
 }

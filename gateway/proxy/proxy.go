@@ -138,7 +138,10 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict)
 		Code: http.StatusForbidden, Reason: v.Reason, Err: v.Err, Message: v.Message,
 		Public: "You are signed in, but this is not for you.",
 	}
-	if v.Reason == guard.ReasonWrongProvider {
+	switch v.Reason {
+	case guard.ReasonNoCredential:
+		e.Public = "The application has a sign-in of its own, and the gateway has none for you."
+	case guard.ReasonWrongProvider:
 		e.Public = "You are signed in, but this needs a sign-in of another kind."
 		e.LoginURL = p.Challenge(r, v).LoginURL
 	}

@@ -43,6 +43,9 @@ func (w *interim) WriteHeader(code int) {
 // response looks at the upstream's answer before the client gets it.
 func (x *exchange) response(res *http.Response) error {
 	x.event.UpstreamTime, x.answer = time.Since(x.start), res
+	if err := x.appChallenge(res); err != nil {
+		return err
+	}
 	x.verdict.Response(res.Header)
 	delete(res.Header, httperr.DecisionHeader) // decisions are the gateway's word alone
 	// One id for the request: the gateway's, which the application was told.
