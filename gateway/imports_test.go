@@ -34,10 +34,11 @@ func allowed() map[string][]string {
 		"gateway/session/valkeystore": {"gateway/session", "gateway/config", "gateway/telemetry"},
 		"gateway/session/sessiontest": {"gateway/session", "gateway/identity", "gateway/config", "gateway/telemetry"},
 
-		"gateway/headers": {"gateway/identity", "gateway/config"},
-		"gateway/authn":   {"gateway/identity", "gateway/session", "gateway/jose", "gateway/jwks", "gateway/config", "gateway/telemetry"},
-		"gateway/route":   {"gateway/authn", "gateway/headers", "policy", "gateway/config"},
-		"gateway/guard":   {"gateway/route", "gateway/authn", "gateway/headers", "gateway/identity", "policy"},
+		"gateway/headers":  {"gateway/identity", "gateway/config"},
+		"gateway/applogin": {"gateway/identity", "gateway/config"},
+		"gateway/authn":    {"gateway/identity", "gateway/session", "gateway/jose", "gateway/jwks", "gateway/config", "gateway/telemetry"},
+		"gateway/route":    {"gateway/authn", "gateway/headers", "policy", "gateway/config"},
+		"gateway/guard":    {"gateway/route", "gateway/authn", "gateway/headers", "gateway/identity", "policy"},
 
 		// Front ends never import one another, and never login.
 		"gateway/proxy":    {"gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},

@@ -14,6 +14,7 @@ func Default() *Config {
 			TLS:        TLS{ClientSubject: "cn"},
 			Limits: Limits{
 				MaxHeaderBytes:    32 << 10,
+				MaxIdentityBytes:  16 << 10,
 				ReadHeaderTimeout: 10 * time.Second,
 				IdleTimeout:       2 * time.Minute,
 			},

@@ -61,6 +61,7 @@ func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 		"server.trusted_proxies":                {plain, "[10.0.0.0/8, unix]"},
 		"server.limits.max_header_bytes":        {plain, "64KiB"},
 		"server.limits.max_body_bytes":          {plain, "1024"},
+		"server.limits.max_identity_bytes":      {plain, "1024"},
 		"server.limits.read_header_timeout":     {plain, "3s"},
 		"server.limits.idle_timeout":            {plain, "3s"},
 		"admin.listen":                          {plain, ""},

@@ -11,9 +11,7 @@ func (r *Route) carryDefaults(given func(key string) bool) {
 	if !given("timeouts.response_header") {
 		r.Timeouts.ResponseHeader = 5 * time.Minute
 	}
-	if r.Balance.Method == "" {
-		r.Balance.Method = BalanceRoundRobin
-	}
+	r.balanceDefaults(given)
 	if r.Shield.Mode == "" {
 		r.Shield.Mode = ModeOff
 	}

@@ -74,8 +74,11 @@ const (
 // Limits bound what a client may cost. Zero means no limit. A size is written
 // in bytes or as 64MiB (unit:"bytes").
 type Limits struct {
-	MaxHeaderBytes    int           `mapstructure:"max_header_bytes" unit:"bytes"`
-	MaxBodyBytes      int64         `mapstructure:"max_body_bytes" unit:"bytes"`
+	MaxHeaderBytes int   `mapstructure:"max_header_bytes" unit:"bytes"`
+	MaxBodyBytes   int64 `mapstructure:"max_body_bytes" unit:"bytes"`
+	// MaxIdentityBytes is for what an application is told about its user: identity
+	// headers, assertions and tokens together.
+	MaxIdentityBytes  int           `mapstructure:"max_identity_bytes" unit:"bytes"`
 	ReadHeaderTimeout time.Duration `mapstructure:"read_header_timeout"`
 	IdleTimeout       time.Duration `mapstructure:"idle_timeout"`
 }

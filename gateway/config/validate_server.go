@@ -19,6 +19,7 @@ func (k *checker) server() {
 	}
 	k.notNegative("server.limits.max_header_bytes", int64(s.Limits.MaxHeaderBytes))
 	k.notNegative("server.limits.max_body_bytes", s.Limits.MaxBodyBytes)
+	k.notNegative("server.limits.max_identity_bytes", int64(s.Limits.MaxIdentityBytes))
 	k.notNegative("server.limits.read_header_timeout", int64(s.Limits.ReadHeaderTimeout))
 	k.notNegative("server.limits.idle_timeout", int64(s.Limits.IdleTimeout))
 

@@ -119,6 +119,8 @@ func newPerson(id *identity.Identity, kind authn.Kind) *Person {
 const (
 	assertionShown = "(a token that the gateway signs for this application)"
 	forwardedShown = "(the access token of the user's provider)"
+	idTokenShown   = "(the ID token of the user's provider)" //nolint:gosec // the words in its place
+	signedInShown  = "(the credential that the gateway has for the application)"
 	hiddenShown    = "(not shown)"
 )
 
@@ -141,12 +143,15 @@ func (x *Explanation) upstream(v *Verdict, sent http.Header) {
 			x.Headers = append(x.Headers, HeaderLine{Name: name, Value: value, Set: own[name]})
 		}
 	}
-	if v.Route.Assert != nil && !v.Route.Public {
-		x.Headers = append(x.Headers, HeaderLine{Name: headers.AssertionHeader, Value: assertionShown, Set: true})
+	set := func(does bool, name, shown string) {
+		if does {
+			x.Headers = append(x.Headers, HeaderLine{Name: name, Value: shown, Set: true})
+		}
 	}
-	if v.Route.Forward != nil && v.Kind == authn.KindSession {
-		x.Headers = append(x.Headers, HeaderLine{Name: "Authorization", Value: forwardedShown, Set: true})
-	}
+	set(v.Route.Assert != nil && !v.Route.Public, headers.AssertionHeader, assertionShown)
+	set(v.Route.Forward != nil && v.Kind == authn.KindSession, "Authorization", forwardedShown)
+	set(v.Route.ForwardID != nil && v.Kind == authn.KindSession, v.Route.Headers.IDTokenHeader(), idTokenShown)
+	set(v.signedIn, "Authorization", signedInShown)
 	slices.SortStableFunc(x.Headers, func(a, b HeaderLine) int { return strings.Compare(a.Name, b.Name) })
 	for name := range sent {
 		if _, stays := out[name]; !stays || own[name] {

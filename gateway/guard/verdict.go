@@ -64,6 +64,7 @@ const (
 	ReasonMalformedQuery   = "malformed_query"
 	ReasonMissingClaim     = "missing_header_claim"
 	ReasonIdentityTooLarge = "identity_too_large"
+	ReasonNoCredential     = "no_upstream_credential" //nolint:gosec // a word, not a credential
 )
 
 // Route is what a verdict speaks of, so that front ends need not know how
@@ -87,8 +88,9 @@ type Verdict struct {
 	Wait     time.Duration // before another attempt, for TooMany
 	Err      error         // what went wrong inside, for the log alone
 
-	values  *headers.Prepared
-	cookies Cookies
+	values   *headers.Prepared
+	signedIn bool // at the upstream, by a credential of the route's
+	cookies  Cookies
 }
 
 // ruled takes the policy's answer: whether it allows, and what that means for the
@@ -108,47 +110,6 @@ func (v *Verdict) ruled(d *policy.Decision, err error) (allowed bool, outage err
 		v.Outcome = StepUp
 	}
 	return d.Effect == policy.Allow, nil
-}
-
-// prepare makes the headers for the upstream.
-func (v *Verdict) prepare(r *http.Request) error {
-	rt, id := v.Route, v.Identity
-	values, err := rt.Headers.Prepare(id)
-	if err == nil && rt.Assert != nil {
-		var token string
-		if token, err = rt.Assert(id, time.Now()); err != nil {
-			return v.refuse(err)
-		}
-		values, err = values.WithAssertion(token)
-	}
-	if err == nil && rt.Forward != nil && v.Kind == authn.KindSession {
-		var token string
-		if token, err = rt.Forward(r.Context(), id); err != nil {
-			return v.withhold(err)
-		}
-		values, err = values.WithAccessToken(token)
-	}
-	v.admit(values, err)
-	return nil
-}
-
-// admit lets in who gets all of his headers.
-func (v *Verdict) admit(values *headers.Prepared, err error) {
-	if err != nil {
-		v.Outcome, v.Reason, v.Err = Forbid, headerReason(err), err
-		return
-	}
-	v.Outcome, v.values = Allow, values
-}
-
-// withhold sets the verdict for an access token that can't be forwarded. Signing
-// in again does not help who has no such token, so that he is not asked to.
-func (v *Verdict) withhold(err error) error {
-	if no, ok := errors.AsType[*authn.Refusal](err); ok && no.Reason == authn.ReasonNoAccessToken {
-		v.Outcome, v.Reason = Forbid, no.Reason
-		return nil
-	}
-	return v.refuse(err)
 }
 
 // Session names the session behind the request, in the form in which logs show
@@ -212,11 +173,4 @@ func (v *Verdict) refuse(err error) error {
 		return nil
 	}
 	return fmt.Errorf("route %s: %w", v.Route.Name, err)
-}
-
-func headerReason(err error) string {
-	if _, ok := errors.AsType[*headers.TooLargeError](err); ok {
-		return ReasonIdentityTooLarge
-	}
-	return ReasonMissingClaim
 }

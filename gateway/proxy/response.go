@@ -15,7 +15,12 @@ type interim struct {
 	http.ResponseWriter
 	exchange *exchange
 	length   int64 // of the answer's body, where it is known
+	hints    int   // informational answers so far
 }
+
+// mostHints is how many informational answers of one exchange reach the client.
+// ReverseProxy reads any number of them.
+const mostHints = 16
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *interim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -34,6 +39,9 @@ func (w *interim) Write(b []byte) (int, error) {
 // WriteHeader implements http.ResponseWriter.
 func (w *interim) WriteHeader(code int) {
 	if code < 200 && code != http.StatusSwitchingProtocols {
+		if w.hints++; w.hints > mostHints {
+			return
+		}
 		h := w.Header()
 		for name := range h {
 			if name != "Link" {
@@ -47,6 +55,9 @@ func (w *interim) WriteHeader(code int) {
 // response looks at the upstream's answer before the client gets it.
 func (x *exchange) response(res *http.Response) error {
 	x.event.UpstreamTime, x.answer = time.Since(x.start), res
+	if err := x.appChallenge(res); err != nil {
+		return err
+	}
 	x.verdict.Response(res.Header)
 	delete(res.Header, httperr.DecisionHeader) // decisions are the gateway's word alone
 	// One id for the request: the gateway's, which the application was told.

@@ -31,15 +31,23 @@ import (
 // Route is not public and its nil Policy denies.
 type Route struct {
 	Name    string
-	Public  bool            // no authentication; the gateway's cookies are removed all the same
-	Auth    authn.Chain     // what proves a user here
-	Policy  *policy.Set     // who may come in, with Require in it
-	Require policy.StepUp   // what every sign-in must have been like here
-	Headers *headers.Set    // what the upstream reads about the user
-	Assert  headers.Assert  // makes the upstream's assertion; nil = it gets none
-	Forward headers.Forward // the provider's access token for the upstream; nil = it gets none
-	Methods []string        // as configured; empty = every method but CONNECT and TRACE
-	Host    string          // Host to send upstream; empty = the client's
+	Public  bool           // no authentication; the gateway's cookies are removed all the same
+	Auth    authn.Chain    // what proves a user here
+	Policy  *policy.Set    // who may come in, with Require in it
+	Require policy.StepUp  // what every sign-in must have been like here
+	Headers *headers.Set   // what the upstream reads about the user
+	Assert  headers.Assert // makes the upstream's assertion; nil = it gets none
+	Methods []string       // as configured; empty = every method but CONNECT and TRACE
+	Host    string         // Host to send upstream; empty = the client's
+
+	Forward   headers.Forward // the provider's access token for the upstream; nil = it gets none
+	ForwardID headers.Forward // the provider's ID token, in Headers.IDTokenHeader; nil = it gets none
+
+	// Credential signs the user in to an upstream that has a login of its own; nil =
+	// it has none that the gateway knows of. Who has no entry there is refused, unless
+	// it is optional.
+	Credential         headers.Credential
+	CredentialOptional bool
 
 	// Providers names the login providers whose sessions count here; empty = all.
 	Providers []string
