@@ -96,7 +96,8 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	p.streams = session.NewStreams(sessions.Live, func(id *identity.Identity) bool {
 		return revocations.Revoked(id) || creds.keys.Revoked(id)
 	})
-	table, err := buildRoutes(cfg, policies, creds, signing)
+	watch := newWatch(metrics)
+	table, err := buildRoutes(cfg, policies, creds, signing, watch)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +203,9 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			signing.api(audit),
 			apiKeyEndpoints(cfg, creds, audit),
 			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, sessions: sessions, denied: denied}),
+			admin.ShieldEndpoints(watch.Report),
 		),
+		Pages: admin.ShieldPages(watch.Report),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
 	})
 	return p, nil

@@ -10,12 +10,13 @@ import (
 	"github.com/sallyport/sallyport/gateway/headers"
 	"github.com/sallyport/sallyport/gateway/proxy"
 	"github.com/sallyport/sallyport/gateway/route"
+	"github.com/sallyport/sallyport/gateway/shield"
 	"github.com/sallyport/sallyport/gateway/upstream"
 	"github.com/sallyport/sallyport/policy"
 )
 
 // buildRoutes compiles the routes.
-func buildRoutes(cfg *config.Config, policies *policies, creds *credentials, signing *signing) (*route.Table, error) {
+func buildRoutes(cfg *config.Config, policies *policies, creds *credentials, signing *signing, watch *shield.Watch) (*route.Table, error) {
 	var faults config.Faults
 	var sets headerSets
 	entries := make([]route.Entry, 0, len(cfg.Routes))
@@ -26,6 +27,7 @@ func buildRoutes(cfg *config.Config, policies *policies, creds *credentials, sig
 			continue
 		}
 		rt.Assert = signing.assert(c)
+		rt.Shield = watch.Shield(c.Name, &c.Shield, &cfg.Server)
 		entries = append(entries, route.Entry{Route: rt, Hosts: c.Hosts, Paths: c.Paths, Methods: c.Methods})
 	}
 	if len(faults) > 0 {
@@ -91,6 +93,7 @@ func buildRoute(c config.Route, policies *policies, creds *credentials, sets *he
 	rt := &route.Route{
 		Name: c.Name, Public: c.Public, Headers: set, Host: c.Host, Methods: c.Methods, Providers: c.Providers,
 		AllowEncodedSlash: c.AllowEncodedSlash, UpstreamAuthorization: c.UpstreamAuthorization,
+		CrossSite: crossSite(&c.CrossSite), Preflight: c.Preflight,
 	}
 	if c.Public {
 		return rt, nil

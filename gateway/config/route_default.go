@@ -14,13 +14,5 @@ func (r *Route) carryDefaults(given func(key string) bool) {
 	if r.Balance.Method == "" {
 		r.Balance.Method = BalanceRoundRobin
 	}
-	if r.Shield.Mode == "" {
-		r.Shield.Mode = ModeOff
-	}
-	if r.CrossSite.Mode == "" {
-		r.CrossSite.Mode = ModeOff
-	}
-	if r.CrossSite.WebSocket == "" {
-		r.CrossSite.WebSocket = ModeEnforce
-	}
+	r.webDefaults(given)
 }

@@ -36,6 +36,7 @@ func (k *checker) routes() {
 			k.protectedRoute(at, r, policies)
 		}
 		k.routeProviders(at, r)
+		k.web(at, &r)
 		k.headers(at+".headers", r.Headers)
 	}
 }

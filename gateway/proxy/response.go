@@ -35,7 +35,7 @@ func (w *interim) WriteHeader(code int) {
 // response looks at the upstream's answer before the client gets it.
 func (x *exchange) response(res *http.Response) error {
 	x.event.UpstreamTime = time.Since(x.start)
-	x.verdict.Response(res.Header)
+	x.verdict.Response(res.StatusCode, res.Header)
 	delete(res.Header, httperr.DecisionHeader) // decisions are the gateway's word alone
 	// One id for the request: the gateway's, which the application was told.
 	// ReverseProxy clears it with the headers of an informational answer.
