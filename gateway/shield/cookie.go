@@ -5,15 +5,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/sallyport/sallyport/gateway/headers"
 )
 
 // setCookie is a Set-Cookie line as browsers read it (RFC 6265bis, section
 // 5.6): of attributes of one name, the last counts.
 type setCookie struct {
-	name       string
-	nameless   bool
+	name       string // empty where the line has none: what looks like one is the value
 	secure     bool
 	httpOnly   bool
 	path       string
@@ -26,9 +23,10 @@ type setCookie struct {
 
 func readSetCookie(line string) setCookie {
 	pair, rest, more := strings.Cut(line, ";")
-	c := setCookie{name: headers.CookieName(pair)}
-	before, _, named := strings.Cut(pair, "=")
-	c.nameless = !named || strings.Trim(before, " \t") == ""
+	var c setCookie
+	if before, _, named := strings.Cut(pair, "="); named {
+		c.name = strings.Trim(before, " \t")
+	}
 	var maxAge, expires string
 	for more {
 		var part string
@@ -68,8 +66,13 @@ func knownSameSite(value string) string {
 // isOver reports whether a cookie is deleted. Max-Age outranks Expires, and
 // what can't be read counts as absent.
 func isOver(maxAge, expires string) bool {
-	if age, err := strconv.ParseInt(maxAge, 10, 64); err == nil {
-		return age <= 0
+	if maxAge != "" {
+		if age, err := strconv.ParseInt(maxAge, 10, 64); err == nil {
+			return age <= 0
+		}
+	}
+	if expires == "" {
+		return false
 	}
 	for _, layout := range [...]string{time.RFC1123, "Mon, 02-Jan-2006 15:04:05 MST", "Monday, 02-Jan-06 15:04:05 MST", time.ANSIC} {
 		if at, err := time.Parse(layout, expires); err == nil {

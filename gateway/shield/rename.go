@@ -20,7 +20,7 @@ func (s *Shield) renames(line string, c *setCookie, r *rule, own Cookies) bool {
 		return false
 	}
 	pair, _, _ := strings.Cut(line, ";")
-	can := !c.nameless && c.path == "/" && (!c.hasDomain || !s.keepDomain) &&
+	can := c.name != "" && c.path == "/" && (!c.hasDomain || !s.keepDomain) &&
 		len(pair)+len(hostPrefix) <= maxCookie && !own.Owns(hostPrefix+c.name)
 	if !can {
 		s.saw(CookieNotRenamed, c)
