@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 
@@ -31,9 +32,7 @@ func TestTrailersCarryNothingThatWasJudgedInTheHeader(t *testing.T) {
 		got[name] = []string{"evil"} // also in spellings that net/http would correct
 	}
 	want := http.Header{"Grpc-Status": {"0"}, "Grpc-Message": {"fine"}, "Server-Timing": {"db;dur=1"}, "X-Checksum": {"1"}, "Digest": {"x"}, "Etag": {`"1"`}}
-	for name, values := range want {
-		got[name] = values
-	}
+	maps.Copy(got, want)
 	v.Trailer(got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
