@@ -248,3 +248,22 @@ func TestPagesOfOperatorsNeedTheToken(t *testing.T) {
 	a := s.as(t, "alice", "/shield")
 	s.passed(t, a) // the application's own, on the public listener
 }
+
+// TestTrailersSetNoCookieOfTheGateway, nor anything else that was judged before
+// the body: those of gRPC answers pass without a list.
+func TestTrailersSetNoCookieOfTheGateway(t *testing.T) {
+	s := newSite(t, plan{routes: "\n  - {name: sums, paths: [/sums], upstream: $UP, policy: users, trailers: [Checksum, X-Real-IP, Referrer-Policy]}"})
+	h2, base := s.http2(t)
+	for target, kind := range map[string]string{"/app": "application/grpc", "/public/": "application/grpc+proto", "/sums": "text/plain"} {
+		s.upstream.answers("HTTP/1.1 200 OK\r\nContent-Type: " + kind + "\r\nTransfer-Encoding: chunked\r\nTrailer: Checksum, Set-Cookie, X-Real-IP, Referrer-Policy\r\n\r\n0\r\n" +
+			"Checksum: 1\r\nSet-Cookie: sp=evil\r\nX-Forwarded-User: root\r\nx_forwarded_groups: admin\r\nSallyport-Decision: x\r\nContent-Security-Policy: x\r\n" +
+			"X-Real-IP: 10.0.0.1\r\nReferrer-Policy: unsafe-url\r\nAccess-Control-Allow-Origin: *\r\n\r\n")
+		res := get(t, h2, base, target, s.signIn(t, "alice"))
+		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+			t.Fatal(err)
+		}
+		if len(res.Trailer) != 1 || res.Trailer.Get("Checksum") != "1" {
+			t.Errorf("%s: the trailer is %v", target, res.Trailer)
+		}
+	}
+}

@@ -36,13 +36,17 @@ func (v *Verdict) scrub(h http.Header) {
 	}
 }
 
-// Trailer takes out of the trailer section, of a request or an answer, what may
-// stand in a header section alone: it has been judged or set there, and whoever
-// merges the two would believe the trailer (RFC 9110, section 6.5.1).
+// MayTrail reports whether a field of this name may stand in the trailer section
+// of a request or an answer. What is judged or set in the header section may not:
+// whoever merges the two would believe the trailer (RFC 9110, section 6.5.1).
+func (v *Verdict) MayTrail(name string) bool {
+	return !v.Route.Headers.Strips(name) && !inHeaderAlone(http.CanonicalHeaderKey(name))
+}
+
+// Trailer takes out of a trailer section what may not stand there.
 func (v *Verdict) Trailer(h http.Header) {
-	v.Route.Headers.Strip(h)
 	for name := range h {
-		if inHeaderAlone(http.CanonicalHeaderKey(name)) {
+		if !v.MayTrail(name) {
 			delete(h, name)
 		}
 	}
