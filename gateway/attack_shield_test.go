@@ -186,7 +186,7 @@ func TestOperatorsSeeWhichApplicationsSetWeakCookies(t *testing.T) {
 		t.Errorf("the metrics lack %s", want)
 	}
 	page := s.shieldPage(t, func(r *http.Request) { r.SetBasicAuth("anybody", "operator") })
-	for _, want := range []string{"PHPSESSID", "no Secure", "&lt;b&gt;x&lt;/b&gt;", `href="#audited"`, "2 times"} {
+	for _, want := range []string{"PHPSESSID", "no Secure", "&lt;b&gt;x&lt;/b&gt;", `href="#audited"`, "2 times", "just now", `<span>app</span>`} {
 		if !strings.Contains(page.Body.String(), want) {
 			t.Errorf("the page lacks %q:\n%s", want, page.Body)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/shield"
 )
 
@@ -26,21 +27,25 @@ func ShieldPages(report func() shield.Report) []Page {
 }
 
 type shieldView struct {
-	Since   string
-	Off     bool // on every route
-	Summary []shieldSummary
-	Routes  []shieldRoute
+	Since     string
+	Summary   []shieldSummary
+	Routes    []shieldRoute
+	Unwatched []string // routes whose mode is off
 }
 
 // shieldSummary is one weakness, and the routes that have it.
 type shieldSummary struct {
 	Text   string
-	Routes []string
+	Routes []shieldSummaryRoute
+}
+
+type shieldSummaryRoute struct {
+	Name     string
+	Hardened bool // what browsers get is not weak
 }
 
 type shieldRoute struct {
 	Name, Mode, Does string
-	Off              bool
 	Rows             []shieldRow
 }
 
@@ -71,12 +76,12 @@ func findingTexts() [][3]string {
 }
 
 func newShieldView(report shield.Report, now time.Time) shieldView {
-	v := shieldView{Since: report.Since.UTC().Format("2006-01-02 15:04 UTC"), Off: true}
+	v := shieldView{Since: report.Since.UTC().Format("2006-01-02 15:04 UTC")}
 	for _, text := range findingTexts() {
 		one := shieldSummary{Text: text[1]}
 		for _, r := range report.Routes {
 			if slices.ContainsFunc(r.Findings, func(f shield.FindingReport) bool { return f.Finding == text[0] }) {
-				one.Routes = append(one.Routes, r.Route)
+				one.Routes = append(one.Routes, shieldSummaryRoute{r.Route, r.Mode == config.ModeEnforce && text[0] != shield.CookieNotRenamed.String()})
 			}
 		}
 		if len(one.Routes) > 0 {
@@ -84,17 +89,17 @@ func newShieldView(report shield.Report, now time.Time) shieldView {
 		}
 	}
 	for _, r := range report.Routes {
-		one := shieldRoute{Name: r.Route, Mode: r.Mode, Off: r.Mode == "off"}
+		one := shieldRoute{Name: r.Route, Mode: r.Mode}
 		switch r.Mode {
-		case "report":
+		case config.ModeOff:
+			v.Unwatched = append(v.Unwatched, r.Route)
+			continue
+		case config.ModeReport:
 			one.Does = "These answers pass as they are."
-		case "enforce":
+		case config.ModeEnforce:
 			one.Does = "These answers are hardened on their way to the browser."
 		}
-		if !one.Off {
-			v.Off = false
-			one.Rows = shieldRows(r.Findings, now)
-		}
+		one.Rows = shieldRows(r.Findings, now)
 		v.Routes = append(v.Routes, one)
 	}
 	return v

@@ -69,13 +69,15 @@ type FindingReport struct {
 
 // Report returns what was found so far, in order.
 func (w *Watch) Report() Report {
-	r := Report{Since: w.since, Routes: make([]RouteReport, 0, len(w.routes))}
+	r := Report{Since: utc(w.since), Routes: make([]RouteReport, 0, len(w.routes))}
 	for _, one := range w.routes {
 		r.Routes = append(r.Routes, RouteReport{Route: one.name, Mode: one.mode, Findings: one.found.report()})
 	}
 	slices.SortFunc(r.Routes, func(a, b RouteReport) int { return strings.Compare(a.Route, b.Route) })
 	return r
 }
+
+func utc(at time.Time) time.Time { return at.UTC().Truncate(time.Second) }
 
 func (t *tally) report() []FindingReport {
 	out := []FindingReport{} // not null, for those who read it as JSON
@@ -85,7 +87,7 @@ func (t *tally) report() []FindingReport {
 	for key, e := range t.seen.Load().entries {
 		one := FindingReport{
 			Finding: key.finding.String(), Others: key.others,
-			Count: e.times.Load(), First: e.first, Last: time.Unix(0, e.last.Load()),
+			Count: e.times.Load(), First: utc(e.first), Last: utc(time.Unix(0, e.last.Load())),
 		}
 		if key.finding == LeakedHeader {
 			one.Header = key.name
