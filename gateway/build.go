@@ -147,10 +147,11 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	p.guard = guard.New(guard.Options{
 		Routes: table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: denied.keep,
 	})
-	targets, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, p)
+	targets, upstreams, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, log.Named("upstream"), p)
 	if err != nil {
 		return nil, err
 	}
+	metrics.Upstreams(upstreams.figures)
 	front, err := proxy.New(proxy.Options{
 		Guard:     p.guard,
 		Challenge: challenger(func(r *http.Request, want policy.StepUp) string { return signIn.StepUpURL(r, login.StepUp(want)) }, cfg.Server.URL().Host),
@@ -204,6 +205,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			apiKeyEndpoints(cfg, creds, audit),
 			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, sessions: sessions, denied: denied}),
 			admin.ShieldEndpoints(watch.Report),
+			admin.UpstreamEndpoints(upstreams.status),
 		),
 		Pages: admin.ShieldPages(watch.Report),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },

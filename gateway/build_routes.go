@@ -2,16 +2,13 @@ package gateway
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/headers"
-	"github.com/sallyport/sallyport/gateway/proxy"
 	"github.com/sallyport/sallyport/gateway/route"
 	"github.com/sallyport/sallyport/gateway/shield"
-	"github.com/sallyport/sallyport/gateway/upstream"
 	"github.com/sallyport/sallyport/policy"
 )
 
@@ -38,26 +35,6 @@ func buildRoutes(cfg *config.Config, policies *policies, creds *credentials, sig
 		return nil, faultsAt(cfg, "routes", err)
 	}
 	return table, nil
-}
-
-// buildTargets makes the upstreams of the routes. It connects to none.
-func buildTargets(cfg *config.Config, table *route.Table, builtin map[string]http.Handler, p *parts) (map[*route.Route]*proxy.Target, error) {
-	byName := make(map[string]*config.Route, len(cfg.Routes))
-	for i := range cfg.Routes {
-		byName[cfg.Routes[i].Name] = &cfg.Routes[i]
-	}
-	targets := make(map[*route.Route]*proxy.Target, len(cfg.Routes))
-	for _, rt := range table.Routes() {
-		c := byName[rt.Name]
-		pool, err := upstream.New(upstream.Options{Route: *c, Builtin: builtin})
-		if err != nil {
-			return nil, faultsAt(cfg, "routes", fmt.Errorf("%s: %w", c.Name, err))
-		}
-		p.closers = append(p.closers, func() error { pool.Close(); return nil })
-		p.background = append(p.background, pool.Run)
-		targets[rt] = &proxy.Target{Pool: pool, Settings: *c}
-	}
-	return targets, nil
 }
 
 // headerSets gives routes with the same header rules the same compiled set. A

@@ -86,13 +86,17 @@ type Timeouts struct {
 }
 
 // UpstreamTLS is for https upstreams. An empty CAFile stands for the system's
-// authorities, an empty ServerName for the host of the URL.
+// authorities, an empty ServerName for the host of the URL. Files are read again
+// when they change.
 type UpstreamTLS struct {
 	CAFile     string `mapstructure:"ca_file"`
 	CertFile   string `mapstructure:"cert_file"` // of the gateway, as a client
 	KeyFile    string `mapstructure:"key_file"`
 	ServerName string `mapstructure:"server_name"`
 }
+
+// MaxUpstreams bounds the upstreams of one route.
+const MaxUpstreams = 64
 
 // How requests are spread over several upstreams.
 const (
@@ -106,12 +110,13 @@ type Balance struct {
 	Method string `mapstructure:"method"` // round_robin | least_loaded: the less busy of two that are drawn
 	// Sticky keeps a session at one upstream, as long as that is fit.
 	Sticky bool `mapstructure:"sticky"`
-	// MaxConnections bounds the requests that one upstream has at a time; 0 = no
-	// limit. Beyond it they wait for Timeouts.Connect, and are 503 then.
+	// MaxConnections bounds the requests of this route that one upstream has at a
+	// time; 0 = no limit. Beyond it they wait for Timeouts.Connect, and are 503 then.
 	MaxConnections int         `mapstructure:"max_connections"`
 	Health         HealthCheck `mapstructure:"health"`
 	Ejection       Ejection    `mapstructure:"ejection"`
-	// Resolve is how often the name of an upstream is looked up again.
+	// Resolve is how often the name of an upstream is looked up again; 0 = for
+	// new connections alone.
 	Resolve time.Duration `mapstructure:"resolve"`
 }
 
@@ -125,8 +130,8 @@ type HealthCheck struct {
 	Unhealthy int           `mapstructure:"unhealthy"` // checks in a row until one gets none
 }
 
-// Ejection takes an upstream out of the rotation that fails requests. Zero
-// Failures turn it off.
+// Ejection takes an upstream out of the rotation that fails requests, unless it is
+// the only one. Zero Failures turn it off.
 type Ejection struct {
 	Failures int           `mapstructure:"failures"` // in a row: no connection, no answer, or 502, 503, 504
 	Duration time.Duration `mapstructure:"duration"` // the first time; longer each time after

@@ -11,8 +11,6 @@ func (r *Route) carryDefaults(given func(key string) bool) {
 	if !given("timeouts.response_header") {
 		r.Timeouts.ResponseHeader = 5 * time.Minute
 	}
-	if r.Balance.Method == "" {
-		r.Balance.Method = BalanceRoundRobin
-	}
+	r.balanceDefaults(given)
 	r.webDefaults(given)
 }

@@ -1,6 +1,6 @@
 // Package proxy is the front end that forwards: it asks the guard, then lets
-// httputil.ReverseProxy carry the exchange. It owns upstream transports, what
-// an upstream is told about the client, the mapping of transport failures to
+// httputil.ReverseProxy carry the exchange. It owns what an upstream is told
+// about the client, the mapping of transport failures to
 // answers, and how a stream is brought to its end. Who may pass is the guard's
 // business, when a stream is over that of package session.
 package proxy
@@ -24,6 +24,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/telemetry"
+	"github.com/sallyport/sallyport/gateway/upstream"
 )
 
 // Options are what a Proxy needs. All fields are required but TrustedProxy.
@@ -310,6 +311,18 @@ func upstreamError(err error) error {
 	}
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	if busy, ok := errors.AsType[*upstream.BusyError](err); ok {
+		return &httperr.Error{
+			Code: http.StatusServiceUnavailable, Reason: "upstream_busy", Err: busy, Header: httperr.RetryAfter(time.Second),
+			Public: "The application has as many requests as it can take. Try again in a moment.",
+		}
+	}
+	if errors.Is(err, upstream.ErrNoUpstream) {
+		return &httperr.Error{
+			Code: http.StatusServiceUnavailable, Reason: "upstream_unhealthy", Err: err, Header: httperr.RetryAfter(5 * time.Second),
+			Public: "The application says that it can't serve requests now. Try again in a moment.",
+		}
 	}
 	timeout, ok := errors.AsType[net.Error](err)
 	if errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout() {
