@@ -94,8 +94,8 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	p.streams = session.NewStreams(sessions.Live, func(id *identity.Identity) bool {
 		return revocations.Revoked(id) || creds.keys.Revoked(id)
 	})
-	logins := &appLogins{cfg: cfg}
-	table, err := buildRoutes(cfg, policies, creds, logins, signing)
+	logins, watch := &appLogins{cfg: cfg}, newWatch(metrics)
+	table, err := buildRoutes(cfg, policies, creds, logins, signing, watch)
 	if err != nil {
 		return nil, err
 	}
@@ -205,8 +205,10 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			signing.api(audit),
 			apiKeyEndpoints(cfg, creds, audit),
 			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, sessions: sessions, denied: denied}),
+			admin.ShieldEndpoints(watch.Report),
 			admin.UpstreamEndpoints(upstreams.status),
 		),
+		Pages: admin.ShieldPages(watch.Report),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
 	})
 	return p, nil

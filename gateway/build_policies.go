@@ -32,7 +32,7 @@ func newEngine() (*policy.Engine, error) {
 // neverOnAPage are the reasons that no page has a text for.
 func neverOnAPage() []string {
 	return []string{
-		guard.ReasonPublic, "client_gone",
+		guard.ReasonPublic, guard.ReasonPreflight, "client_gone",
 		"not_development", "keys_in_files", "too_many_keys", "admin_api_off", "bad_admin_token", admin.ReasonUnknownDecision, // the API of operators
 	}
 }

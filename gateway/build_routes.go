@@ -6,11 +6,12 @@ import (
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/route"
+	"github.com/sallyport/sallyport/gateway/shield"
 	"github.com/sallyport/sallyport/policy"
 )
 
 // buildRoutes compiles the routes.
-func buildRoutes(cfg *config.Config, policies *policies, creds *credentials, logins *appLogins, signing *signing) (*route.Table, error) {
+func buildRoutes(cfg *config.Config, policies *policies, creds *credentials, logins *appLogins, signing *signing, watch *shield.Watch) (*route.Table, error) {
 	var faults config.Faults
 	sets := newHeaderSets(cfg)
 	entries := make([]route.Entry, 0, len(cfg.Routes))
@@ -27,6 +28,7 @@ func buildRoutes(cfg *config.Config, policies *policies, creds *credentials, log
 		}
 		rt.CredentialOptional = c.UpstreamCredential.Optional
 		rt.Assert = signing.assert(c)
+		rt.Shield = watch.Shield(c.Name, &c.Shield, &cfg.Server)
 		entries = append(entries, route.Entry{Route: rt, Hosts: c.Hosts, Paths: c.Paths, Methods: c.Methods})
 	}
 	if len(faults) > 0 {
@@ -47,6 +49,7 @@ func buildRoute(c config.Route, policies *policies, creds *credentials, sets *he
 	rt := &route.Route{
 		Name: c.Name, Public: c.Public, Headers: set, Host: c.Host, Methods: c.Methods, Providers: c.Providers,
 		AllowEncodedSlash: c.AllowEncodedSlash, UpstreamAuthorization: c.UpstreamAuthorization,
+		CrossSite: crossSite(&c.CrossSite), Preflight: c.Preflight,
 	}
 	if c.Public {
 		return rt, nil

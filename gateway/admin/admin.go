@@ -44,6 +44,7 @@ type Options struct {
 	Edge    *httperr.Edge
 	Checks  []Check
 	API     []Endpoint
+	Pages   []Page
 	// Token returns the token that the API asks for. It is called for each
 	// request, so that a token file can be exchanged.
 	Token func() (config.Secret, error)
@@ -55,13 +56,14 @@ func New(o Options) http.Handler {
 	ready := &readiness{checks: o.Checks, failing: make([]time.Time, len(o.Checks)), worked: make([]bool, len(o.Checks))}
 	mux := http.NewServeMux()
 	mountAPI(mux, o)
+	mountPages(mux, o)
 	mux.Handle("GET /livez", edge.Handle(func(w http.ResponseWriter, _ *http.Request) error {
 		return writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	}))
 	mux.Handle("GET /readyz", edge.Handle(ready.serve))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.Handle("/", edge.Handle(func(http.ResponseWriter, *http.Request) error {
-		return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "The admin listener serves /livez, /readyz, /metrics and /api/v1/."}
+		return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "The admin listener serves /livez, /readyz, /metrics, /shield and /api/v1/."}
 	}))
 	return mux
 }

@@ -149,28 +149,29 @@ const (
 	ModeReport = "report"
 )
 
-// Shield hardens what an application answers with.
+// Shield hardens what an application answers with. Empty values add nothing.
 type Shield struct {
 	Mode string `mapstructure:"mode"` // off | report | enforce
-	// Cookies are the exceptions, by name.
+	// Cookies are the exceptions, by name. The first that fits counts.
 	Cookies        []ShieldCookie `mapstructure:"cookies"`
 	SameSite       string         `mapstructure:"same_site"`       // lax | strict: for cookies that say nothing
 	HostPrefix     bool           `mapstructure:"host_prefix"`     // call cookies __Host-NAME in the browser, where they can be
 	KeepDomain     bool           `mapstructure:"keep_domain"`     // leave the Domain of cookies as it is
-	FrameAncestors string         `mapstructure:"frame_ancestors"` // of Content-Security-Policy, where the application says nothing
-	ReferrerPolicy string         `mapstructure:"referrer_policy"`
-	RemoveHeaders  []string       `mapstructure:"remove_headers"` // of answers, besides identity headers
+	HSTS           time.Duration  `mapstructure:"hsts"`            // max-age of Strict-Transport-Security, where the application says nothing
+	FrameAncestors string         `mapstructure:"frame_ancestors"` // of Content-Security-Policy, likewise
+	ReferrerPolicy string         `mapstructure:"referrer_policy"` // likewise
+	RemoveHeaders  []string       `mapstructure:"remove_headers"`  // of answers, besides identity headers
 }
 
 // ShieldCookie is what one cookie of the application needs to be: the rest of it
 // is hardened as the others are.
 type ShieldCookie struct {
-	Name       string `mapstructure:"name"`
+	Name       string `mapstructure:"name"`        // or the beginning of names, with a * behind it
 	Script     bool   `mapstructure:"script"`      // scripts read it: no HttpOnly
 	Insecure   bool   `mapstructure:"insecure"`    // it goes over plain http too: no Secure
-	SameSite   string `mapstructure:"same_site"`   // lax | strict | none
+	SameSite   string `mapstructure:"same_site"`   // lax | strict | none: whatever the application says
 	KeepDomain bool   `mapstructure:"keep_domain"` // other hosts of the site read it
-	Untouched  bool   `mapstructure:"untouched"`   // nothing is changed
+	Untouched  bool   `mapstructure:"untouched"`   // nothing is changed or reported
 }
 
 // CrossSite guards requests that pages of other sites make a browser send.

@@ -12,13 +12,5 @@ func (r *Route) carryDefaults(given func(key string) bool) {
 		r.Timeouts.ResponseHeader = 5 * time.Minute
 	}
 	r.balanceDefaults(given)
-	if r.Shield.Mode == "" {
-		r.Shield.Mode = ModeOff
-	}
-	if r.CrossSite.Mode == "" {
-		r.CrossSite.Mode = ModeOff
-	}
-	if r.CrossSite.WebSocket == "" {
-		r.CrossSite.WebSocket = ModeEnforce
-	}
+	r.webDefaults(given)
 }

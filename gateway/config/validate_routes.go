@@ -37,6 +37,7 @@ func (k *checker) routes() {
 			k.protectedRoute(at, r, policies)
 		}
 		k.routeProviders(at, r)
+		k.web(at, &r)
 		k.headers(at+".headers", r.Headers)
 		k.identityTrailers(at, r)
 		k.upstreamCredential(at, r)

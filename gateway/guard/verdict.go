@@ -56,11 +56,13 @@ func (o Outcome) String() string {
 // Reasons of verdicts, besides those of packages authn, jose and policy.
 const (
 	ReasonPublic           = "public"
+	ReasonPreflight        = "preflight"
 	ReasonNoRoute          = "no_route"
 	ReasonMethodNotAllowed = "method_not_allowed"
 	ReasonUnknownHost      = "unknown_host"
 	ReasonWrongProvider    = "wrong_provider"
 	ReasonCrossSite        = "cross_site_upgrade"
+	ReasonCrossSiteRequest = "cross_site_request"
 	ReasonMalformedQuery   = "malformed_query"
 	ReasonMissingClaim     = "missing_header_claim"
 	ReasonIdentityTooLarge = "identity_too_large"
@@ -84,13 +86,16 @@ type Verdict struct {
 	Message  string        // what the policy tells people whom it denies
 	StepUp   policy.StepUp // what is asked for, for StepUp
 	Shadow   policy.Shadowed
-	Decision string        // by which a denial can be asked about; empty where it is not kept
-	Wait     time.Duration // before another attempt, for TooMany
-	Err      error         // what went wrong inside, for the log alone
+	// CrossSite is set where a page of another site sent the request, let in or not.
+	CrossSite CrossSite
+	Decision  string        // by which a denial can be asked about; empty where it is not kept
+	Wait      time.Duration // before another attempt, for TooMany
+	Err       error         // what went wrong inside, for the log alone
 
 	values   *headers.Prepared
 	signedIn bool // at the upstream, by a credential of the route's
 	cookies  Cookies
+	bare     bool // a preflight: nothing but the question is forwarded
 }
 
 // ruled takes the policy's answer: whether it allows, and what that means for the
@@ -126,20 +131,18 @@ func (v *Verdict) Session() string {
 // that the gateway consumed go, then the identity is set.
 func (v *Verdict) Rewrite(out http.Header) {
 	headers.StripCookies(out, v.cookies.Owns)
+	v.Route.Shield.Request(out, v.cookies)
 	v.Route.Headers.Strip(out)
+	if v.bare {
+		keepPreflight(out)
+		return
+	}
 	if !v.Route.Public {
 		if !v.Route.UpstreamAuthorization {
 			v.Route.Auth.Strip(out)
 		}
 		v.values.Apply(out)
 	}
-}
-
-// Response removes from an upstream's answer what would touch the gateway's
-// own cookies.
-func (v *Verdict) Response(h http.Header) {
-	headers.DropSetCookies(h, v.cookies.Reserved)
-	headers.KeepCookies(h)
 }
 
 func (v *Verdict) mismatch(err error, m route.Match) {

@@ -91,12 +91,12 @@ func Compile(rules []config.Header, o Options) (*Set, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	s.strips(o)
+	s.fillStripped(o)
 	return s, nil
 }
 
-// strips fills in what is deleted.
-func (s *Set) strips(o Options) {
+// fillStripped fills in what is deleted.
+func (s *Set) fillStripped(o Options) {
 	s.own = map[string]struct{}{}
 	add := func(folded string) {
 		s.own[folded] = struct{}{}

@@ -84,6 +84,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 func record(e *telemetry.Event, v *guard.Verdict) {
 	e.Outcome, e.Reason, e.Rule = v.Outcome.String(), v.Reason, v.Rule
 	e.Credential, e.Bytes, e.Err, e.Decision = string(v.Kind), v.Bytes, v.Err, v.Decision
+	e.CrossSite, e.CrossSiteMode = v.CrossSite.Kind, v.CrossSite.Mode
 	if v.Shadow.Judged {
 		e.Shadow, e.ShadowRule, e.ShadowReason = v.Shadow.Effect.String(), v.Shadow.Rule, v.Shadow.Reason
 	}
@@ -144,6 +145,9 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict)
 	case guard.ReasonWrongProvider:
 		e.Public = "You are signed in, but this needs a sign-in of another kind."
 		e.LoginURL = p.Challenge(r, v).LoginURL
+	}
+	if v.CrossSite.Mode == guard.CrossSiteEnforce {
+		e.Public = "A page of another site sent this in your name."
 	}
 	if v.Identity != nil {
 		e.Who = cmp.Or(v.Identity.Email, v.Identity.Subject)

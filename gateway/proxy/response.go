@@ -58,7 +58,7 @@ func (x *exchange) response(res *http.Response) error {
 	if err := x.appChallenge(res); err != nil {
 		return err
 	}
-	x.verdict.Response(res.Header)
+	x.verdict.Response(res.StatusCode, res.Header)
 	delete(res.Header, httperr.DecisionHeader) // decisions are the gateway's word alone
 	// One id for the request: the gateway's, which the application was told.
 	// ReverseProxy clears it with the headers of an informational answer.

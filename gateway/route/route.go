@@ -24,6 +24,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/headers"
+	"github.com/sallyport/sallyport/gateway/shield"
 	"github.com/sallyport/sallyport/policy"
 )
 
@@ -49,11 +50,33 @@ type Route struct {
 	Credential         headers.Credential
 	CredentialOptional bool
 
+	CrossSite CrossSite      // what pages of other sites may have browsers send
+	Shield    *shield.Shield // hardens the upstream's answers; nil = they pass as they are
+	Preflight bool           // true CORS preflights pass without a credential
+
 	// Providers names the login providers whose sessions count here; empty = all.
 	Providers []string
 
 	AllowEncodedSlash     bool // %2F in the path is accepted and means a slash
 	UpstreamAuthorization bool // the Authorization header is the application's
+}
+
+// Guard is what becomes of a request that a page of another site had a browser
+// send. The zero Guard refuses it.
+type Guard uint8
+
+// The guards.
+const (
+	Enforce Guard = iota
+	Report        // it passes, and is reported
+	Off           // it is not looked for
+)
+
+// CrossSite guards a route against pages of other sites.
+type CrossSite struct {
+	Requests  Guard    // that change something
+	WebSocket Guard    // for handshakes
+	Origins   []string // of other sites that may, as browsers write them
 }
 
 // The refusals of Match, besides *BadRequest.
