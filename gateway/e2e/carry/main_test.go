@@ -47,6 +47,7 @@ func run(m *testing.M) int {
 // gate is a running gateway where alice, who is staff, and bob can sign in.
 type gate struct {
 	*env.Process
+	dir      string
 	URL      string // https where it has a certificate
 	AdminURL string
 	Host     string       // host:port of URL
@@ -56,12 +57,13 @@ type gate struct {
 
 // plan is what differs between gateways.
 type plan struct {
-	tls    bool
-	ca     *tlstest.CA // default: one of its own
-	routes string      // YAML list items
-	server string      // more YAML members of server
-	issuer string      // one more YAML list item of tokens.issuers
-	top    string      // more YAML sections
+	tls     bool
+	ca      *tlstest.CA // default: one of its own
+	routes  string      // YAML list items
+	server  string      // more YAML members of server
+	session string      // YAML members of session; default: the store is in memory
+	issuer  string      // one more YAML list item of tokens.issuers
+	top     string      // more YAML sections
 }
 
 const (
@@ -71,8 +73,12 @@ const (
 
 func start(t *testing.T, p plan) *gate {
 	t.Helper()
-	dir, public, admin := t.TempDir(), env.FreePort(t), env.FreePort(t)
+	public, admin := env.FreePort(t), env.FreePort(t)
+	if p.session == "" {
+		p.session = `{store: embedded, embedded: {path: ""}}`
+	}
 	g := &gate{
+		dir: t.TempDir(),
 		URL: "http://localhost:" + strconv.Itoa(public), AdminURL: "http://127.0.0.1:" + strconv.Itoa(admin),
 		Host: "localhost:" + strconv.Itoa(public),
 	}
@@ -84,13 +90,13 @@ func start(t *testing.T, p plan) *gate {
 		pair := g.CA.Server("localhost", "127.0.0.1")
 		p.server += fmt.Sprintf("\n  tls: {cert_file: %q, key_file: %q}", pair.CertFile, pair.KeyFile)
 	}
-	env.WriteFile(t, dir, "config.yaml", fmt.Sprintf(`
+	env.WriteFile(t, g.dir, "config.yaml", fmt.Sprintf(`
 server:
   listen: 127.0.0.1:%d
   public_url: %s
   %s
 admin: {listen: 127.0.0.1:%d}
-session: {store: embedded, embedded: {path: ""}}
+session: %s
 login:
   providers: [{name: dev, type: dev, identities: [{subject: alice, groups: [staff]}, {subject: bob}]}]
 tokens:
@@ -102,11 +108,17 @@ routes:
 %s
 log: {level: info}
 %s
-`, public, g.URL, p.server, admin, tokenIssuer, tokenSecret, p.issuer, p.routes, p.top))
-	g.Process = env.Start(t, dir, nil, sallyport)
-	g.WaitHTTP(g.AdminURL + "/livez")
+`, public, g.URL, p.server, admin, p.session, tokenIssuer, tokenSecret, p.issuer, p.routes, p.top))
 	g.client = g.speak(t, "http/1.1")
+	g.launch(t)
 	return g
+}
+
+// launch starts the gateway, at first or again.
+func (g *gate) launch(t *testing.T) {
+	t.Helper()
+	g.Process = env.Start(t, g.dir, nil, sallyport)
+	g.WaitHTTP(g.AdminURL + "/livez")
 }
 
 // speak makes a client that speaks one protocol alone: http/1.1, h2 or h2c. It
