@@ -182,6 +182,9 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict,
 	if !ok {
 		return malformed("ambiguous_path")
 	}
+	if r.ContentLength != 0 {
+		r.Body = clientBody{r.Body}
+	}
 	if most := target.maxBody(p.MaxBody); most > 0 {
 		if r.ContentLength > most {
 			return tooLarge(nil)
@@ -299,6 +302,9 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 // failed keeps the error for the edge, which answers.
 func (x *exchange) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	x.err = upstreamError(err)
+	if broken, ok := errors.AsType[*bodyError](err); ok {
+		x.err = broken.answer(x.request)
+	}
 	if x.idle != nil && x.idle.fired.Load() {
 		x.err = tooSlow()
 	}

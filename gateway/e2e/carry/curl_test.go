@@ -107,7 +107,9 @@ func TestCurlInEveryVersionOfHTTP(t *testing.T) {
 			if way.version != "--http1.0" { // which has no chunks
 				is("chunked upload", curl("/up", "--header", "Transfer-Encoding: chunked", "--upload-file", file), fmt.Sprintf("PUT /up %d %s", size, sum[:8]))
 			}
-			is("two at once", curl("/1", way.g.URL+"/2"), "GET /2 0 e3b0c442"+fmt.Sprintf(" 200 %s alice", way.want)+"GET /1 0 e3b0c442")
+			if way.version != "--http2-prior-knowledge" { // which curl 7.88 cannot do twice on a connection
+				is("two on a connection", curl("/1", way.g.URL+"/2"), "GET /2 0 e3b0c442"+fmt.Sprintf(" 200 %s alice", way.want)+"GET /1 0 e3b0c442")
+			}
 			is("compressed", curl("/", "--compressed"), "GET / 0 e3b0c442")
 		})
 	}
