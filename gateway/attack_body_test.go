@@ -27,7 +27,7 @@ func TestBadBodiesAreBlamedOnTheirClients(t *testing.T) {
 	c := s.dial(t)
 	_, _ = io.WriteString(c, s.request("POST", "/app/broken-off", "Cookie: "+s.signIn(t, "alice"), "Content-Length: 1000")+"the first part")
 	_ = c.Close()
-	if line := s.logged(t, "alice", "/app/broken-off"); fmt.Sprint(line["status"], line["reason"]) != "499 client_gone" {
+	if line := s.logged(t, "alice", "/app/broken-off"); fmt.Sprintf("%v %v", line["status"], line["reason"]) != "499 client_gone" {
 		t.Errorf("logged as %v", line)
 	}
 }

@@ -63,7 +63,7 @@ type plan struct {
 	server  string      // more YAML members of server
 	session string      // YAML members of session; default: the store is in memory
 	issuer  string      // one more YAML list item of tokens.issuers
-	top     string      // more YAML sections
+	admin   string      // more YAML members of admin
 }
 
 const (
@@ -95,7 +95,7 @@ server:
   listen: 127.0.0.1:%d
   public_url: %s
   %s
-admin: {listen: 127.0.0.1:%d}
+admin: {listen: 127.0.0.1:%d%s}
 session: %s
 login:
   providers: [{name: dev, type: dev, identities: [{subject: alice, groups: [staff]}, {subject: bob}]}]
@@ -107,8 +107,7 @@ policies: [{name: staff, rules: [{name: staff only, allow: {groups: [staff]}}]}]
 routes:
 %s
 log: {level: info}
-%s
-`, public, g.URL, p.server, admin, p.session, tokenIssuer, tokenSecret, p.issuer, p.routes, p.top))
+`, public, g.URL, p.server, admin, p.admin, p.session, tokenIssuer, tokenSecret, p.issuer, p.routes))
 	g.client = g.speak(t, "http/1.1")
 	g.launch(t)
 	return g

@@ -3,14 +3,17 @@
 package carry_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -197,4 +200,66 @@ func TestConnectionsToNginxAreUsedAgain(t *testing.T) {
 	if status, text, err := put(t.Context(), g.client, g.URL+"/page.txt", cookie, newBody(64<<20), 64<<20); err == nil && status != http.StatusRequestEntityTooLarge {
 		t.Errorf("more than nginx takes: %d %s", status, text)
 	}
+}
+
+// TestNginxReadsThePathThatWasJudged: nginx decodes targets in its own way, and
+// must come to the path that routes and policies saw, but for what the gateway
+// takes for parameters of segments, which nginx does not know.
+func TestNginxReadsThePathThatWasJudged(t *testing.T) {
+	t.Parallel()
+	token := env.WriteFile(t, t.TempDir(), "token", "operator")
+	n := env.StartNginx(t, t.TempDir(), `location / { default_type text/plain; return 200 "$uri"; }`)
+	g := start(t, plan{admin: fmt.Sprintf(", token_file: %q", token), routes: fmt.Sprintf("  - {name: nginx, upstream: %q, public: true}", n.URL)})
+	parameters := regexp.MustCompile(`;[^/]*`)
+	passed := 0
+	for _, a := range []string{"a", "a%20b", "%41", "a+b", "%7Euser", "~", "%C3%A9", "\xc3\xa9", "a%25b", "a%2525", "a;b=c", "a%3Bb", "...", "a..b", "%2Ea", "[a]", "a|b", "%22", "<a>", "a%2Fb", "..", "%2e%2e", "a%00"} {
+		for _, pattern := range []string{"/%s", "/x/%s/", "//%s", "/x//%s/y", "/%s;p=1/y", "/%s?q=%%2F", "///x/./%s", "/%s%%2f..", "/%s/y;"} {
+			target := fmt.Sprintf(pattern, a)
+			c := g.dial(t)
+			fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", target, g.Host)
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatalf("%q: %v", target, err)
+			}
+			read, err := io.ReadAll(res.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.StatusCode == http.StatusBadRequest {
+				continue
+			}
+			passed++
+			if judged := parameters.ReplaceAllString(g.explain(t, target), ""); judged != parameters.ReplaceAllString(string(read), "") {
+				t.Errorf("%q: judged as %q, and nginx reads %q", target, judged, read)
+			}
+		}
+	}
+	t.Logf("nginx got %d targets", passed)
+	if passed < 90 {
+		t.Errorf("only %d targets passed", passed)
+	}
+}
+
+// explain asks the gateway which path it sees in a target.
+func (g *gate) explain(t *testing.T, target string) string {
+	t.Helper()
+	ask, err := json.Marshal(map[string]string{"method": http.MethodGet, "url": target})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.AdminURL+"/api/v1/explain", bytes.NewReader(ask))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer operator")
+	res, err := g.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var x struct{ Path string }
+	if err := json.NewDecoder(res.Body).Decode(&x); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("explain %q: %s, %v", target, res.Status, err)
+	}
+	return x.Path
 }
