@@ -3,9 +3,40 @@ package gateway_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 )
+
+// TestUnreadBodyIsNotTakenForTheNextRequest: the application answers before it has
+// read a body. What is left of that on the connection must not be read as a
+// request (CWE-444).
+func TestUnreadBodyIsNotTakenForTheNextRequest(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, upstreamSays) }))
+	t.Cleanup(app.Close)
+	inner := "GET /public/inner HTTP/1.1\r\nHost: localhost:8080\r\n\r\n"
+	for name, limits := range map[string]string{"without a limit": "", "within a limit": "max_body_bytes: 10000000"} {
+		for _, expect := range []string{"X-Nothing: 1", "Expect: 100-continue"} {
+			t.Run(name+", "+expect, func(t *testing.T) {
+				s := newSite(t, plan{upstream: app.URL, limits: limits})
+				body := strings.Repeat(inner, 20_000)
+				c := s.dial(t)
+				go func() {
+					_, _ = io.WriteString(c, s.request("POST", "/public/x", expect, fmt.Sprintf("Content-Length: %d", len(body)))+body)
+					_ = c.(*net.TCPConn).CloseWrite()
+				}()
+				all, _ := io.ReadAll(c) // a reset is an end like any other
+				_ = c.Close()
+				answers := strings.Count(string(all), "HTTP/1.1 ") - strings.Count(string(all), "HTTP/1.1 100 ")
+				if answers > 1 {
+					t.Errorf("one request got %d answers", answers)
+				}
+			})
+		}
+	}
+}
 
 // TestBadBodiesAreBlamedOnTheirClients: were a body that breaks off, or one in
 // malformed chunks, taken for the application's failure, anybody could have it

@@ -1,26 +1,42 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
 
 	"github.com/sallyport/sallyport/gateway/httperr"
 )
+
+// limitBody bounds the body of a request, where there is one, and tells whose fault
+// it is when it can't be read. The client's own request keeps the body that
+// net/http has given it: by its type net/http sees that not all of it was read, and
+// that what follows on the connection is no request (CWE-444).
+func (x *exchange) limitBody(pr *httputil.ProxyRequest) {
+	if pr.In.ContentLength == 0 || pr.Out.Body == nil {
+		return
+	}
+	pr.Out.Body = clientBody{pr.Out.Body}
+	if most := x.target.maxBody(x.owner.MaxBody); most > 0 {
+		pr.Out.Body = http.MaxBytesReader(x.writer.ResponseWriter, pr.Out.Body, most)
+	}
+}
 
 // clientBody is the body of a request on its way to the application. That it
 // can't be read is its client's doing, which the application must not be blamed
 // for.
 type clientBody struct{ io.ReadCloser }
 
-// Read implements io.Reader. Its errors but io.EOF are of type *bodyError.
+// Read implements io.Reader. What the client did wrong is a *bodyError.
 func (b clientBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = &bodyError{err}
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) { // of which the latter is the gateway's own
+		return n, err
 	}
-	return n, err
+	return n, &bodyError{err}
 }
 
 type bodyError struct{ error }

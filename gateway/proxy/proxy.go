@@ -182,14 +182,8 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict,
 	if !ok {
 		return malformed("ambiguous_path")
 	}
-	if r.ContentLength != 0 {
-		r.Body = clientBody{r.Body}
-	}
-	if most := target.maxBody(p.MaxBody); most > 0 {
-		if r.ContentLength > most {
-			return tooLarge(nil)
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, most)
+	if most := target.maxBody(p.MaxBody); most > 0 && r.ContentLength > most {
+		return tooLarge(nil)
 	}
 	if r.ProtoMajor == 1 && r.ContentLength != 0 {
 		// Otherwise an early answer would wait for the rest of the body. An error
@@ -286,6 +280,7 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	if host := x.verdict.Route.Host; host != "" {
 		pr.Out.Host = host
 	}
+	x.limitBody(pr)
 	x.trailRequest(pr)
 	// Only WebSocket may switch protocols: an h2c upgrade would open a second,
 	// unjudged way to the upstream (CVE-2022-41721).
