@@ -32,6 +32,8 @@ type Metrics struct {
 
 	authorizer        *prometheus.CounterVec
 	authorizerSeconds *prometheus.HistogramVec
+
+	listeners listeners
 }
 
 // NewMetrics makes the metrics on a registry of their own, so that two gateways
@@ -82,6 +84,7 @@ func NewMetrics(version string) *Metrics {
 		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, m.shadows,
 		m.authorizer, m.authorizerSeconds, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.listeners = newListeners(m.registry)
 	return m
 }
 
