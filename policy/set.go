@@ -65,6 +65,9 @@ func (s *Set) Rules() []string {
 // CheckQuery refuses nothing is known, and it can be refused before.
 func (s *Set) ReadsQuery() bool { return s != nil && s.readsQuery }
 
+// External reports whether an external authorizer is asked.
+func (s *Set) External() bool { return s != nil && s.authorizer != nil }
+
 func (s *Set) add(r compiledRule) {
 	enforced := s.mode == Enforce && r.mode == Enforce
 	s.readsQuery = s.readsQuery || enforced && slices.ContainsFunc(r.conditions, func(c condition) bool { return c.expr.names(nameQuery) })

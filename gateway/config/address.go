@@ -78,7 +78,7 @@ func ParseListen(listen string) (ListenAddress, error) {
 	// can still be listened on.
 	if name, ok := strings.CutPrefix(listen, "systemd:"); ok && !isPort(name) {
 		if !isDescriptorName(name) {
-			return ListenAddress{}, errors.New("has no FileDescriptorName of letters, digits and . _ - after systemd:")
+			return ListenAddress{}, errors.New("has no FileDescriptorName after systemd: (letters, digits and . _ -)")
 		}
 		return ListenAddress{Network: SystemdSocket, Address: name}, nil
 	}

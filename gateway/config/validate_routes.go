@@ -30,6 +30,7 @@ func (k *checker) routes() {
 		}
 		k.upstreams(at, r)
 		k.routeMatch(at, r)
+		k.carry(at, r)
 		if r.Public {
 			k.publicRoute(at, r)
 		} else {

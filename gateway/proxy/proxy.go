@@ -20,12 +20,10 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/telemetry"
-	"github.com/sallyport/sallyport/gateway/upstream"
 )
 
 // Options are what a Proxy needs. All fields are required but TrustedProxy.
@@ -42,16 +40,11 @@ type Options struct {
 	TrustedProxy func(remoteAddr string) bool
 }
 
-// Target is where a route leads, and how requests are carried there.
-type Target struct {
-	Pool     *upstream.Pool
-	Settings config.Route
-}
-
 // Proxy is immutable and safe for concurrent use.
 type Proxy struct {
 	Options
 	buffers   bufferPool
+	seats     counter
 	exchanges sync.Pool
 	errorLog  *log.Logger
 }
@@ -176,17 +169,24 @@ func (p *Proxy) challenge(w http.ResponseWriter, r *http.Request, v *guard.Verdi
 
 // forward carries an allowed request to its upstream and the answer back.
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict, event *telemetry.Event) error {
-	if !sendable(r) {
+	target := p.Targets[v.Route]
+	path, ok := target.path(r)
+	if !ok {
 		return malformed("ambiguous_path")
 	}
-	if p.MaxBody > 0 {
-		if r.ContentLength > p.MaxBody {
+	if most := target.maxBody(p.MaxBody); most > 0 {
+		if r.ContentLength > most {
 			return tooLarge(nil)
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, p.MaxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, most)
+	}
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		// Otherwise an early answer would wait for the rest of the body. An error
+		// means a connection that is no network's, as in a test.
+		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
 	x := p.exchanges.Get().(*exchange) //nolint:forcetypeassert // the pool's New makes nothing else
-	x.verdict, x.event, x.target = v, event, p.Targets[v.Route]
+	x.verdict, x.event, x.target, x.path = v, event, target, path
 	x.writer, x.start = interim{w, x}, time.Now()
 	err := x.carry(r)
 	// Not deferred: after a panic the exchange may still be in use.
@@ -204,23 +204,35 @@ type exchange struct {
 	verdict guard.Verdict
 	event   *telemetry.Event
 	target  *Target
+	path    string        // to send
+	request *http.Request // the client's
 	writer  interim
 	start   time.Time
 
 	err      error
+	answer   *http.Response
 	switched io.Closer // the upstream's side, when it has switched protocols
 	stream   *stream   // nil unless it became one
+	seat     seat      // zero unless one was taken
+	idle     *idle     // nil where nothing is watched
 }
 
 // carry runs the exchange. A stream that it became is over when carry returns,
 // or panics, as it does when an answer is broken off.
 func (x *exchange) carry(r *http.Request) error {
+	r = x.watchIdle(r)
+	x.request = r
 	defer func() {
 		if x.stream != nil {
 			x.stream.over(x.event)
 		}
+		x.idle.over(x.event)
+		if x.seat != (seat{}) {
+			x.owner.seats.leave(x.seat)
+		}
 	}()
 	x.proxy.ServeHTTP(&x.writer, r)
+	x.endTrailers()
 	return x.err
 }
 
@@ -239,7 +251,8 @@ func newExchange(p *Proxy) *exchange {
 
 func (x *exchange) reset() {
 	x.verdict, x.event, x.target = guard.Verdict{}, nil, nil
-	x.writer, x.err, x.switched, x.stream = interim{}, nil, nil, nil
+	x.path, x.request, x.writer = "", nil, interim{}
+	x.err, x.answer, x.switched, x.stream, x.seat, x.idle = nil, nil, nil, nil, seat{}, nil
 }
 
 // RoundTrip implements http.RoundTripper for ReverseProxy.
@@ -254,14 +267,15 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 // rewrite makes the upstream's request of the client's.
 func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	x.verdict.Rewrite(pr.Out.Header)
-	target(pr)
+	x.address(pr)
 	x.owner.forwarded(pr)
+	if prefix := x.target.Settings.StripPrefix; prefix != "" {
+		pr.Out.Header["X-Forwarded-Prefix"] = []string{prefix}
+	}
 	if host := x.verdict.Route.Host; host != "" {
 		pr.Out.Host = host
 	}
-	// Trailers arrive after the headers were judged, so they could carry what
-	// was stripped (RFC 9110, section 6.5.1).
-	pr.Out.Trailer = nil
+	x.trailRequest(pr)
 	// Only WebSocket may switch protocols: an h2c upgrade would open a second,
 	// unjudged way to the upstream (CVE-2022-41721).
 	if up := pr.Out.Header.Get("Upgrade"); up != "" && !strings.EqualFold(up, "websocket") {
@@ -277,10 +291,16 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 // failed keeps the error for the edge, which answers.
 func (x *exchange) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	x.err = upstreamError(err)
+	if x.idle != nil && x.idle.fired.Load() {
+		x.err = tooSlow()
+	}
 	x.event.Status = 0 // a switch of protocols that did not come about
 }
 
 func upstreamError(err error) error {
+	if answer, ok := errors.AsType[*httperr.Error](err); ok {
+		return answer
+	}
 	if big, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(big)
 	}

@@ -34,7 +34,7 @@ func (w *interim) WriteHeader(code int) {
 
 // response looks at the upstream's answer before the client gets it.
 func (x *exchange) response(res *http.Response) error {
-	x.event.UpstreamTime = time.Since(x.start)
+	x.event.UpstreamTime, x.answer = time.Since(x.start), res
 	x.verdict.Response(res.Header)
 	delete(res.Header, httperr.DecisionHeader) // decisions are the gateway's word alone
 	// One id for the request: the gateway's, which the application was told.
@@ -48,14 +48,29 @@ func (x *exchange) response(res *http.Response) error {
 	if !x.verdict.Route.Public && len(res.Header["Cache-Control"]) == 0 {
 		res.Header["Cache-Control"] = []string{"private"}
 	}
+	x.announceTrailers(res)
+	x.idle.moved()
+	streams := isStream(res.Header)
+	if streams || res.StatusCode == http.StatusSwitchingProtocols {
+		if err := x.seated(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case res.StatusCode == http.StatusSwitchingProtocols:
 		x.event.Status = res.StatusCode // ReverseProxy writes it past every ResponseWriter
 		x.switched = res.Body           // for Hijack, if the switch comes about
-	case isStream(res.Header):
+		return nil
+	case streams:
 		f := &flow{ReadCloser: res.Body, client: x.writer.ResponseWriter}
+		if isGRPC(res.Header) && x.request.ProtoMajor == 2 {
+			f.grpc = res
+		}
 		res.Body = f
 		x.open(f)
+	}
+	if x.idle != nil {
+		res.Body = &movingBody{ReadCloser: res.Body, idle: x.idle}
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ var errEnded = errors.New("the stream was ended")
 type socket struct {
 	net.Conn
 	upstream io.Closer // the application's side
+	idle     *idle
 
 	ending atomic.Bool   // nothing of the client reaches the application any more
 	said   chan struct{} // closed when nothing of the application reaches the client any more
@@ -60,6 +61,7 @@ func (s *socket) buffered(came *bufio.ReadWriter) *bufio.ReadWriter {
 // Write sends what the application says. Once the end is due it goes on to the
 // end of the frame, sends the Close frame, and drops the rest.
 func (s *socket) Write(b []byte) (int, error) {
+	s.idle.moved()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -98,6 +100,7 @@ func (s *socket) Read(b []byte) (int, error) {
 	for {
 		n, err := s.Conn.Read(b)
 		if !s.ending.Load() {
+			s.idle.moved()
 			return n, err
 		}
 		if err != nil {
@@ -188,8 +191,16 @@ const (
 // closeFrame is the last frame, unmasked as a server's are.
 func closeFrame(why session.End) []byte {
 	status, reason := statusPolicyViolation, "session ended"
-	if why == session.EndShutdown {
+	switch why {
+	case session.EndPolicy:
+		reason = "no longer allowed"
+	case session.EndShutdown:
 		status, reason = statusGoingAway, "going away"
+	case session.EndLifetime:
+		status, reason = statusGoingAway, "open for too long"
+	case session.EndIdle:
+		status, reason = statusGoingAway, "idle for too long"
+	case session.EndSession:
 	}
 	frame := []byte{0x80 | opClose, byte(2 + len(reason)), byte(status >> 8), byte(status)}
 	return append(frame, reason...)

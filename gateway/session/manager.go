@@ -112,12 +112,15 @@ func (m *Manager) Authenticate(ctx context.Context, c *Candidates, active bool) 
 	return live, nil
 }
 
-// Live asks whether a session goes on: nil while it does, ErrNotFound or ErrIdle
+// Live returns whom a session is of while it goes on, and ErrNotFound or ErrIdle
 // when it is definitely over. Any other error means that the store could not
 // answer. Asking is not activity.
-func (m *Manager) Live(ctx context.Context, key Key) error {
-	_, err := m.lookUp(ctx, key, time.Now())
-	return err
+func (m *Manager) Live(ctx context.Context, key Key) (*identity.Identity, error) {
+	s, err := m.lookUp(ctx, key, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return s.Identity, nil
 }
 
 // lookUp returns the session if it is alive at now.

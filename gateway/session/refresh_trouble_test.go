@@ -117,7 +117,7 @@ func TestADefiniteNoEndsTheSession(t *testing.T) {
 					t.Errorf("%v, %v", s, err)
 				}
 				for _, m := range b.gateways {
-					if err := m.Live(t.Context(), id); !errors.Is(err, session.ErrNotFound) {
+					if _, err := m.Live(t.Context(), id); !errors.Is(err, session.ErrNotFound) {
 						t.Errorf("streams of the session: %v", err)
 					}
 				}

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -16,12 +15,23 @@ type End uint8
 const (
 	EndSession  End = iota + 1 // the session or the token behind it is over
 	EndShutdown                // the gateway is going away
+	EndPolicy                  // its user would not be let in any more
+	EndLifetime                // it was open for as long as it may be
+	EndIdle                    // nothing passed for too long
 )
 
 // String returns the word for logs and metrics.
 func (e End) String() string {
-	if e == EndShutdown {
+	switch e {
+	case EndShutdown:
 		return "shutdown"
+	case EndPolicy:
+		return "not_allowed"
+	case EndLifetime:
+		return "lifetime"
+	case EndIdle:
+		return "idle"
+	case EndSession:
 	}
 	return "session_over"
 }
@@ -43,7 +53,8 @@ const (
 
 // Streams knows what outlives the request that opened it: WebSockets and
 // streaming answers. It ends them when the session behind them is over, whoever
-// ended it and on whichever gateway, and when the gateway goes away.
+// ended it and on whichever gateway, when their user would not be let in any more,
+// and when the gateway goes away.
 //
 // Traffic inside a stream is no activity: a busy stream does not keep its
 // session from becoming idle. A session that gets a new id (Manager.Rotate)
@@ -52,7 +63,7 @@ const (
 // A store that can't answer ends nothing: only ExpiresAt of the identity does
 // then. It is safe for concurrent use.
 type Streams struct {
-	live  func(context.Context, Key) error
+	live  func(context.Context, Key) (*identity.Identity, error)
 	taken func(*identity.Identity) bool
 
 	added chan struct{} // there is a stream where there was none
@@ -61,7 +72,8 @@ type Streams struct {
 	mu       sync.Mutex
 	open     map[*stream]struct{} // those that were not ended yet
 	sessions map[Key]*watch
-	due      []*watch // wait for a worker; those before next had one
+	alone    map[*watch]struct{} // those without a session
+	due      []*watch            // wait for a worker; those before next had one
 	next     int
 	workers  int
 	held     int  // streams that were not removed yet
@@ -70,27 +82,46 @@ type Streams struct {
 	running sync.WaitGroup // workers; only Run starts them
 }
 
+// Stream is what Add is told of one.
+type Stream struct {
+	// Identity is who it was opened for, nil for nobody: then only Until and the
+	// shutdown end it.
+	Identity *identity.Identity
+	// OfSession says that Identity.Ref is the key of a session, which is watched;
+	// any other identity ends at its ExpiresAt, or when it is taken back.
+	OfSession bool
+	// Until ends it whatever happens; zero = never.
+	Until time.Time
+	// Still reports whether somebody would be let in now: whoever the session is
+	// of by now, or Identity. It is asked every turn, may block until its context
+	// ends, and answers true where it does not know. Nil = always.
+	Still func(context.Context, *identity.Identity) bool
+	// End is called at most once, on a goroutine of its own, possibly before Add
+	// has returned. It must see to it that the stream is over soon.
+	End func(why End)
+}
+
 type stream struct {
-	end     func(End)
-	expires time.Time
-	session *watch             // nil where no session is behind it
-	id      *identity.Identity // nil with a session, and for nobody
+	Stream
+	watch   *watch // nil where nothing needs to be asked
 	removed bool
 }
 
-// watch is one session with open streams.
+// watch is a session with open streams, or one stream of somebody without.
 type watch struct {
 	key     Key
+	id      *identity.Identity // who it is without a session; nil with one
 	streams map[*stream]struct{}
 	due     bool // waits for its check, or is being checked
 }
 
-// NewStreams makes an empty registry. live is Manager.Live: ErrNotFound and
-// ErrIdle mean that a session is definitely over, any other error nothing.
+// NewStreams makes an empty registry. live is Manager.Live, which returns whom a
+// session is of: ErrNotFound and ErrIdle mean that it is definitely over, any
+// other error nothing.
 // takenBack says of somebody without a session whether what he came in with was
 // taken back meanwhile; it must be quick, and may be nil. Nothing is ended before
 // Run is called.
-func NewStreams(live func(context.Context, Key) error, takenBack func(*identity.Identity) bool) *Streams {
+func NewStreams(live func(context.Context, Key) (*identity.Identity, error), takenBack func(*identity.Identity) bool) *Streams {
 	if takenBack == nil {
 		takenBack = func(*identity.Identity) bool { return false }
 	}
@@ -101,46 +132,49 @@ func NewStreams(live func(context.Context, Key) error, takenBack func(*identity.
 		empty:    make(chan struct{}, 1),
 		open:     make(map[*stream]struct{}),
 		sessions: make(map[Key]*watch),
+		alone:    make(map[*watch]struct{}),
 	}
 }
 
-// Add registers an open stream. id is who it was opened for, nil for nobody:
-// then only the shutdown ends it. ofSession says that id.Ref is the key of a
-// session, which is watched; any other identity ends at its ExpiresAt, or when it
-// is taken back.
-//
-// end is called at most once, on a goroutine of its own, possibly before Add
-// has returned. It must see to it that the stream is over soon. remove must be
-// called when the stream is over for any reason, may be called again, and does
-// not wait for an end that is under way.
-func (s *Streams) Add(id *identity.Identity, ofSession bool, end func(why End)) (remove func()) {
-	st := &stream{end: end}
-	if id != nil {
-		st.expires = id.ExpiresAt
-	}
+// Add registers an open stream. remove must be called when the stream is over for
+// any reason, may be called again, and does not wait for an end that is under way.
+func (s *Streams) Add(o Stream) (remove func()) {
+	st := &stream{Stream: o}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held++
 	if s.closed {
-		go end(EndShutdown)
+		go o.End(EndShutdown)
 		return func() { s.remove(st) }
 	}
-	if id != nil && ofSession {
-		w := s.sessions[id.Ref]
-		if w == nil {
-			w = &watch{key: id.Ref, streams: make(map[*stream]struct{})}
-			s.sessions[id.Ref] = w
-		}
-		w.streams[st] = struct{}{}
-		st.session = w
-	} else {
-		st.id = id
+	if st.watch = s.watchFor(&o); st.watch != nil {
+		st.watch.streams[st] = struct{}{}
 	}
 	s.open[st] = struct{}{}
 	if len(s.open) == 1 {
 		signal(s.added)
 	}
 	return func() { s.remove(st) }
+}
+
+// watchFor returns the watch that a new stream belongs to. The lock is held.
+func (s *Streams) watchFor(o *Stream) *watch {
+	switch {
+	case o.Identity == nil:
+		return nil
+	case o.OfSession:
+		w := s.sessions[o.Identity.Ref]
+		if w == nil {
+			w = &watch{key: o.Identity.Ref, streams: make(map[*stream]struct{})}
+			s.sessions[w.key] = w
+		}
+		return w
+	case o.Still != nil:
+		w := &watch{id: o.Identity, streams: make(map[*stream]struct{})}
+		s.alone[w] = struct{}{}
+		return w
+	}
+	return nil
 }
 
 func (s *Streams) remove(st *stream) {
@@ -159,9 +193,12 @@ func (s *Streams) remove(st *stream) {
 // drop forgets an open stream, so that it is not ended any more.
 func (s *Streams) drop(st *stream) {
 	delete(s.open, st)
-	if w := st.session; w != nil {
+	if w := st.watch; w != nil {
 		delete(w.streams, st)
-		if len(w.streams) == 0 && s.sessions[w.key] == w {
+		switch {
+		case w.id != nil:
+			delete(s.alone, w)
+		case len(w.streams) == 0 && s.sessions[w.key] == w:
 			delete(s.sessions, w.key)
 		}
 	}
@@ -170,7 +207,7 @@ func (s *Streams) drop(st *stream) {
 // finish ends an open stream. The lock is held, and end does not run under it.
 func (s *Streams) finish(st *stream, why End) {
 	s.drop(st)
-	go st.end(why)
+	go st.End(why)
 }
 
 // Run looks after the streams until ctx ends, then ends them all and waits a
@@ -214,64 +251,6 @@ func (s *Streams) keepWatch(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// check ends what has expired and has every other session looked at, unless it
-// still is from an earlier turn. It reports whether streams are open.
-func (s *Streams) check(ctx context.Context, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for st := range s.open {
-		if !st.expires.IsZero() && !now.Before(st.expires) || st.id != nil && s.taken(st.id) {
-			s.finish(st, EndSession)
-		}
-	}
-	for _, w := range s.sessions {
-		if !w.due {
-			w.due = true
-			s.due = append(s.due, w)
-		}
-	}
-	for range min(len(s.due)-s.next, maxChecks-s.workers) {
-		s.workers++
-		s.running.Go(func() { s.work(ctx) })
-	}
-	return len(s.open) > 0
-}
-
-// work checks sessions until none is due. A slow check holds up this worker
-// alone.
-func (s *Streams) work(ctx context.Context) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.next < len(s.due) && !s.closed {
-		w := s.due[s.next]
-		s.due[s.next] = nil
-		s.next++
-		if len(w.streams) > 0 {
-			s.mu.Unlock()
-			over := s.over(ctx, w.key)
-			s.mu.Lock()
-			if over {
-				for st := range w.streams {
-					s.finish(st, EndSession)
-				}
-			}
-		}
-		w.due = false
-	}
-	if s.next == len(s.due) {
-		s.due, s.next = s.due[:0], 0
-	}
-	s.workers--
-}
-
-// over reports whether a session is definitely over. Unknown is not "over".
-func (s *Streams) over(ctx context.Context, key Key) bool {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	err := s.live(ctx, key)
-	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrIdle)
 }
 
 func (s *Streams) shutDown() {

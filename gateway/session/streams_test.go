@@ -22,9 +22,10 @@ type liveness struct {
 	asked  map[session.Key]int
 	asking map[session.Key]int // at this moment
 	most   int                 // of asking, for one key
+	groups []string
 }
 
-func (l *liveness) ask(ctx context.Context, key session.Key) error {
+func (l *liveness) ask(ctx context.Context, key session.Key) (*identity.Identity, error) {
 	l.mu.Lock()
 	l.asked[key]++
 	l.asking[key]++
@@ -41,9 +42,19 @@ func (l *liveness) ask(ctx context.Context, key session.Key) error {
 	defer l.mu.Unlock()
 	l.asking[key]--
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	return l.errs[key]
+	if err := l.errs[key]; err != nil {
+		return nil, err
+	}
+	return &identity.Identity{Ref: key, Groups: l.groups}, nil
+}
+
+// member says of which groups everybody is.
+func (l *liveness) member(groups ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.groups = groups
 }
 
 func (l *liveness) say(key session.Key, err error) {
@@ -98,12 +109,17 @@ type opened struct {
 }
 
 func (w *watching) open(id *identity.Identity, ofSession bool) *opened {
+	return w.add(session.Stream{Identity: id, OfSession: ofSession})
+}
+
+func (w *watching) add(st session.Stream) *opened {
 	o := &opened{began: time.Now()}
-	o.remove = w.Add(id, ofSession, func(why session.End) {
+	st.End = func(why session.End) {
 		o.why.Store(int32(why))
 		o.took.Store(int64(time.Since(o.began)))
 		o.ends.Add(1)
-	})
+	}
+	o.remove = w.Add(st)
 	return o
 }
 
@@ -279,12 +295,12 @@ func TestShutdownEndsEveryStreamAndWaitsForThem(t *testing.T) {
 		var streams []*opened
 		for _, id := range of {
 			o := &opened{}
-			o.remove = w.Add(id, id != nil, func(why session.End) {
+			o.remove = w.Add(session.Stream{Identity: id, OfSession: id != nil, End: func(why session.End) {
 				o.why.Store(int32(why))
 				pass(300 * time.Millisecond) // a farewell takes its time
 				o.ends.Add(1)
 				o.remove()
-			})
+			}})
 			streams = append(streams, o)
 		}
 		gone := w.open(who(3), true)
@@ -330,23 +346,23 @@ func TestAskingWhetherASessionGoesOnIsNoActivity(t *testing.T) {
 		}
 		_, cfg := settings()
 		for begin := time.Now(); time.Since(begin) < cfg.IdleTimeout-time.Minute; pass(time.Minute) {
-			if err := b.manager.Live(t.Context(), s.Key()); err != nil {
+			if _, err := b.manager.Live(t.Context(), s.Key()); err != nil {
 				t.Fatalf("after %v: %v", time.Since(begin), err)
 			}
 		}
 		b.store.fail = errors.New("connection refused")
-		if err := b.manager.Live(t.Context(), s.Key()); !errors.Is(err, b.store.fail) {
+		if _, err := b.manager.Live(t.Context(), s.Key()); !errors.Is(err, b.store.fail) {
 			t.Errorf("an outage is reported as %v", err)
 		}
 		b.store.fail = nil
-		if err := b.manager.Live(t.Context(), s.Key()); err != nil {
+		if _, err := b.manager.Live(t.Context(), s.Key()); err != nil {
 			t.Errorf("after the outage: %v", err)
 		}
 		pass(cfg.IdleTimeout + time.Minute) // the outage stopped the clock
-		if err := b.manager.Live(t.Context(), s.Key()); !errors.Is(err, session.ErrIdle) && !errors.Is(err, session.ErrNotFound) {
+		if _, err := b.manager.Live(t.Context(), s.Key()); !errors.Is(err, session.ErrIdle) && !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("after the idle timeout: %v", err)
 		}
-		if err := b.manager.Live(t.Context(), session.Key{1}); !errors.Is(err, session.ErrNotFound) {
+		if _, err := b.manager.Live(t.Context(), session.Key{1}); !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("a session that never was: %v", err)
 		}
 	})
