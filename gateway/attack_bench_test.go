@@ -60,6 +60,7 @@ type plan struct {
 	trusted    string // a YAML list
 	session    string // YAML members of session
 	limits     string // YAML members of server.limits
+	server     string // more YAML members of server
 	policies   string // more YAML list items
 	routes     string // more YAML list items
 	identities string // more YAML list items
@@ -155,7 +156,7 @@ func orDefault(s, fallback string) string {
 
 func siteYAML(p *plan, keys string) string {
 	return strings.NewReplacer(
-		"$PUBLIC", p.publicURL, "$TRUSTED", p.trusted, "$LIMITS", p.limits, "$SESSION", p.session,
+		"$PUBLIC", p.publicURL, "$TRUSTED", p.trusted, "$LIMITS", p.limits, "$SERVER", p.server, "$SESSION", p.session,
 		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$LOGIN", p.login, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
 		"$TOKENS", p.tokens, "$ADMIN_TOKEN", p.adminToken,
 		"$ISSUERS", p.issuers, "$ISSUER", tokenIssuer, "$AUDIENCE", tokenAudience, "$KEYS", keys,
@@ -165,6 +166,7 @@ server:
   public_url: $PUBLIC
   trusted_proxies: [$TRUSTED]
   limits: {$LIMITS}
+  $SERVER
 admin: {listen: "", token_file: "$ADMIN_TOKEN"}
 session: {embedded: {path: ""}, $SESSION}
 login:

@@ -1,8 +1,11 @@
 package listener
 
 import (
+	"errors"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -13,12 +16,14 @@ import (
 type gate struct {
 	slots     chan struct{} // nil without a limit
 	open      atomic.Int64
-	fresh     atomic.Int64 // of those, the ones that have not sent anything yet
 	saturated func()
+
+	mu    sync.Mutex
+	fresh map[*conn]struct{} // those that have not sent anything yet
 }
 
 func newGate(limit int, saturated func()) *gate {
-	g := &gate{saturated: saturated}
+	g := &gate{saturated: saturated, fresh: make(map[*conn]struct{})}
 	if limit > 0 {
 		g.slots = make(chan struct{}, limit)
 	}
@@ -50,8 +55,8 @@ func (g *gate) leave() {
 	}
 }
 
-// door is one open socket, behind the gate. While all slots are taken it accepts
-// nobody, so that the kernel keeps a few waiting and refuses the rest.
+// door is one open socket, behind the gate. While all slots are taken it keeps one
+// connection waiting, and the kernel some more.
 type door struct {
 	net.Listener
 	listener config.Listener
@@ -63,28 +68,31 @@ type door struct {
 	once   sync.Once
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. A slot is taken for a connection that is there:
+// listeners that wait for one would hold slots that others need.
 func (d *door) Accept() (net.Conn, error) {
-	if !d.gate.enter(d.closed) {
-		return nil, net.ErrClosed
-	}
 	for {
 		raw, err := d.Listener.Accept()
 		if err != nil {
-			d.gate.leave()
 			return nil, err
 		}
-		c := raw
+		c, ok := raw, true
 		if d.wrap != nil {
-			var ok bool
-			if c, ok = d.wrap(raw); !ok {
-				_ = raw.Close()
-				continue
-			}
+			c, ok = d.wrap(raw)
+		}
+		if !ok {
+			_ = raw.Close()
+			continue
+		}
+		if !d.gate.enter(d.closed) {
+			return nil, errors.Join(net.ErrClosed, raw.Close())
 		}
 		d.gate.open.Add(1)
-		d.gate.fresh.Add(1)
-		return &conn{Conn: c, raw: raw, door: d}, nil
+		own := &conn{Conn: c, raw: raw, door: d}
+		d.gate.mu.Lock()
+		d.gate.fresh[own] = struct{}{}
+		d.gate.mu.Unlock()
+		return own, nil
 	}
 }
 
@@ -129,8 +137,17 @@ func (c *conn) CloseWrite() error {
 
 func (c *conn) spoke() {
 	if c.seen.CompareAndSwap(false, true) {
-		c.door.gate.fresh.Add(-1)
+		c.door.gate.mu.Lock()
+		delete(c.door.gate.fresh, c)
+		c.door.gate.mu.Unlock()
 	}
+}
+
+// unheard lists the connections that have not sent anything yet.
+func (g *gate) unheard() []*conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Keys(g.fresh))
 }
 
 // underTLS finds the connection that a server got, or the one in its *tls.Conn.

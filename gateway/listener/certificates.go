@@ -2,6 +2,7 @@ package listener
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -29,6 +30,10 @@ type CertificateOptions struct {
 	Protocols []string
 	// Reloaded is told of every look at changed files: whether they were taken.
 	Reloaded func(taken bool)
+	// Pause is how long a change may go unseen; 0 is a second. The files are read
+	// each time: neither time nor size tells every change, and ConfigMaps change by
+	// a link to another directory.
+	Pause time.Duration
 }
 
 // Certificates are those of the listeners. Their files are read again when they
@@ -178,14 +183,9 @@ func (c *Certificates) takeClients(text [][]byte) error {
 	return nil
 }
 
-// reloadPause is how long a change of a file may go unseen. The files are read each
-// time: neither time nor size tells every change, and ConfigMaps change by a link to
-// another directory.
-const reloadPause = time.Second
-
 // Run follows the files until ctx ends.
 func (c *Certificates) Run(ctx context.Context) {
-	tick := time.NewTicker(reloadPause)
+	tick := time.NewTicker(cmp.Or(c.o.Pause, time.Second))
 	defer tick.Stop()
 	for len(c.files) > 0 {
 		select {

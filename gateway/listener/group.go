@@ -222,9 +222,12 @@ func (g *Group) awaitFresh(ctx context.Context) {
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for g.gate.fresh.Load() > 0 {
+	for len(g.gate.unheard()) > 0 {
 		select {
 		case <-ctx.Done():
+			for _, c := range g.gate.unheard() { // net/http would wait for them
+				_ = c.Close()
+			}
 			return
 		case <-tick.C:
 		}
