@@ -18,6 +18,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/listener/acme"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/proxy"
 	"github.com/sallyport/sallyport/gateway/session"
@@ -37,6 +38,7 @@ type parts struct {
 	draining   atomic.Bool // the end was asked for
 	guard      *guard.Guard
 	tls        *tls.Config             // of the public listeners; nil without a certificate
+	acme       *acme.Manager           // nil where no certificate is to be issued
 	streams    *session.Streams        // runs until the drain begins
 	background []func(context.Context) // each runs until the drain is over
 	checks     []admin.Check           // what readiness looks at
@@ -193,7 +195,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,
 	}
 	p.redirect = &handler{
-		redirect: redirectHTTPS(cfg.Server, table.ServedHost, nil),
+		redirect: redirectHTTPS(cfg.Server, table.ServedHost, p.prove()),
 		ownEdge:  edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
 		limits: cfg.Server.Limits, final: newFinalHeaders(config.HSTS{}, &p.draining),
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,

@@ -2,32 +2,78 @@ package gateway
 
 import (
 	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/listener"
+	"github.com/sallyport/sallyport/gateway/listener/acme"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
-// buildCertificates reads the certificates of the listeners; nil without any.
+// buildCertificates reads the certificates of the listeners, and makes what has them
+// issued; nothing without any.
 func buildCertificates(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, p *parts) error {
 	if !cfg.Server.TLS.Given() {
 		return nil
 	}
-	certs, err := listener.NewCertificates(listener.CertificateOptions{
-		TLS: cfg.Server.TLS, Log: log.Named("tls"), Reloaded: metrics.CertificateReload,
-	})
+	o := listener.CertificateOptions{TLS: cfg.Server.TLS, Log: log.Named("tls"), Reloaded: metrics.CertificateReload}
+	if cfg.Server.TLS.ACME.Given() {
+		issued, err := acme.New(cfg.Server.TLS.ACME, log.Named("acme"))
+		if err != nil {
+			return faultsAt(cfg, "server.tls.acme", err)
+		}
+		p.closers = append(p.closers, func() error { issued.Close(); return nil })
+		p.background = append(p.background, issued.Run)
+		p.acme, o.Issued, o.Protocols = issued, issued.GetCertificate, []string{acme.Protocol}
+	}
+	certs, err := listener.NewCertificates(o)
 	if e, ok := errors.AsType[*listener.FileError](err); ok {
 		return config.Faults{cfg.Fault(e.Key, e.Err.Error(), "name a PEM certificate chain and its private key")}
 	}
 	if err != nil {
 		return err
 	}
-	metrics.Certificates(certs.Ends)
+	metrics.Certificates(func() map[string]time.Time {
+		ends := certs.Ends()
+		if p.acme != nil {
+			maps.Copy(ends, p.acme.Ends())
+		}
+		return ends
+	})
 	p.tls = certs.Config()
 	p.background = append(p.background, certs.Run)
 	return nil
+}
+
+// prove answers an authority that looks for a proof; nil where none is asked.
+func (p *parts) prove() func(http.ResponseWriter, *http.Request) bool {
+	if p.acme == nil {
+		return nil
+	}
+	return p.acme.Prove
+}
+
+// listened tells what there is to prove domains over.
+func (p *parts) listened(open []listener.Address) {
+	if p.acme == nil {
+		return
+	}
+	redirect, secure := 0, 0
+	for _, a := range open {
+		switch tcp, ok := a.Addr.(*net.TCPAddr); {
+		case !ok:
+		case a.Listener.RedirectHTTPS && redirect == 0:
+			redirect = tcp.Port
+		case a.TLS && secure == 0:
+			secure = tcp.Port
+		}
+	}
+	p.acme.Listen(redirect, secure)
 }
 
 // listening is what the listeners are opened with.

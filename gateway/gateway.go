@@ -76,6 +76,7 @@ func (g *Gateway) Listen(ctx context.Context) error {
 		return err
 	}
 	g.parts.metrics.Connections(g.group.Open)
+	g.parts.listened(g.group.Addresses())
 	if g.cfg.Admin.Listen == "" {
 		return nil
 	}
