@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway/applogin"
 	"github.com/sallyport/sallyport/gateway/assertion"
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
@@ -87,12 +88,16 @@ func newJudgeOver(tb testing.TB, store session.Store) *judge {
 		}
 		forwarding := app
 		forwarding.Name, forwarding.Forward = "forwarding", authn.NewSession(manager).AccessToken
+		everything := app
+		everything.Name, everything.Assert, everything.Headers = "everything", newAssert(tb), manyHeaders(tb)
+		everything.ForwardID, everything.Credential = authn.NewSession(manager).IDToken, newLogin(tb)
 		asserting := app
 		asserting.Name, asserting.Assert = "asserting", newAssert(tb)
 		table, err := route.NewTable([]route.Entry{
 			{Paths: []string{"/"}, Route: &app},
 			{Paths: []string{"/asserting/"}, Route: &asserting},
 			{Paths: []string{"/forwarding/"}, Route: &forwarding},
+			{Paths: []string{"/everything/"}, Route: &everything},
 			{Paths: []string{"/assets/"}, Route: &route.Route{Name: "assets", Public: true, Headers: defaultHeaders(tb)}},
 		}, []string{"app.example.test"})
 		if err != nil {
@@ -113,6 +118,8 @@ func (keptTokens) Refresh(context.Context, string, []byte, *identity.Identity) (
 func (keptTokens) AccessToken(tokens []byte) (string, time.Time, error) {
 	return string(tokens), time.Time{}, nil
 }
+
+func (keptTokens) IDToken([]byte) (string, error) { return "the ID token", nil }
 
 // benchAlgorithms are those that are measured.
 func benchAlgorithms() []string { return []string{"RS256", "PS256", "ES256", "EdDSA", "HS256"} }
@@ -217,6 +224,30 @@ func defaultHeaders(tb testing.TB) *headers.Set {
 	return set
 }
 
+// manyHeaders is a set with a rule of each kind, and a header for the ID token.
+func manyHeaders(tb testing.TB) *headers.Set {
+	tb.Helper()
+	var rules []config.Header
+	for _, encoding := range []string{"percent", "utf8", "base64", "rfc2047", "json"} {
+		rules = append(rules, config.Header{Name: "X-Department-" + encoding, Claim: "team", Or: []string{"department"}, Match: "^fin", Encoding: encoding})
+	}
+	set, err := headers.Compile(rules, headers.Options{IDToken: "X-Id-Token", SetsAuthorization: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return set
+}
+
+// newLogin signs Alice in to an application by an entry of her own.
+func newLogin(tb testing.TB) headers.Credential {
+	tb.Helper()
+	login := applogin.New(config.UpstreamCredential{UsersFile: "users.yaml"}, false)
+	if _, err := login.Take([]byte(`users: [{email: alice@example.test, username: alice, password: "a password"}]`)); err != nil {
+		tb.Fatal(err)
+	}
+	return login.Authorization
+}
+
 // browserRequest is what a browser sends for a page, with three cookies of the
 // application beside the gateway's.
 func browserRequest(tb testing.TB, lines map[string]string) *http.Request {
@@ -258,6 +289,15 @@ func (j *judge) forwardedRequest(tb testing.TB) *http.Request {
 	return r
 }
 
+// everythingRequest is sessionRequest on a route whose application gets all that one
+// can get.
+func (j *judge) everythingRequest(tb testing.TB) *http.Request {
+	tb.Helper()
+	r := j.sessionRequest(tb)
+	r.URL.Path, r.RequestURI = "/everything/42", "/everything/42?page=2"
+	return r
+}
+
 func (j *judge) bearerRequest(tb testing.TB, alg string) *http.Request {
 	tb.Helper()
 	return browserRequest(tb, map[string]string{"Authorization": "Bearer " + j.tokens[alg]})
@@ -285,6 +325,7 @@ func BenchmarkDecide(b *testing.B) {
 	run("session/embedded", j.guard, j.sessionRequest(b))
 	run("session/asserted", j.guard, j.assertedRequest(b))
 	run("session/forwarded", j.guard, j.forwardedRequest(b))
+	run("session/everything", j.guard, j.everythingRequest(b))
 	for _, alg := range benchAlgorithms() {
 		r := j.bearerRequest(b, alg)
 		name := "bearer/" + strings.ToLower(alg)

@@ -97,16 +97,18 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, err
 	}
-	p.background = append(p.background, revocations.Run, creds.keys.Run, func(ctx context.Context) {
-		followValueFiles(ctx, policies.files, log.Named("policy"))
-	})
+	p.background = append(p.background, revocations.Run, creds.keys.Run)
 	p.streams = session.NewStreams(sessions.Live, func(id *identity.Identity) bool {
 		return revocations.Revoked(id) || creds.keys.Revoked(id)
 	})
-	table, err := buildRoutes(cfg, policies, creds, signing)
+	logins, watch := &appLogins{cfg: cfg}, newWatch(metrics)
+	table, err := buildRoutes(cfg, policies, creds, logins, signing, watch)
 	if err != nil {
 		return nil, err
 	}
+	p.background = append(p.background, func(ctx context.Context) {
+		followFiles(ctx, slices.Concat(policies.files, logins.files), log.Named("files"))
+	})
 
 	people, err := buildPages(cfg)
 	if err != nil {
@@ -153,10 +155,11 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	p.guard = guard.New(guard.Options{
 		Routes: table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: denied.keep,
 	})
-	targets, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, p)
+	targets, upstreams, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, log.Named("upstream"), p)
 	if err != nil {
 		return nil, err
 	}
+	metrics.Upstreams(upstreams.figures)
 	front, err := proxy.New(proxy.Options{
 		Guard:     p.guard,
 		Challenge: challenger(func(r *http.Request, want policy.StepUp) string { return signIn.StepUpURL(r, login.StepUp(want)) }, cfg.Server.URL().Host),
@@ -216,7 +219,10 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			signing.api(audit),
 			apiKeyEndpoints(cfg, creds, audit),
 			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, sessions: sessions, denied: denied}),
+			admin.ShieldEndpoints(watch.Report),
+			admin.UpstreamEndpoints(upstreams.status),
 		),
+		Pages: admin.ShieldPages(watch.Report),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
 	})
 	return p, nil

@@ -14,7 +14,7 @@ import (
 // policies are the compiled policies by name, and the files that they read.
 type policies struct {
 	sets  map[string]*policy.Set
-	files []*valueFile
+	files []*followedFile
 	lies  func(name string) string // where a file is found
 }
 
@@ -32,7 +32,7 @@ func newEngine() (*policy.Engine, error) {
 // neverOnAPage are the reasons that no page has a text for.
 func neverOnAPage() []string {
 	return []string{
-		guard.ReasonPublic, "client_gone",
+		guard.ReasonPublic, guard.ReasonPreflight, "client_gone",
 		"not_development", "keys_in_files", "too_many_keys", "admin_api_off", "bad_admin_token", admin.ReasonUnknownDecision, // the API of operators
 	}
 }
@@ -118,12 +118,15 @@ func (p *policies) match(at string, m *config.Match) *policy.Match {
 		out.Claims = append(out.Claims, policy.Claim{Name: c.Name, Values: c.Values})
 	}
 	for field, name := range m.ValueFiles() {
-		f := &valueFile{path: at + "." + field + "_file", name: name, lies: p.lies(name), values: policy.NewValues(field)}
-		p.files = append(p.files, f)
+		values := policy.NewValues(field)
+		p.files = append(p.files, &followedFile{
+			path: at + "." + field + "_file", name: name, lies: p.lies(name),
+			take: func(text []byte) (int, error) { err := values.SetText(string(text)); return values.Len(), err },
+		})
 		if out.From == nil {
 			out.From = map[string]*policy.Values{}
 		}
-		out.From[field] = f.values
+		out.From[field] = values
 	}
 	return out
 }

@@ -24,10 +24,14 @@ func startRenewing(cfg *config.Config, k *kept, signIn *login.Service, metrics *
 	})
 }
 
-// forward is what a route sends upstream of a session's tokens.
-func (c *credentials) forward(r *config.Route) headers.Forward {
-	if !r.ForwardAccessToken {
-		return nil
+// forward is what a route sends upstream of a session's tokens: the access token,
+// and the ID token.
+func (c *credentials) forward(r *config.Route) (access, id headers.Forward) {
+	if r.ForwardAccessToken {
+		access = c.session.AccessToken
 	}
-	return c.session.AccessToken
+	if r.ForwardIDToken != "" {
+		id = c.session.IDToken
+	}
+	return access, id
 }

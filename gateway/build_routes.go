@@ -2,30 +2,33 @@ package gateway
 
 import (
 	"fmt"
-	"net/http"
-	"slices"
 
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
-	"github.com/sallyport/sallyport/gateway/headers"
-	"github.com/sallyport/sallyport/gateway/proxy"
 	"github.com/sallyport/sallyport/gateway/route"
-	"github.com/sallyport/sallyport/gateway/upstream"
+	"github.com/sallyport/sallyport/gateway/shield"
 	"github.com/sallyport/sallyport/policy"
 )
 
 // buildRoutes compiles the routes.
-func buildRoutes(cfg *config.Config, policies *policies, creds *credentials, signing *signing) (*route.Table, error) {
+func buildRoutes(cfg *config.Config, policies *policies, creds *credentials, logins *appLogins, signing *signing, watch *shield.Watch) (*route.Table, error) {
 	var faults config.Faults
-	var sets headerSets
+	sets := newHeaderSets(cfg)
 	entries := make([]route.Entry, 0, len(cfg.Routes))
 	for i, c := range cfg.Routes {
-		rt, err := buildRoute(c, policies, creds, &sets)
+		at := fmt.Sprintf("routes[%d]", i)
+		rt, err := buildRoute(c, policies, creds, sets)
 		if err != nil {
-			faults = append(faults, faultsAt(cfg, fmt.Sprintf("routes[%d]", i), err)...)
+			faults = append(faults, faultsAt(cfg, at, err)...)
 			continue
 		}
+		if rt.Credential, err = logins.of(at, &c); err != nil {
+			faults = append(faults, faultsAt(cfg, at, err)...)
+			continue
+		}
+		rt.CredentialOptional = c.UpstreamCredential.Optional
 		rt.Assert = signing.assert(c)
+		rt.Shield = watch.Shield(c.Name, &c.Shield, &cfg.Server)
 		entries = append(entries, route.Entry{Route: rt, Hosts: c.Hosts, Paths: c.Paths, Methods: c.Methods})
 	}
 	if len(faults) > 0 {
@@ -38,59 +41,15 @@ func buildRoutes(cfg *config.Config, policies *policies, creds *credentials, sig
 	return table, nil
 }
 
-// buildTargets makes the upstreams of the routes. It connects to none.
-func buildTargets(cfg *config.Config, table *route.Table, builtin map[string]http.Handler, p *parts) (map[*route.Route]*proxy.Target, error) {
-	byName := make(map[string]*config.Route, len(cfg.Routes))
-	for i := range cfg.Routes {
-		byName[cfg.Routes[i].Name] = &cfg.Routes[i]
-	}
-	targets := make(map[*route.Route]*proxy.Target, len(cfg.Routes))
-	for _, rt := range table.Routes() {
-		c := byName[rt.Name]
-		pool, err := upstream.New(upstream.Options{Route: *c, Builtin: builtin})
-		if err != nil {
-			return nil, faultsAt(cfg, "routes", fmt.Errorf("%s: %w", c.Name, err))
-		}
-		p.closers = append(p.closers, func() error { pool.Close(); return nil })
-		p.background = append(p.background, pool.Run)
-		targets[rt] = &proxy.Target{Pool: pool, Settings: *c}
-	}
-	return targets, nil
-}
-
-// headerSets gives routes with the same header rules the same compiled set. A
-// session remembers its header values for the set that asked last, so a user
-// who goes to and fro between such routes finds them ready.
-type headerSets []struct {
-	rules []config.Header
-	set   *headers.Set
-}
-
-func (s *headerSets) compile(rules []config.Header) (*headers.Set, error) {
-	for _, known := range *s {
-		if slices.Equal(known.rules, rules) {
-			return known.set, nil
-		}
-	}
-	set, err := headers.Compile(rules, headers.Options{})
-	if err != nil {
-		return nil, err
-	}
-	*s = append(*s, struct {
-		rules []config.Header
-		set   *headers.Set
-	}{rules, set})
-	return set, nil
-}
-
 func buildRoute(c config.Route, policies *policies, creds *credentials, sets *headerSets) (*route.Route, error) {
-	set, err := sets.compile(c.Headers)
+	set, err := sets.of(&c)
 	if err != nil {
 		return nil, err
 	}
 	rt := &route.Route{
 		Name: c.Name, Public: c.Public, Headers: set, Host: c.Host, Methods: c.Methods, Providers: c.Providers,
 		AllowEncodedSlash: c.AllowEncodedSlash, UpstreamAuthorization: c.UpstreamAuthorization,
+		CrossSite: crossSite(&c.CrossSite), Preflight: c.Preflight,
 	}
 	if c.Public {
 		return rt, nil
@@ -104,7 +63,7 @@ func buildRoute(c config.Route, policies *policies, creds *credentials, sets *he
 		chain = append(chain, a)
 	}
 	rt.Auth = authn.Order(chain)
-	rt.Forward = creds.forward(&c)
+	rt.Forward, rt.ForwardID = creds.forward(&c)
 	rt.Require = policyStepUp(c.Require)
 	if rt.Policy, err = policies.of(&c); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/route"
 	"github.com/sallyport/sallyport/gateway/session/valkeystore"
+	"github.com/sallyport/sallyport/gateway/upstream"
 	"github.com/sallyport/sallyport/policy"
 )
 
@@ -41,6 +42,9 @@ func faultsAt(cfg *config.Config, path string, err error) config.Faults {
 	}
 	if e, ok := errors.AsType[*valkeystore.OptionError](err); ok {
 		return config.Faults{cfg.Fault(path+"."+e.Path, e.Err.Error(), "")}
+	}
+	if e, ok := errors.AsType[*upstream.OptionError](err); ok {
+		return config.Faults{cfg.Fault(path+"."+e.Path, e.Err.Error(), "name files in PEM that belong together")}
 	}
 	if e, ok := errors.AsType[*keyError](err); ok {
 		return config.Faults{cfg.Fault(path+"."+e.key, e.problem, e.fix)}

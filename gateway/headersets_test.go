@@ -7,10 +7,10 @@ import (
 )
 
 func TestRoutesWithTheSameHeaderRulesShareTheirValues(t *testing.T) {
-	var sets headerSets
+	sets := newHeaderSets(&config.Config{})
 	compile := func(rules ...config.Header) any {
 		t.Helper()
-		set, err := sets.compile(rules)
+		set, err := sets.of(&config.Route{Headers: rules})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,10 +34,12 @@ func allowed() map[string][]string {
 		"gateway/session/valkeystore": {"gateway/session", "gateway/config", "gateway/telemetry"},
 		"gateway/session/sessiontest": {"gateway/session", "gateway/identity", "gateway/config", "gateway/telemetry"},
 
-		"gateway/headers": {"gateway/identity", "gateway/config"},
-		"gateway/authn":   {"gateway/identity", "gateway/session", "gateway/jose", "gateway/jwks", "gateway/config", "gateway/telemetry"},
-		"gateway/route":   {"gateway/authn", "gateway/headers", "policy", "gateway/config"},
-		"gateway/guard":   {"gateway/route", "gateway/authn", "gateway/headers", "gateway/identity", "policy"},
+		"gateway/headers":  {"gateway/identity", "gateway/config"},
+		"gateway/applogin": {"gateway/identity", "gateway/config"},
+		"gateway/authn":    {"gateway/identity", "gateway/session", "gateway/jose", "gateway/jwks", "gateway/config", "gateway/telemetry"},
+		"gateway/shield":   {"gateway/config", "gateway/headers"},
+		"gateway/route":    {"gateway/authn", "gateway/headers", "gateway/shield", "policy", "gateway/config"},
+		"gateway/guard":    {"gateway/route", "gateway/authn", "gateway/headers", "gateway/identity", "policy"},
 
 		// Front ends never import one another, and never login.
 		"gateway/proxy":    {"gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
@@ -48,7 +50,7 @@ func allowed() map[string][]string {
 
 		"gateway/login":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/login/oidctest": {"gateway/jose"},
-		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/httperr", "gateway/telemetry", "gateway/config"},
+		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/shield", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/pages":          {"gateway/identity", "gateway/config", "gateway/httperr"},
 		"gateway/echo":           {"gateway/identity", "gateway/config", "gateway/httperr"},
 		"gateway/cost":           {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/jose", "gateway/session"},

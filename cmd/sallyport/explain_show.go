@@ -25,6 +25,7 @@ func showExplanation(to io.Writer, x *gateway.Explanation) error {
 	w.routes(x)
 	w.credentials(x)
 	w.person(x)
+	w.crossSite(x)
 	if x.Policy != nil {
 		w.policy(x.Policy)
 	}
@@ -130,6 +131,21 @@ func (p *printer) person(x *gateway.Explanation) {
 		}
 	}
 	p.table(rows)
+}
+
+func (p *printer) crossSite(x *gateway.Explanation) {
+	if x.CrossSite == nil {
+		return
+	}
+	what, then := "request", "is refused"
+	if x.CrossSite.Kind == "websocket" {
+		what = "WebSocket handshake"
+	}
+	if x.CrossSite.Mode == "report" {
+		then = "is reported alone"
+	}
+	p.line("\nOther sites")
+	p.line("  -> the %s comes from a page of another site, and %s", what, then)
 }
 
 func (p *printer) policy(x *policy.Explanation) {

@@ -47,6 +47,7 @@ type Options struct {
 	// Draining says that the gateway is going away: it is not ready, whatever else
 	// works. It may be nil.
 	Draining func() bool
+	Pages    []Page
 	// Token returns the token that the API asks for. It is called for each
 	// request, so that a token file can be exchanged.
 	Token func() (config.Secret, error)
@@ -58,13 +59,14 @@ func New(o Options) http.Handler {
 	ready := &readiness{draining: o.Draining, checks: o.Checks, failing: make([]time.Time, len(o.Checks)), worked: make([]bool, len(o.Checks))}
 	mux := http.NewServeMux()
 	mountAPI(mux, o)
+	mountPages(mux, o)
 	mux.Handle("GET /livez", edge.Handle(func(w http.ResponseWriter, _ *http.Request) error {
 		return writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	}))
 	mux.Handle("GET /readyz", edge.Handle(ready.serve))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.Handle("/", edge.Handle(func(http.ResponseWriter, *http.Request) error {
-		return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "The admin listener serves /livez, /readyz, /metrics and /api/v1/."}
+		return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "The admin listener serves /livez, /readyz, /metrics, /shield and /api/v1/."}
 	}))
 	return mux
 }

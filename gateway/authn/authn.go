@@ -114,6 +114,7 @@ const (
 	ReasonAmbiguousSession      = "ambiguous_session" // two different live sessions
 	ReasonUnknownIssuer         = "unknown_issuer"
 	ReasonNoAccessToken         = "no_access_token" // of the session's provider, to forward
+	ReasonNoIDToken             = "no_id_token"     // likewise
 )
 
 // Chain is the ordered list of what a route accepts. The first credential that

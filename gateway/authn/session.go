@@ -59,13 +59,23 @@ func (s *Session) Authenticate(ctx context.Context, c Credential) (*identity.Ide
 // there could be one.
 func (s *Session) AccessToken(ctx context.Context, id *identity.Identity) (string, error) {
 	token, err := s.manager.AccessToken(ctx, id.Ref)
+	return token, unforwarded(err, ReasonNoAccessToken)
+}
+
+// IDToken is AccessToken for the provider's ID token, which may have ended.
+func (s *Session) IDToken(ctx context.Context, id *identity.Identity) (string, error) {
+	token, err := s.manager.IDToken(ctx, id.Ref)
+	return token, unforwarded(err, ReasonNoIDToken)
+}
+
+func unforwarded(err error, none string) error {
 	switch {
 	case errors.Is(err, session.ErrNotFound):
-		return "", &Refusal{Reason: ReasonNoSession}
+		return &Refusal{Reason: ReasonNoSession}
 	case errors.Is(err, session.ErrNoTokens):
-		return "", &Refusal{Reason: ReasonNoAccessToken}
+		return &Refusal{Reason: none}
 	}
-	return token, err
+	return err
 }
 
 // Strip implements Authenticator. The gateway's cookies are removed on every

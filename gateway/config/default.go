@@ -21,6 +21,7 @@ func Default() *Config {
 				MaxHeaderBytes:    32 << 10,
 				MaxHeaders:        128,
 				MaxTargetBytes:    16 << 10,
+				MaxIdentityBytes:  16 << 10,
 				ReadHeaderTimeout: 10 * time.Second,
 				IdleTimeout:       2 * time.Minute,
 			},

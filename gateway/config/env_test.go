@@ -78,6 +78,7 @@ func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 		"server.limits.max_headers":             {plain, "40"},
 		"server.limits.max_target_bytes":        {plain, "2KiB"},
 		"server.limits.max_body_bytes":          {plain, "1024"},
+		"server.limits.max_identity_bytes":      {plain, "1024"},
 		"server.limits.read_header_timeout":     {plain, "3s"},
 		"server.limits.idle_timeout":            {plain, "3s"},
 		"server.drain.delay":                    {plain, "5s"},

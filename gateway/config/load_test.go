@@ -127,8 +127,10 @@ func TestShortFormIsOneProviderAndOneRoute(t *testing.T) {
 // carried is a route with the defaults of how it carries requests.
 func carried(r config.Route) config.Route {
 	r.Timeouts = config.Timeouts{Connect: 5 * time.Second, ResponseHeader: 5 * time.Minute}
-	r.Balance.Method = config.BalanceRoundRobin
-	r.Shield.Mode = config.ModeOff
+	r.Balance = config.Balance{Method: config.BalanceRoundRobin, Resolve: 30 * time.Second}
+	r.Shield = config.Shield{
+		Mode: config.ModeOff, SameSite: "lax", HSTS: 365 * 24 * time.Hour, FrameAncestors: "'self'", ReferrerPolicy: "strict-origin-when-cross-origin",
+	}
 	r.CrossSite = config.CrossSite{Mode: config.ModeOff, WebSocket: config.ModeEnforce}
 	return r
 }

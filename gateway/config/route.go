@@ -86,13 +86,17 @@ type Timeouts struct {
 }
 
 // UpstreamTLS is for https upstreams. An empty CAFile stands for the system's
-// authorities, an empty ServerName for the host of the URL.
+// authorities, an empty ServerName for the host of the URL. Files are read again
+// when they change.
 type UpstreamTLS struct {
 	CAFile     string `mapstructure:"ca_file"`
 	CertFile   string `mapstructure:"cert_file"` // of the gateway, as a client
 	KeyFile    string `mapstructure:"key_file"`
 	ServerName string `mapstructure:"server_name"`
 }
+
+// MaxUpstreams bounds the upstreams of one route.
+const MaxUpstreams = 64
 
 // How requests are spread over several upstreams.
 const (
@@ -106,12 +110,13 @@ type Balance struct {
 	Method string `mapstructure:"method"` // round_robin | least_loaded: the less busy of two that are drawn
 	// Sticky keeps a session at one upstream, as long as that is fit.
 	Sticky bool `mapstructure:"sticky"`
-	// MaxConnections bounds the requests that one upstream has at a time; 0 = no
-	// limit. Beyond it they wait for Timeouts.Connect, and are 503 then.
+	// MaxConnections bounds the requests of this route that one upstream has at a
+	// time; 0 = no limit. Beyond it they wait for Timeouts.Connect, and are 503 then.
 	MaxConnections int         `mapstructure:"max_connections"`
 	Health         HealthCheck `mapstructure:"health"`
 	Ejection       Ejection    `mapstructure:"ejection"`
-	// Resolve is how often the name of an upstream is looked up again.
+	// Resolve is how often the name of an upstream is looked up again; 0 = for
+	// new connections alone.
 	Resolve time.Duration `mapstructure:"resolve"`
 }
 
@@ -125,8 +130,8 @@ type HealthCheck struct {
 	Unhealthy int           `mapstructure:"unhealthy"` // checks in a row until one gets none
 }
 
-// Ejection takes an upstream out of the rotation that fails requests. Zero
-// Failures turn it off.
+// Ejection takes an upstream out of the rotation that fails requests, unless it is
+// the only one. Zero Failures turn it off.
 type Ejection struct {
 	Failures int           `mapstructure:"failures"` // in a row: no connection, no answer, or 502, 503, 504
 	Duration time.Duration `mapstructure:"duration"` // the first time; longer each time after
@@ -144,28 +149,29 @@ const (
 	ModeReport = "report"
 )
 
-// Shield hardens what an application answers with.
+// Shield hardens what an application answers with. Empty values add nothing.
 type Shield struct {
 	Mode string `mapstructure:"mode"` // off | report | enforce
-	// Cookies are the exceptions, by name.
+	// Cookies are the exceptions, by name. The first that fits counts.
 	Cookies        []ShieldCookie `mapstructure:"cookies"`
 	SameSite       string         `mapstructure:"same_site"`       // lax | strict: for cookies that say nothing
 	HostPrefix     bool           `mapstructure:"host_prefix"`     // call cookies __Host-NAME in the browser, where they can be
 	KeepDomain     bool           `mapstructure:"keep_domain"`     // leave the Domain of cookies as it is
-	FrameAncestors string         `mapstructure:"frame_ancestors"` // of Content-Security-Policy, where the application says nothing
-	ReferrerPolicy string         `mapstructure:"referrer_policy"`
-	RemoveHeaders  []string       `mapstructure:"remove_headers"` // of answers, besides identity headers
+	HSTS           time.Duration  `mapstructure:"hsts"`            // max-age of Strict-Transport-Security, where the application says nothing
+	FrameAncestors string         `mapstructure:"frame_ancestors"` // of Content-Security-Policy, likewise
+	ReferrerPolicy string         `mapstructure:"referrer_policy"` // likewise
+	RemoveHeaders  []string       `mapstructure:"remove_headers"`  // of answers, besides identity headers
 }
 
 // ShieldCookie is what one cookie of the application needs to be: the rest of it
 // is hardened as the others are.
 type ShieldCookie struct {
-	Name       string `mapstructure:"name"`
+	Name       string `mapstructure:"name"`        // or the beginning of names, with a * behind it
 	Script     bool   `mapstructure:"script"`      // scripts read it: no HttpOnly
 	Insecure   bool   `mapstructure:"insecure"`    // it goes over plain http too: no Secure
-	SameSite   string `mapstructure:"same_site"`   // lax | strict | none
+	SameSite   string `mapstructure:"same_site"`   // lax | strict | none: whatever the application says
 	KeepDomain bool   `mapstructure:"keep_domain"` // other hosts of the site read it
-	Untouched  bool   `mapstructure:"untouched"`   // nothing is changed
+	Untouched  bool   `mapstructure:"untouched"`   // nothing is changed or reported
 }
 
 // CrossSite guards requests that pages of other sites make a browser send.
@@ -183,14 +189,33 @@ type UpstreamCredential struct {
 	PasswordFile string `mapstructure:"password_file"`
 	TokenFile    string `mapstructure:"token_file"` // Bearer (RFC 6750)
 	UsersFile    string `mapstructure:"users_file"` // YAML: a credential for each user
+	// Optional forwards requests of users without an entry in UsersFile, without
+	// a credential, instead of refusing them.
+	Optional bool `mapstructure:"optional"`
+}
+
+// File is the file that holds secrets, and its key; both are empty where there is
+// none.
+func (c *UpstreamCredential) File() (key, name string) {
+	switch {
+	case c.UsersFile != "":
+		return "users_file", c.UsersFile
+	case c.TokenFile != "":
+		return "token_file", c.TokenFile
+	case c.PasswordFile != "":
+		return "password_file", c.PasswordFile
+	}
+	return "", ""
 }
 
 // Header sets one request header of the upstream from a claim.
 type Header struct {
-	Name     string `mapstructure:"name"`
-	Claim    string `mapstructure:"claim"`    // sub, email, groups, iss, ... or a path such as realm_access.roles
-	Join     string `mapstructure:"join"`     // between list items; default ","
-	Default  string `mapstructure:"default"`  // used where the claim is absent
-	Encoding string `mapstructure:"encoding"` // percent | base64
-	Required bool   `mapstructure:"required"` // refuse the request where the claim is absent
+	Name     string   `mapstructure:"name"`
+	Claim    string   `mapstructure:"claim"`    // sub, email, groups, iss, ... or a path such as realm_access.roles
+	Or       []string `mapstructure:"or"`       // claims in its place, where it is absent; the first that is there
+	Match    string   `mapstructure:"match"`    // a regular expression: which items of a list are sent
+	Join     string   `mapstructure:"join"`     // between list items; default ","
+	Default  string   `mapstructure:"default"`  // used where the claim is absent
+	Encoding string   `mapstructure:"encoding"` // percent | utf8 | base64 | rfc2047 | json
+	Required bool     `mapstructure:"required"` // refuse the request where the claim is absent
 }

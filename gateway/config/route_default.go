@@ -11,16 +11,6 @@ func (r *Route) carryDefaults(given func(key string) bool) {
 	if !given("timeouts.response_header") {
 		r.Timeouts.ResponseHeader = 5 * time.Minute
 	}
-	if r.Balance.Method == "" {
-		r.Balance.Method = BalanceRoundRobin
-	}
-	if r.Shield.Mode == "" {
-		r.Shield.Mode = ModeOff
-	}
-	if r.CrossSite.Mode == "" {
-		r.CrossSite.Mode = ModeOff
-	}
-	if r.CrossSite.WebSocket == "" {
-		r.CrossSite.WebSocket = ModeEnforce
-	}
+	r.balanceDefaults(given)
+	r.webDefaults(given)
 }

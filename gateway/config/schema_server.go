@@ -105,12 +105,15 @@ type HSTS struct {
 // Limits bound what a client may cost. Zero means no limit. A size is written
 // in bytes or as 64MiB (unit:"bytes").
 type Limits struct {
-	MaxConnections    int           `mapstructure:"max_connections"` // open at a time, over all listeners
-	MaxStreams        int           `mapstructure:"max_streams"`     // requests at a time in one HTTP/2 connection
-	MaxHeaderBytes    int           `mapstructure:"max_header_bytes" unit:"bytes"`
-	MaxHeaders        int           `mapstructure:"max_headers"` // lines of one request
-	MaxTargetBytes    int           `mapstructure:"max_target_bytes" unit:"bytes"`
-	MaxBodyBytes      int64         `mapstructure:"max_body_bytes" unit:"bytes"`
+	MaxConnections int   `mapstructure:"max_connections"` // open at a time, over all listeners
+	MaxStreams     int   `mapstructure:"max_streams"`     // requests at a time in one HTTP/2 connection
+	MaxHeaderBytes int   `mapstructure:"max_header_bytes" unit:"bytes"`
+	MaxHeaders     int   `mapstructure:"max_headers"` // lines of one request
+	MaxTargetBytes int   `mapstructure:"max_target_bytes" unit:"bytes"`
+	MaxBodyBytes   int64 `mapstructure:"max_body_bytes" unit:"bytes"`
+	// MaxIdentityBytes is for what an application is told about its user: identity
+	// headers, assertions and tokens together.
+	MaxIdentityBytes  int           `mapstructure:"max_identity_bytes" unit:"bytes"`
 	ReadHeaderTimeout time.Duration `mapstructure:"read_header_timeout"`
 	IdleTimeout       time.Duration `mapstructure:"idle_timeout"`
 }

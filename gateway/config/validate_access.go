@@ -119,7 +119,7 @@ func (k *checker) hasPasswords() bool {
 // for the other's user. Development identities exist on loopback only.
 func (k *checker) ambiguousSubjects(at string, r Route) {
 	issuers := k.IssuersOf(&r)
-	tells := func(h Header) bool { return h.Claim == "iss" || h.Claim == "qualified_subject" }
+	tells := func(h Header) bool { return (h.Claim == "iss" || h.Claim == "qualified_subject") && h.Match == "" }
 	if len(issuers) < 2 || slices.ContainsFunc(r.Headers, tells) {
 		return
 	}

@@ -123,6 +123,7 @@ func (k *checker) limits() {
 		{"max_headers", int64(l.MaxHeaders)},
 		{"max_target_bytes", int64(l.MaxTargetBytes)},
 		{"max_body_bytes", l.MaxBodyBytes},
+		{"max_identity_bytes", int64(l.MaxIdentityBytes)},
 		{"read_header_timeout", int64(l.ReadHeaderTimeout)},
 		{"idle_timeout", int64(l.IdleTimeout)},
 	} {

@@ -37,7 +37,10 @@ func (k *checker) routes() {
 			k.protectedRoute(at, r, policies)
 		}
 		k.routeProviders(at, r)
+		k.web(at, &r)
 		k.headers(at+".headers", r.Headers)
+		k.identityTrailers(at, r)
+		k.upstreamCredential(at, r)
 	}
 }
 
@@ -126,57 +129,6 @@ func hasDotSegment(path string) bool {
 		if segment == "." || segment == ".." {
 			return true
 		}
-	}
-	return false
-}
-
-// headers checks names as upstreams may fold them: on letters and digits only.
-func (k *checker) headers(at string, headers []Header) {
-	seen := map[string]string{}
-	for i, h := range headers {
-		path := item(at, i)
-		folded := foldHeader(h.Name)
-		switch other, twice := seen[folded]; {
-		case h.Name == "":
-			k.missing(path+".name", "is missing", "write the name of a header, such as X-Forwarded-Department")
-		case !isToken(h.Name) || folded == "":
-			k.fault(path+".name", fmt.Sprintf("%q is not a header name", shorten(h.Name)), "write letters, digits and - only")
-		case reservedHeader(folded):
-			k.fault(path+".name", h.Name+" belongs to HTTP itself", "choose another name, such as X-"+h.Name)
-		case twice:
-			k.fault(path+".name", fmt.Sprintf("%s is the same header as %s: only letters and digits count", h.Name, other), "keep one of them")
-		default:
-			seen[folded] = h.Name
-		}
-		if h.Claim == "" {
-			k.missing(path+".claim", "is missing", "write the claim that it carries, such as sub, email, groups or realm_access.roles")
-		}
-		for _, text := range [][2]string{{"join", h.Join}, {"default", h.Default}} {
-			if !isPlainText(text[1]) {
-				k.fault(path+"."+text[0], "holds control characters", "write one line of text")
-			}
-		}
-		k.oneOf(path+".encoding", h.Encoding, "percent", "base64")
-	}
-}
-
-func foldHeader(name string) string {
-	var b strings.Builder
-	for _, c := range []byte(strings.ToLower(name)) {
-		if isAlnum(c) {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-// reservedHeader knows, folded, the headers that HTTP or the gateway itself
-// lives by (RFC 9110, section 7.6.1).
-func reservedHeader(folded string) bool {
-	switch folded {
-	case "connection", "keepalive", "proxyconnection", "proxyauthenticate", "proxyauthorization", "te", "trailer", "transferencoding", "upgrade",
-		"host", "contentlength", "cookie", "authorization":
-		return true
 	}
 	return false
 }

@@ -2,10 +2,12 @@ package config
 
 import (
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 )
 
-// upstreams checks where a route leads.
+// upstreams checks where a route leads, and how its requests get there.
 func (k *checker) upstreams(at string, r Route) {
 	switch len(r.Upstream) {
 	case 0:
@@ -13,10 +15,54 @@ func (k *checker) upstreams(at string, r Route) {
 	case 1:
 		k.upstream(at+".upstream", r.Upstream[0])
 	default:
-		for i, u := range r.Upstream {
-			k.upstream(item(at+".upstream", i), u)
+		k.severalUpstreams(at+".upstream", r.Upstream)
+	}
+	k.notNegative(at+".timeouts.connect", int64(r.Timeouts.Connect))
+	k.notNegative(at+".timeouts.response_header", int64(r.Timeouts.ResponseHeader))
+	k.upstreamTLS(at, r)
+	k.balance(at, r)
+}
+
+func (k *checker) severalUpstreams(at string, upstreams Upstreams) {
+	if len(upstreams) > MaxUpstreams {
+		k.fault(at, fmt.Sprintf("has %d entries, more than %d", len(upstreams), MaxUpstreams), "give one name to several of them, by DNS, or put a balancer between")
+	}
+	for i, u := range upstreams {
+		path := item(at, i)
+		k.upstream(path, u)
+		switch {
+		case strings.HasPrefix(u, "builtin:"):
+			k.fault(path, "is built in, and can't be one of several", "write it alone, or remove it")
+		case u != "" && slices.IndexFunc(upstreams, func(other string) bool { return sameUpstream(other, u) }) < i:
+			k.fault(path, "is in the list already", "keep one of them")
 		}
 	}
+}
+
+// sameUpstream compares what two URLs stand for.
+func sameUpstream(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, err := url.Parse(a)
+	if err != nil {
+		return false
+	}
+	y, err := url.Parse(b)
+	if err != nil {
+		return false
+	}
+	return x.Scheme == y.Scheme && x.Scheme != "unix" && x.Scheme != "unix+h2c" && strings.EqualFold(x.Hostname(), y.Hostname()) && upstreamPort(x) == upstreamPort(y)
+}
+
+func upstreamPort(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Port()
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
 }
 
 func (k *checker) upstream(at, upstream string) {
@@ -32,8 +78,8 @@ func (k *checker) upstream(at, upstream string) {
 		k.fault(at, fmt.Sprintf("%q is not built in", shorten(builtin)), "write builtin:echo")
 		return
 	}
-	if strings.HasPrefix(upstream, "unix:") {
-		if file, ok := strings.CutPrefix(upstream, "unix://"); !ok || !isSocketPath(file) {
+	if rest, ok := strings.CutPrefix(strings.Replace(upstream, "unix+h2c:", "unix:", 1), "unix:"); ok {
+		if file, ok := strings.CutPrefix(rest, "//"); !ok || !isSocketPath(file) {
 			k.fault(at, "is not a socket of the form unix:///path (absolute, at most 107 bytes)", fix)
 		}
 		return

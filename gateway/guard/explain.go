@@ -40,6 +40,12 @@ func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 
 	m, candidates, err := g.routes.Explain(r)
 	x.Routes = candidates
+	if g.preflight(r, &v) {
+		x.Route = v.Route.Name
+		x.judged(&v, nil)
+		x.upstream(&v, r.Header)
+		return x
+	}
 	if err != nil {
 		v.mismatch(err, m)
 		x.judged(&v, nil)
@@ -49,9 +55,11 @@ func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 	v.Route = m.Route
 	x.Route, x.Host, x.Path = m.Route.Name, m.Host, m.Path
 	if m.Route.Public {
-		v.Outcome, v.Reason = Allow, ReasonPublic
+		g.public(r, &v)
 		x.judged(&v, nil)
-		x.upstream(&v, r.Header)
+		if v.Outcome == Allow {
+			x.upstream(&v, r.Header)
+		}
 		return x
 	}
 	if proven, err := x.prove(ctx, &v, &q); !proven {
@@ -74,6 +82,7 @@ func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 	allowed, err := v.ruled(&ruling.Decision, ruling.Err)
 	if allowed {
 		v.admit(m.Route.Headers.Prepare(v.Identity))
+		_, _ = v.signIn() // what it would send is not for anybody's eyes
 	}
 	x.judged(&v, err)
 	if v.Outcome == Allow {
@@ -198,7 +207,7 @@ func (g *Guard) ExplainDenial(name string, d *Denial) *Explanation {
 		}
 		x.Credentials = append(x.Credentials, one)
 	}
-	if v.Reason != ReasonCrossSite && v.Reason != ReasonWrongProvider {
+	if v.Reason != ReasonCrossSite && v.Reason != ReasonCrossSiteRequest && v.Reason != ReasonWrongProvider {
 		ruling := v.Route.Policy.Explained(&in, policy.Decision{}, nil)
 		x.Policy = &ruling
 	}

@@ -27,6 +27,7 @@ type Explanation struct {
 	Route       string                  `json:"route,omitempty"`
 	Credentials []CredentialExplanation `json:"credentials,omitempty"` // in the order in which they are looked for
 	Identity    *Person                 `json:"identity,omitempty"`
+	CrossSite   *CrossSiteExplanation   `json:"cross_site,omitempty"` // where a page of another site sent it
 	Policy      *policy.Explanation     `json:"policy,omitempty"`
 	Verdict     VerdictExplanation      `json:"verdict"`
 	Headers     []HeaderLine            `json:"headers,omitempty"` // that the upstream would get
@@ -39,6 +40,13 @@ type CredentialExplanation struct {
 	Kind    string `json:"kind"`
 	Finding string `json:"finding"`
 	Used    bool   `json:"used"`
+}
+
+// CrossSiteExplanation is a page of another site that had a browser send the
+// request.
+type CrossSiteExplanation struct {
+	Kind string `json:"kind"` // request or websocket
+	Mode string `json:"mode"` // report or enforce
 }
 
 // Person is an identity without its claims.
@@ -102,6 +110,9 @@ func (x *Explanation) judged(v *Verdict, err error) {
 		out.Shadow = &ShadowExplanation{Effect: v.Shadow.Effect.String(), Rule: v.Shadow.Rule, Reason: v.Shadow.Reason}
 	}
 	x.Verdict = out
+	if v.CrossSite.Kind != "" {
+		x.CrossSite = &CrossSiteExplanation{Kind: v.CrossSite.Kind, Mode: v.CrossSite.Mode}
+	}
 }
 
 func newPerson(id *identity.Identity, kind authn.Kind) *Person {
@@ -119,6 +130,8 @@ func newPerson(id *identity.Identity, kind authn.Kind) *Person {
 const (
 	assertionShown = "(a token that the gateway signs for this application)"
 	forwardedShown = "(the access token of the user's provider)"
+	idTokenShown   = "(the ID token of the user's provider)" //nolint:gosec // the words in its place
+	signedInShown  = "(the credential that the gateway has for the application)"
 	hiddenShown    = "(not shown)"
 )
 
@@ -141,12 +154,15 @@ func (x *Explanation) upstream(v *Verdict, sent http.Header) {
 			x.Headers = append(x.Headers, HeaderLine{Name: name, Value: value, Set: own[name]})
 		}
 	}
-	if v.Route.Assert != nil && !v.Route.Public {
-		x.Headers = append(x.Headers, HeaderLine{Name: headers.AssertionHeader, Value: assertionShown, Set: true})
+	set := func(does bool, name, shown string) {
+		if does {
+			x.Headers = append(x.Headers, HeaderLine{Name: name, Value: shown, Set: true})
+		}
 	}
-	if v.Route.Forward != nil && v.Kind == authn.KindSession {
-		x.Headers = append(x.Headers, HeaderLine{Name: "Authorization", Value: forwardedShown, Set: true})
-	}
+	set(v.Route.Assert != nil && v.Identity != nil, headers.AssertionHeader, assertionShown)
+	set(v.Route.Forward != nil && v.Kind == authn.KindSession, "Authorization", forwardedShown)
+	set(v.Route.ForwardID != nil && v.Kind == authn.KindSession, v.Route.Headers.IDTokenHeader(), idTokenShown)
+	set(v.signedIn, "Authorization", signedInShown)
 	slices.SortStableFunc(x.Headers, func(a, b HeaderLine) int { return strings.Compare(a.Name, b.Name) })
 	for name := range sent {
 		if _, stays := out[name]; !stays || own[name] {

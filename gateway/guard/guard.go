@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/authn"
@@ -45,14 +44,14 @@ type Options struct {
 type Guard struct {
 	routes  *route.Table
 	cookies Cookies
-	scheme  string
+	site    site
 	client  func(*http.Request) netip.Addr
 	denied  func(*Denial) string
 }
 
 // New makes a Guard.
 func New(o Options) *Guard {
-	return &Guard{routes: o.Routes, cookies: o.Cookies, scheme: o.Scheme, client: o.Client, denied: o.Denied}
+	return &Guard{routes: o.Routes, cookies: o.Cookies, site: newSite(o.Scheme), client: o.Client, denied: o.Denied}
 }
 
 // errNobody keeps an authenticator that breaks its contract from counting as proof.
@@ -64,6 +63,9 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	v := Verdict{Kind: authn.KindNone, cookies: g.cookies}
 
 	// 1. Match the route. No route is a refusal, not a pass.
+	if g.preflight(r, &v) {
+		return v, nil
+	}
 	m, err := g.routes.Match(r)
 	if err != nil {
 		v.mismatch(err, m)
@@ -72,7 +74,7 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	rt := m.Route
 	v.Route = rt
 	if rt.Public {
-		v.Outcome, v.Reason = Allow, ReasonPublic
+		g.public(r, &v)
 		return v, nil
 	}
 
@@ -93,7 +95,7 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	}
 	v.Identity = id
 
-	// 4. Ask the policy.
+	// 4. Refuse what a page of another site sent with it, and ask the policy.
 	in := input(r, &m, id, v.Kind, g.address(r), time.Now())
 	allowed, err := g.judge(r, &v, &in)
 	if err != nil {
@@ -141,17 +143,13 @@ func (g *Guard) judge(r *http.Request, v *Verdict, in *policy.Input) (allowed bo
 	return v.ruled(&d, err)
 }
 
-// misplaced sets the verdict for a session that does not count here, whatever
+// misplaced sets the verdict for a credential that does not count here, whatever
 // the policy says.
 func (g *Guard) misplaced(r *http.Request, v *Verdict) bool {
-	if v.Kind != authn.KindSession {
-		return false
-	}
-	if !g.sameOriginUpgrade(r) {
-		v.Outcome, v.Reason = Forbid, ReasonCrossSite
+	if g.site.refuses(r, v) {
 		return true
 	}
-	if len(v.Route.Providers) > 0 && !slices.Contains(v.Route.Providers, v.Identity.Method) {
+	if v.Kind == authn.KindSession && len(v.Route.Providers) > 0 && !slices.Contains(v.Route.Providers, v.Identity.Method) {
 		// Proven, but not in the way that this route wants.
 		v.Outcome, v.Reason = Forbid, ReasonWrongProvider
 		return true
@@ -172,20 +170,11 @@ func unreadable(v *Verdict, in *policy.Input) bool {
 	return err != nil
 }
 
-// sameOriginUpgrade reports whether a request is no upgrade, or one that the
-// site itself started. Browsers send cookies with the WebSocket handshakes of
-// any site and apply no CORS to them, so the gateway must look at the Origin
-// (cross-site WebSocket hijacking; RFC 6455, section 10.2).
-func (g *Guard) sameOriginUpgrade(r *http.Request) bool {
-	if len(r.Header["Upgrade"]) == 0 && len(r.Header["Sec-Websocket-Key"]) == 0 && r.Method != http.MethodConnect {
-		return true
+// public sets the verdict for a route on which nobody has to prove anything.
+func (g *Guard) public(r *http.Request, v *Verdict) {
+	if !g.site.refuses(r, v) {
+		v.Outcome, v.Reason = Allow, ReasonPublic
 	}
-	origin := r.Header["Origin"]
-	if len(origin) != 1 {
-		return false
-	}
-	host, ok := strings.CutPrefix(origin[0], g.scheme+"://")
-	return ok && strings.EqualFold(host, r.Host)
 }
 
 func policyIdentity(id *identity.Identity, kind authn.Kind) policy.Identity {

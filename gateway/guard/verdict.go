@@ -56,14 +56,17 @@ func (o Outcome) String() string {
 // Reasons of verdicts, besides those of packages authn, jose and policy.
 const (
 	ReasonPublic           = "public"
+	ReasonPreflight        = "preflight"
 	ReasonNoRoute          = "no_route"
 	ReasonMethodNotAllowed = "method_not_allowed"
 	ReasonUnknownHost      = "unknown_host"
 	ReasonWrongProvider    = "wrong_provider"
 	ReasonCrossSite        = "cross_site_upgrade"
+	ReasonCrossSiteRequest = "cross_site_request"
 	ReasonMalformedQuery   = "malformed_query"
 	ReasonMissingClaim     = "missing_header_claim"
 	ReasonIdentityTooLarge = "identity_too_large"
+	ReasonNoCredential     = "no_upstream_credential" //nolint:gosec // a word, not a credential
 )
 
 // Route is what a verdict speaks of, so that front ends need not know how
@@ -83,12 +86,16 @@ type Verdict struct {
 	Message  string        // what the policy tells people whom it denies
 	StepUp   policy.StepUp // what is asked for, for StepUp
 	Shadow   policy.Shadowed
-	Decision string        // by which a denial can be asked about; empty where it is not kept
-	Wait     time.Duration // before another attempt, for TooMany
-	Err      error         // what went wrong inside, for the log alone
+	// CrossSite is set where a page of another site sent the request, let in or not.
+	CrossSite CrossSite
+	Decision  string        // by which a denial can be asked about; empty where it is not kept
+	Wait      time.Duration // before another attempt, for TooMany
+	Err       error         // what went wrong inside, for the log alone
 
-	values  *headers.Prepared
-	cookies Cookies
+	values   *headers.Prepared
+	signedIn bool // at the upstream, by a credential of the route's
+	cookies  Cookies
+	bare     bool // a preflight: nothing but the question is forwarded
 }
 
 // ruled takes the policy's answer: whether it allows, and what that means for the
@@ -110,47 +117,6 @@ func (v *Verdict) ruled(d *policy.Decision, err error) (allowed bool, outage err
 	return d.Effect == policy.Allow, nil
 }
 
-// prepare makes the headers for the upstream.
-func (v *Verdict) prepare(r *http.Request) error {
-	rt, id := v.Route, v.Identity
-	values, err := rt.Headers.Prepare(id)
-	if err == nil && rt.Assert != nil {
-		var token string
-		if token, err = rt.Assert(id, time.Now()); err != nil {
-			return v.refuse(err)
-		}
-		values, err = values.WithAssertion(token)
-	}
-	if err == nil && rt.Forward != nil && v.Kind == authn.KindSession {
-		var token string
-		if token, err = rt.Forward(r.Context(), id); err != nil {
-			return v.withhold(err)
-		}
-		values, err = values.WithAccessToken(token)
-	}
-	v.admit(values, err)
-	return nil
-}
-
-// admit lets in who gets all of his headers.
-func (v *Verdict) admit(values *headers.Prepared, err error) {
-	if err != nil {
-		v.Outcome, v.Reason, v.Err = Forbid, headerReason(err), err
-		return
-	}
-	v.Outcome, v.values = Allow, values
-}
-
-// withhold sets the verdict for an access token that can't be forwarded. Signing
-// in again does not help who has no such token, so that he is not asked to.
-func (v *Verdict) withhold(err error) error {
-	if no, ok := errors.AsType[*authn.Refusal](err); ok && no.Reason == authn.ReasonNoAccessToken {
-		v.Outcome, v.Reason = Forbid, no.Reason
-		return nil
-	}
-	return v.refuse(err)
-}
-
 // Session names the session behind the request, in the form in which logs show
 // it; empty where the credential was none.
 func (v *Verdict) Session() string {
@@ -165,20 +131,18 @@ func (v *Verdict) Session() string {
 // that the gateway consumed go, then the identity is set.
 func (v *Verdict) Rewrite(out http.Header) {
 	headers.StripCookies(out, v.cookies.Owns)
+	v.Route.Shield.Request(out, v.cookies)
 	v.Route.Headers.Strip(out)
+	if v.bare {
+		keepPreflight(out)
+		return
+	}
 	if !v.Route.Public {
 		if !v.Route.UpstreamAuthorization {
 			v.Route.Auth.Strip(out)
 		}
 		v.values.Apply(out)
 	}
-}
-
-// Response removes from an upstream's answer what would touch the gateway's
-// own cookies.
-func (v *Verdict) Response(h http.Header) {
-	headers.DropSetCookies(h, v.cookies.Reserved)
-	headers.KeepCookies(h)
 }
 
 func (v *Verdict) mismatch(err error, m route.Match) {
@@ -212,11 +176,4 @@ func (v *Verdict) refuse(err error) error {
 		return nil
 	}
 	return fmt.Errorf("route %s: %w", v.Route.Name, err)
-}
-
-func headerReason(err error) string {
-	if _, ok := errors.AsType[*headers.TooLargeError](err); ok {
-		return ReasonIdentityTooLarge
-	}
-	return ReasonMissingClaim
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/gateway/config"
@@ -36,7 +38,7 @@ func (f *RuleError) Error() string { return f.Path + ": " + f.Problem + ": " + f
 // rule with the name of a default header, in any spelling, takes its place. The
 // error joins one *RuleError for everything that is wrong.
 func Compile(rules []config.Header, o Options) (*Set, error) {
-	s := &Set{maxBytes: o.MaxBytes, own: map[string]struct{}{}, pairs: knownPairs()}
+	s := &Set{maxBytes: o.MaxBytes, pairs: knownPairs()}
 	var faults []error
 	if o.MaxBytes < 0 {
 		faults = append(faults, &RuleError{"max_bytes", "is negative", "write a number of bytes, or 0 for the default"})
@@ -73,15 +75,77 @@ func Compile(rules []config.Header, o Options) (*Set, error) {
 			s.fields = append(s.fields, f)
 		}
 	}
+	s.fields = append(s.fields, own...)
+	if o.IDToken != "" {
+		s.idToken = http.CanonicalHeaderKey(o.IDToken)
+		if fault := s.idTokenFault(); fault != nil {
+			faults = append(faults, fault)
+		}
+	}
+	if least := s.least(); s.maxBytes > 0 && least > s.maxBytes {
+		faults = append(faults, &RuleError{
+			"headers", fmt.Sprintf("names and defaults alone take %d bytes, and all identity headers may have %d", least, s.maxBytes),
+			"raise server.limits.max_identity_bytes, or set fewer headers",
+		})
+	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	s.fields = append(s.fields, own...)
-	for i := range s.fields {
-		s.own[s.fields[i].folded] = struct{}{}
-		s.pairs.add(s.fields[i].folded)
-	}
+	s.fillStripped(o)
 	return s, nil
+}
+
+// fillStripped fills in what is deleted.
+func (s *Set) fillStripped(o Options) {
+	s.own = map[string]struct{}{}
+	add := func(folded string) {
+		s.own[folded] = struct{}{}
+		s.pairs.add(folded)
+	}
+	for i := range s.fields {
+		add(s.fields[i].folded)
+	}
+	for _, name := range o.Strip {
+		if folded := foldName(name); folded != "" {
+			add(folded)
+		}
+	}
+	if s.idToken != "" {
+		add(foldName(s.idToken))
+	}
+	if o.SetsAuthorization {
+		add(foldName(authorization))
+	}
+}
+
+// least is what the headers take of a user of whom little is known.
+func (s *Set) least() int {
+	size := 0
+	for i := range s.fields {
+		if f := &s.fields[i]; f.required || f.fallback != "" {
+			size += lineSize(f.name, f.fallback)
+		}
+	}
+	return size
+}
+
+// idTokenFault is what is wrong with the name of the header for the ID token.
+func (s *Set) idTokenFault() error {
+	const at = "forward_id_token"
+	if s.idToken == authorization {
+		return nil
+	}
+	if fault := nameFault(s.idToken); fault != nil {
+		fault.Path = at
+		return fault
+	}
+	folded := foldName(s.idToken)
+	for i := range s.fields {
+		if s.fields[i].folded == folded {
+			return &RuleError{at, s.idToken + " carries a claim already", "choose another name, such as X-Forwarded-Id-Token"}
+		}
+	}
+	return nil
 }
 
 func compileField(at string, r config.Header) (field, error) {
@@ -91,20 +155,23 @@ func compileField(at string, r config.Header) (field, error) {
 	}
 	f := field{
 		name: http.CanonicalHeaderKey(r.Name), folded: foldName(r.Name),
-		claim: r.Claim, join: r.Join, required: r.Required,
+		claims: append([]string{r.Claim}, r.Or...), join: r.Join, required: r.Required,
 	}
 	if f.join == "" {
 		f.join = ","
 	}
-	switch r.Encoding {
-	case "", "percent":
-	case "base64":
-		f.base64 = true
-	default:
-		return field{}, &RuleError{at + ".encoding", fmt.Sprintf("%q is unknown", r.Encoding), "write percent or base64"}
+	var known bool
+	if f.encoding, known = encodingOf(r.Encoding); !known {
+		return field{}, &RuleError{at + ".encoding", fmt.Sprintf("%q is unknown", r.Encoding), "write percent, utf8, base64, rfc2047 or json"}
+	}
+	if r.Match != "" {
+		var err error
+		if f.match, err = regexp.Compile(r.Match); err != nil {
+			return field{}, &RuleError{at + ".match", "is no regular expression", "write it in Go's RE2 syntax"}
+		}
 	}
 	switch {
-	case r.Claim == "":
+	case slices.Contains(f.claims, ""):
 		return field{}, &RuleError{at + ".claim", "is empty", "write a claim, such as sub, email, groups or realm_access.roles"}
 	case !goodJoin(f.join):
 		return field{}, &RuleError{
@@ -114,13 +181,25 @@ func compileField(at string, r config.Header) (field, error) {
 	case r.Required && r.Default != "":
 		return field{}, &RuleError{at + ".required", "contradicts default", "keep one of them"}
 	}
-	if r.Default != "" {
-		f.fallback = f.finish(escape(r.Default, f.escaped()))
-		if f.base64 {
-			f.fallback = f.finish(r.Default)
+	err := f.setDefault(at, r.Default)
+	return f, err
+}
+
+// setDefault encodes what is sent where the user has no value.
+func (f *field) setDefault(at, value string) error {
+	switch {
+	case value == "":
+	case f.encoding == jsonText:
+		var ok bool
+		if f.fallback, ok = jsonDefault(value); !ok {
+			return &RuleError{at + ".default", "is no JSON, which the header is", `write JSON in quotes, such as "[]" or "\"none\""`}
 		}
+	case f.encoding == base64Text || f.encoding == rfc2047Text:
+		f.fallback = f.encoding.finish(value)
+	default:
+		f.fallback = f.encoding.item(value, f.escaped())
 	}
-	return f, nil
+	return nil
 }
 
 // goodJoin asks for a separator that escaping can keep out of the items: no

@@ -27,7 +27,7 @@ func StripCookies(h http.Header, gateway func(name string) bool) {
 			part = trimSpace(part)
 			switch {
 			case part == "":
-			case gateway(cookieName(part)):
+			case gateway(CookieName(part)):
 				removed = true
 			default:
 				only = part
@@ -54,7 +54,7 @@ func joinKept(lines []string, gateway func(name string) bool, size int) string {
 		for rest, more := line, true; more; {
 			var part string
 			part, rest, more = strings.Cut(rest, ";")
-			if part = trimSpace(part); part == "" || gateway(cookieName(part)) {
+			if part = trimSpace(part); part == "" || gateway(CookieName(part)) {
 				continue
 			}
 			if b.Len() > 0 {
@@ -74,12 +74,12 @@ func joinKept(lines []string, gateway func(name string) bool, size int) string {
 func DropSetCookies(h http.Header, gateway func(name string) bool) {
 	lines := h["Set-Cookie"]
 	for i := range lines {
-		if !isGatewayCookie(cookieName(lines[i]), gateway) {
+		if !isGatewayCookie(CookieName(lines[i]), gateway) {
 			continue
 		}
 		kept := append(make([]string, 0, len(lines)-1), lines[:i]...)
 		for _, line := range lines[i+1:] {
-			if !isGatewayCookie(cookieName(line), gateway) {
+			if !isGatewayCookie(CookieName(line), gateway) {
 				kept = append(kept, line)
 			}
 		}
@@ -105,11 +105,11 @@ func isGatewayCookie(name string, gateway func(name string) bool) bool {
 	return lower != name && gateway(lower)
 }
 
-// cookieName returns what an application or a browser may take for the name of
+// CookieName returns what an application or a browser may take for the name of
 // a cookie. "=sp=x" and "sp" set a cookie without a name whose value is sent
 // back as if it had one, so leading equals signs and a missing one are no way
 // round (RFC 6265bis, section 5.7).
-func cookieName(s string) string {
+func CookieName(s string) string {
 	s, _, _ = strings.Cut(s, ";")
 	s = strings.TrimLeft(s, "= \t")
 	s, _, _ = strings.Cut(s, "=")

@@ -14,6 +14,7 @@ package headers
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,12 +25,24 @@ import (
 // together where Options do not say otherwise.
 const DefaultMaxBytes = 16 << 10
 
-// Options bound what Compile makes.
+// Options are what Compile makes a Set with besides the rules.
 type Options struct {
 	// MaxBytes limits all identity headers of one request together: names,
 	// values and four bytes a line for ": " and the line end. Zero means
 	// DefaultMaxBytes.
 	MaxBytes int
+
+	// IDToken is the name of the header that WithIDToken sets; empty = none. In
+	// Authorization the token has the scheme Bearer.
+	IDToken string
+
+	// SetsAuthorization says that the gateway sets that header as well, so that
+	// the client's goes.
+	SetsAuthorization bool
+
+	// Strip are names of headers that are deleted besides those that the set can
+	// set: those of other routes, whose applications may be the same.
+	Strip []string
 }
 
 // Set is the compiled header list of one route: it knows which headers to
@@ -37,8 +50,9 @@ type Options struct {
 // Set deletes the well-known identity headers and sets none.
 type Set struct {
 	fields   []field
+	idToken  string // canonical; empty = it sets none
 	maxBytes int
-	own      map[string]struct{} // folded names of fields
+	own      map[string]struct{} // folded names of what is deleted
 	pairs    pairSet             // beginnings worth a closer look: those of own and of the well-known names
 }
 
@@ -52,10 +66,10 @@ type Assert func(id *identity.Identity, now time.Time) (string, error)
 // Prepared are the identity headers of one user on one route. Its headers never
 // change and it is safe for concurrent use; a nil Prepared sets nothing.
 type Prepared struct {
-	pairs          []pair
-	size, maxBytes int
-	asserted       atomic.Pointer[Prepared] // what the last WithAssertion made
-	forwarding     atomic.Pointer[Prepared] // what the last WithAccessToken made
+	pairs []pair
+	size  int
+	set   *Set
+	more  [extras]atomic.Pointer[Prepared] // what was made last of this with one of each
 }
 
 type pair struct{ name, value string }
@@ -78,8 +92,8 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("headers: the identity headers take %d bytes, the limit is %d", e.Size, e.Limit)
 }
 
-// Names returns the canonical names of the headers that the set can set, in the
-// order in which Apply does.
+// Names returns the canonical names of the headers that the set can set from
+// claims, in the order in which Apply does.
 func (s *Set) Names() []string {
 	if s == nil {
 		return nil
@@ -89,6 +103,22 @@ func (s *Set) Names() []string {
 		names[i] = s.fields[i].name
 	}
 	return names
+}
+
+// IDTokenHeader is the canonical name of the header that WithIDToken sets; empty
+// where the set has none.
+func (s *Set) IDTokenHeader() string {
+	if s == nil {
+		return ""
+	}
+	return s.idToken
+}
+
+func (s *Set) limit() int {
+	if s == nil {
+		return DefaultMaxBytes
+	}
+	return s.maxBytes
 }
 
 // Prepare computes the headers for id, or says why they cannot be set: a
@@ -105,13 +135,13 @@ func (s *Set) Prepare(id *identity.Identity) (*Prepared, error) {
 			return p, nil
 		}
 	}
-	p := &Prepared{pairs: make([]pair, 0, len(s.fields)), maxBytes: s.maxBytes}
+	p := &Prepared{pairs: make([]pair, 0, len(s.fields)), set: s}
 	for i := range s.fields {
 		f := &s.fields[i]
 		value, ok := f.value(id)
 		if !ok {
 			if f.required {
-				return nil, &MissingError{Header: f.name, Claim: f.claim}
+				return nil, &MissingError{Header: f.name, Claim: strings.Join(f.claims, ", ")}
 			}
 			continue
 		}
@@ -126,25 +156,6 @@ func (s *Set) Prepare(id *identity.Identity) (*Prepared, error) {
 }
 
 func lineSize(name, value string) int { return len(name) + len(value) + len(": \r\n") }
-
-// WithAssertion returns these headers and AssertionHeader with token, or a
-// *TooLargeError. The result is kept, so that asking again with the same token
-// allocates nothing.
-func (p *Prepared) WithAssertion(token string) (*Prepared, error) {
-	if p == nil {
-		p = &Prepared{maxBytes: DefaultMaxBytes}
-	}
-	if q := p.asserted.Load(); q != nil && q.pairs[len(q.pairs)-1].value == token {
-		return q, nil
-	}
-	q := &Prepared{size: p.size + lineSize(AssertionHeader, token), maxBytes: p.maxBytes}
-	if q.size > q.maxBytes {
-		return nil, &TooLargeError{Size: q.size, Limit: q.maxBytes}
-	}
-	q.pairs = append(append(make([]pair, 0, len(p.pairs)+1), p.pairs...), pair{AssertionHeader, token})
-	p.asserted.Store(q)
-	return q, nil
-}
 
 // Apply sets the headers in h, where Strip has been before. It only copies, and
 // allocates once.

@@ -46,7 +46,9 @@ func alice() *identity.Identity {
 		Claims: identity.MapClaims{
 			"department": "sales", "level": 7.0, "active": true, "nothing": nil, "list": []any{"a", 1.0, true, nil, []any{"x"}, map[string]any{"y": "z"}, ""},
 			"realm_access": map[string]any{"roles": []any{"viewer", "editor"}}, "https://example.com/tier": "gold",
-			"address": map[string]any{"city": "Ulm"}, "empty": "", "none": []any{}, "id": json.Number("12345678901234567890"), "lossy": 9007199254740993.0,
+			"address": map[string]any{"city": "Ulm", "zip": "89073"}, "people": []any{map[string]any{"name": "Ann", "tags": []any{"x", "y"}}, map[string]any{"name": "Fábian"}},
+			"https://example.com/app": map[string]any{"role.name": "owner"}, "pair": []any{"größe", "a,admin"}, "mixed": []any{1.0, true, "x", nil, map[string]any{"b": "2", "a": 1.0}},
+			"odd": []any{"x", 9007199254740993.0}, "broken": "a\xff", "long": strings.Repeat("ö", 30), "empty": "", "none": []any{}, "id": json.Number("12345678901234567890"), "lossy": 9007199254740993.0,
 		},
 	}
 }
@@ -111,6 +113,43 @@ func TestClaimsBecomeHeaders(t *testing.T) {
 		"letters beyond ASCII":             {config.Header{Claim: "name"}, "Alice %C3%96zdemir"},
 		"the same in base64":               {config.Header{Claim: "name", Encoding: "base64"}, "QWxpY2Ugw5Z6ZGVtaXI="},
 		"a list in base64":                 {config.Header{Claim: "groups", Encoding: "base64"}, "c3RhZmYsYWRtaW4="},
+		"an item of a list":                {config.Header{Claim: "people.0.name"}, "Ann"},
+		"a list in an item of a list":      {config.Header{Claim: "people.0.tags"}, "x,y"},
+		"an item that is not there":        {config.Header{Claim: "people.2.name"}, ""},
+		"an item by a strange number":      {config.Header{Claim: "people.00.name"}, ""},
+		"an item by less than nothing":     {config.Header{Claim: "people.-1.name"}, ""},
+		"dots in every name":               {config.Header{Claim: "https://example.com/app.role.name"}, "owner"},
+		"the first claim that is there":    {config.Header{Claim: "absent", Or: []string{"empty", "none", "address", "department", "sub"}}, "sales"},
+		"none of several":                  {config.Header{Claim: "absent", Or: []string{"empty"}, Default: "guest"}, "guest"},
+		"the items that match":             {config.Header{Claim: "groups", Match: "^adm"}, "admin"},
+		"no item that matches":             {config.Header{Claim: "groups", Match: "^x"}, ""},
+		"no item, and another claim":       {config.Header{Claim: "groups", Match: "^sal", Or: []string{"department"}}, "sales"},
+		"a single value that matches":      {config.Header{Claim: "department", Match: "^sal"}, "sales"},
+		"a single value that does not":     {config.Header{Claim: "department", Match: "^x", Default: "none"}, "none"},
+		"items without a text never match": {config.Header{Claim: "list", Match: ".*"}, "a,1,true"},
+		"a subject that matches":           {config.Header{Claim: "qualified_subject", Match: "#alice$"}, "https://id.example.com#alice"},
+		"a subject that does not":          {config.Header{Claim: "qualified_subject", Match: "#bob$"}, ""},
+		"letters as they are":              {config.Header{Claim: "name", Encoding: "utf8"}, "Alice Özdemir"},
+		"a list with letters as they are":  {config.Header{Claim: "pair", Encoding: "utf8"}, "größe,a%2Cadmin"},
+		"broken UTF-8 as it is not":        {config.Header{Claim: "broken", Encoding: "utf8"}, "a%FF"},
+		"encoded-words":                    {config.Header{Claim: "name", Encoding: "rfc2047"}, "=?utf-8?b?QWxpY2Ugw5Z6ZGVtaXI=?="},
+		"no letter torn apart":             {config.Header{Claim: "long", Encoding: "rfc2047"}, "=?utf-8?b?" + strings.Repeat("w7bDtsO2", 7) + "w7Y=?= =?utf-8?b?" + strings.Repeat("w7bDtsO2", 2) + "w7bDtg==?="},
+		"no word to encode":                {config.Header{Claim: "department", Encoding: "rfc2047"}, "sales"},
+		"JSON of a text":                   {config.Header{Claim: "name", Encoding: "json"}, `"Alice \u00d6zdemir"`},
+		"JSON of a list":                   {config.Header{Claim: "pair", Encoding: "json"}, `["gr\u00f6\u00dfe","a,admin"]`},
+		"JSON of groups":                   {config.Header{Claim: "groups", Encoding: "json"}, `["staff","admin"]`},
+		"JSON of the groups that match":    {config.Header{Claim: "groups", Encoding: "json", Match: "^adm"}, `["admin"]`},
+		"JSON of an object":                {config.Header{Claim: "address", Encoding: "json"}, `{"city":"Ulm","zip":"89073"}`},
+		"JSON of a mixture":                {config.Header{Claim: "mixed", Encoding: "json"}, `[1,true,"x",null,{"a":1,"b":"2"}]`},
+		"JSON of a number":                 {config.Header{Claim: "level", Encoding: "json"}, "7"},
+		"JSON of a long number":            {config.Header{Claim: "id", Encoding: "json"}, "12345678901234567890"},
+		"JSON of a boolean":                {config.Header{Claim: "active", Encoding: "json"}, "true"},
+		"JSON of a subject":                {config.Header{Claim: "qualified_subject", Encoding: "json"}, `"https://id.example.com#alice"`},
+		"JSON with a number that is wrong": {config.Header{Claim: "odd", Encoding: "json"}, ""},
+		"JSON of what is no text":          {config.Header{Claim: "broken", Encoding: "json"}, ""},
+		"JSON of nothing":                  {config.Header{Claim: "none", Encoding: "json"}, ""},
+		"JSON by default":                  {config.Header{Claim: "none", Encoding: "json", Default: ` [ "größe", 1 ] `}, `["gr\u00f6\u00dfe",1]`},
+		"letters by default":               {config.Header{Claim: "none", Encoding: "utf8", Default: "größe, 100%"}, "größe%2C 100%25"},
 		"a default in base64":              {config.Header{Claim: "absent", Default: "größe", Encoding: "base64"}, "Z3LDtsOfZQ=="},
 	}
 	for name, tt := range tests {
@@ -323,7 +362,10 @@ func TestCompileReportsEveryFault(t *testing.T) {
 		{Name: "X-G", Claim: "sub"},
 		{Name: "X_g", Claim: "sub"},
 		{Name: strings.Repeat("a", 97), Claim: "sub"},
-	}, headers.Options{MaxBytes: -1})
+		{Name: "X-H", Claim: "sub", Match: "("},
+		{Name: "X-I", Claim: "sub", Or: []string{""}},
+		{Name: "X-J", Claim: "groups", Encoding: "json", Default: "none"},
+	}, headers.Options{MaxBytes: -1, IDToken: "x_g"})
 	if err == nil {
 		t.Fatal("no fault found")
 	}
@@ -331,7 +373,8 @@ func TestCompileReportsEveryFault(t *testing.T) {
 		"max_bytes: is negative", "headers[0].name: is empty", `headers[1].name: "X User" is no`, `headers[2].name: "---" is no`,
 		"headers[3].name: Host is not for", "headers[4].name: Author_ization is not for", "headers[5].name: Sallyport-Assertion is not for",
 		"headers[6].claim: is empty", `headers[7].encoding: "rot13"`, `headers[8].join: "%"`, `headers[9].join: "2"`, `headers[10].join: "\n"`,
-		"headers[11].required: contradicts", "headers[13].name: X_g is the same header as headers[12]", "headers[14].name: ",
+		"headers[11].required: contradicts", "headers[13].name: X_g is the same header as headers[12]", "headers[14].name: ", "headers[15].match: is no", "headers[16].claim: is empty", "headers[17].default: is no JSON",
+		"forward_id_token: X_g carries a claim already",
 	}
 	got := strings.Split(err.Error(), "\n")
 	if len(got) != len(want) {

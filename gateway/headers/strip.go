@@ -22,23 +22,33 @@ func (s *Set) Strip(h http.Header) {
 	if s == nil {
 		s = &Set{pairs: knownPairs()}
 	}
-	var buf [maxFolded]byte
 	for name := range h {
-		if !s.pairs.has(name) {
-			continue
-		}
-		n := 0
-		for i := 0; i < len(name) && n < maxFolded; i++ {
-			if c := foldByte(name[i]); c != 0 {
-				buf[n] = c
-				n++
-			}
-		}
-		folded := buf[:n]
-		if _, own := s.own[string(folded)]; own || known(folded) {
+		if s.pairs.has(name) && s.strips(name) {
 			delete(h, name)
 		}
 	}
+}
+
+// Strips reports whether Strip deletes a header of this name.
+func (s *Set) Strips(name string) bool {
+	if s == nil {
+		s = &Set{pairs: knownPairs()}
+	}
+	return s.pairs.has(name) && s.strips(name)
+}
+
+func (s *Set) strips(name string) bool {
+	var buf [maxFolded]byte
+	n := 0
+	for i := 0; i < len(name) && n < maxFolded; i++ {
+		if c := foldByte(name[i]); c != 0 {
+			buf[n] = c
+			n++
+		}
+	}
+	folded := buf[:n]
+	_, own := s.own[string(folded)]
+	return own || known(folded)
 }
 
 // known reports whether a folded name belongs to a family that only a gateway

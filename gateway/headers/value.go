@@ -1,9 +1,10 @@
 package headers
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"math"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,17 +15,31 @@ import (
 type field struct {
 	name     string // canonical
 	folded   string
-	claim    string
+	claims   []string // the first that has a value counts
+	match    *regexp.Regexp
 	join     string
 	fallback string // already encoded
-	base64   bool
+	encoding encoding
 	required bool
 }
 
 // value returns the encoded header value, or false where the user has none.
 func (f *field) value(id *identity.Identity) (string, bool) {
+	for _, name := range f.claims {
+		if v, ok := f.render(f.matching(claim(id, name))); ok {
+			return v, true
+		}
+	}
+	return f.fallback, f.fallback != ""
+}
+
+// render encodes a claim. What has no text is no value.
+func (f *field) render(v any) (string, bool) {
+	if f.encoding == jsonText {
+		return jsonValue(v)
+	}
 	var raw string
-	switch v := claim(id, f.claim).(type) {
+	switch v := v.(type) {
 	case encoded:
 		raw = string(v)
 	case []string:
@@ -32,15 +47,38 @@ func (f *field) value(id *identity.Identity) (string, bool) {
 	case []any:
 		raw = f.list(len(v), func(i int) string { return text(v[i]) })
 	default:
-		if raw = text(v); !f.base64 {
-			raw = escape(raw, "")
-		}
+		raw = f.encoding.item(text(v), "")
 	}
 	if raw == "" {
-		return f.fallback, f.fallback != ""
+		return "", false
 	}
-	return f.finish(raw), true
+	return f.encoding.finish(raw), true
 }
+
+// matching leaves of a claim what the rule sends: the items of a list that match,
+// or a single value if it does.
+func (f *field) matching(v any) any {
+	if f.match == nil {
+		return v
+	}
+	switch v := v.(type) {
+	case encoded:
+		if f.matches(string(v)) {
+			return v
+		}
+		return nil
+	case []string:
+		return slices.DeleteFunc(slices.Clone(v), func(s string) bool { return !f.matches(s) })
+	case []any:
+		return slices.DeleteFunc(slices.Clone(v), func(one any) bool { return !f.matches(text(one)) })
+	}
+	if f.matches(text(v)) {
+		return v
+	}
+	return nil
+}
+
+func (f *field) matches(s string) bool { return s != "" && f.match.MatchString(s) }
 
 // list joins the items that have a text. Whatever could be taken for the
 // separator, and the comma, which separates list items in every HTTP header
@@ -56,97 +94,12 @@ func (f *field) list(n int, item func(int) string) string {
 		if b.Len() > 0 {
 			b.WriteString(f.join)
 		}
-		if f.base64 {
-			b.WriteString(escapeOnly(s, f.escaped()))
-		} else {
-			b.WriteString(escape(s, f.escaped()))
-		}
+		b.WriteString(f.encoding.item(s, f.escaped()))
 	}
 	return b.String()
 }
 
 func (f *field) escaped() string { return f.join + "," }
-
-// finish puts the last layer of the encoding around a value.
-func (f *field) finish(s string) string {
-	if f.base64 {
-		return base64.StdEncoding.EncodeToString([]byte(s))
-	}
-	return s
-}
-
-// encoded is a value that needs no further escaping.
-type encoded string
-
-// claim finds what name means for id: a field of the identity, or one of the
-// provider's other claims.
-func claim(id *identity.Identity, name string) any {
-	switch name {
-	case "iss":
-		return id.Issuer
-	case "sub":
-		return id.Subject
-	case "email":
-		if !id.EmailVerified {
-			return nil
-		}
-		return id.Email
-	case "email_verified":
-		return id.EmailVerified
-	case "name":
-		return id.Name
-	case "preferred_username":
-		return id.PreferredUsername
-	case "groups":
-		return id.Groups
-	case "amr":
-		return id.AMR
-	case "acr":
-		return id.ACR
-	case "method":
-		return id.Method
-	case "qualified_subject":
-		if id.Subject == "" {
-			return nil
-		}
-		return encoded(escape(id.Issuer, "#") + "#" + escape(id.Subject, "#"))
-	}
-	return lookup(id, name)
-}
-
-// lookup finds name among the claims: the claim of that very name first, then
-// the part before the first dot as an object that holds the rest.
-func lookup(id *identity.Identity, name string) any {
-	if v := id.Claim(name); v != nil {
-		return v
-	}
-	head, rest, ok := strings.Cut(name, ".")
-	if !ok {
-		return nil
-	}
-	object, ok := id.Claim(head).(map[string]any)
-	if !ok {
-		return nil
-	}
-	return member(object, rest)
-}
-
-// member is lookup inside an object.
-func member(object map[string]any, name string) any {
-	for {
-		if v, ok := object[name]; ok {
-			return v
-		}
-		head, rest, ok := strings.Cut(name, ".")
-		if !ok {
-			return nil
-		}
-		if object, ok = object[head].(map[string]any); !ok {
-			return nil
-		}
-		name = rest
-	}
-}
 
 // maxExact is the largest number up to which float64 holds every whole number.
 // Beyond it two account numbers can decode to the same value, and one user
@@ -188,44 +141,4 @@ func text(v any) string {
 		return strconv.FormatUint(v, 10)
 	}
 	return ""
-}
-
-const upperHex = "0123456789ABCDEF"
-
-// escape percent-encodes what cannot stand in a header value as it is: '%'
-// itself, controls, everything beyond ASCII (and so every line break that
-// Unicode knows), a space at either end, and the characters of also.
-// Percent-decoding gives s back.
-func escape(s, also string) string {
-	return escapeFunc(s, func(i int) bool {
-		c := s[i]
-		return c < ' ' || c > '~' || c == '%' || (c == ' ' && (i == 0 || i == len(s)-1)) || strings.IndexByte(also, c) >= 0
-	})
-}
-
-// escapeOnly percent-encodes '%' and the characters of also. It serves values
-// that another encoding will carry safely.
-func escapeOnly(s, also string) string {
-	return escapeFunc(s, func(i int) bool { return s[i] == '%' || strings.IndexByte(also, s[i]) >= 0 })
-}
-
-func escapeFunc(s string, must func(i int) bool) string {
-	n := 0
-	for i := range len(s) {
-		if must(i) {
-			n++
-		}
-	}
-	if n == 0 {
-		return s
-	}
-	b := make([]byte, 0, len(s)+2*n)
-	for i := range len(s) {
-		if c := s[i]; must(i) {
-			b = append(b, '%', upperHex[c>>4], upperHex[c&15])
-		} else {
-			b = append(b, c)
-		}
-	}
-	return string(b)
 }

@@ -37,7 +37,7 @@ type Reason string
 // The reasons for which a token or a key is refused.
 const (
 	MalformedToken      Reason = "malformed_token"       // not a compact JWS as RFC 7515 describes it
-	TokenTooLarge       Reason = "token_too_large"       // longer than MaxTokenBytes
+	TokenTooLarge       Reason = "token_too_large"       // longer than MaxTokenBytes, or MaxIDTokenBytes
 	AlgorithmNotAllowed Reason = "algorithm_not_allowed" // unknown, not configured, or not what the key is for
 	UnsupportedHeader   Reason = "unsupported_header"    // crit, b64 or zip
 	UnknownKey          Reason = "unknown_key"

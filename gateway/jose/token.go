@@ -11,8 +11,13 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// MaxTokenBytes is the longest token that is looked at.
-const MaxTokenBytes = 16 << 10
+const (
+	// MaxTokenBytes is the longest token that is looked at.
+	MaxTokenBytes = 16 << 10
+	// MaxIDTokenBytes is the same for ID tokens that a provider has handed over
+	// itself: those of users with thousands of groups are long.
+	MaxIDTokenBytes = 512 << 10
+)
 
 // MaxKeyIDBytes is the longest key id that a token or a key may have.
 const MaxKeyIDBytes = 256
@@ -43,8 +48,13 @@ type Header struct {
 // names that differ from a known one in case only.
 //
 // The cost is linear in the length. Errors are *Invalid.
-func Parse(raw string) (*Token, error) {
-	if len(raw) > MaxTokenBytes {
+func Parse(raw string) (*Token, error) { return parse(raw, MaxTokenBytes) }
+
+// ParseID is Parse for ID tokens.
+func ParseID(raw string) (*Token, error) { return parse(raw, MaxIDTokenBytes) }
+
+func parse(raw string, most int) (*Token, error) {
+	if len(raw) > most {
 		return nil, &Invalid{TokenTooLarge, fmt.Errorf("%d bytes", len(raw))}
 	}
 	parts, err := split(raw)

@@ -347,6 +347,18 @@ func TestHugeTokensCostNothing(t *testing.T) {
 	}
 }
 
+// Providers hand ID tokens over themselves, and put every group of a user in them.
+func TestIDTokensMayBeLongerThanTokensOfStrangers(t *testing.T) {
+	long := b64(`{"alg":"RS256"}`) + "." + b64(`{"groups":["`+strings.Repeat("a", 2*jose.MaxTokenBytes)+`"]}`) + "." + b64("signature")
+	if _, err := jose.ParseID(long); err != nil {
+		t.Error(err)
+	}
+	_, err := jose.Parse(long)
+	wantRefused(t, err, jose.TokenTooLarge)
+	_, err = jose.ParseID(strings.Repeat("A", jose.MaxIDTokenBytes+1))
+	wantRefused(t, err, jose.TokenTooLarge)
+}
+
 func TestIssuerIsReadBeforeProof(t *testing.T) {
 	for payload, want := range map[string]struct {
 		iss    string

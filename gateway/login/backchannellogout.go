@@ -148,7 +148,11 @@ func (o *oidc) judgeLogout(ctx context.Context, raw string) (*jose.Logout, error
 	if found == nil {
 		return nil, providerOutage(o.ready())
 	}
-	token, claims, rules, err := o.verify(ctx, found, raw, badLogoutToken)
+	token, err := jose.Parse(raw)
+	if err != nil {
+		return nil, badLogoutToken(err)
+	}
+	claims, rules, err := o.verify(ctx, found, token, badLogoutToken)
 	if err != nil {
 		return nil, err
 	}

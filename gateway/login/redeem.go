@@ -101,7 +101,11 @@ func (o *oidc) proveIDToken(ctx context.Context, found *discovered, raw, nonce, 
 
 // proveToken proves that a token is the provider's, and lets judge decide the rest.
 func (o *oidc) proveToken(ctx context.Context, found *discovered, raw string, judge func(*jose.Rules, *jose.Token, *jose.Claims) error) (*jose.Claims, error) {
-	token, claims, rules, err := o.verify(ctx, found, raw, badIDToken)
+	token, err := jose.ParseID(raw)
+	if err != nil {
+		return nil, badIDToken(err)
+	}
+	claims, rules, err := o.verify(ctx, found, token, badIDToken)
 	if err != nil {
 		return nil, err
 	}
@@ -120,30 +124,26 @@ func (o *oidc) proveToken(ctx context.Context, found *discovered, raw string, ju
 // are to be judged. bad makes the answer to one that is not the provider's; a key
 // that can't be had is an outage. An unknown key makes the same fetch, under the
 // same limit, whatever the token is for.
-func (o *oidc) verify(ctx context.Context, found *discovered, raw string, bad func(error) error) (*jose.Token, *jose.Claims, *jose.Rules, error) {
-	token, err := jose.Parse(raw)
-	if err != nil {
-		return nil, nil, nil, bad(err)
-	}
+func (o *oidc) verify(ctx context.Context, found *discovered, token *jose.Token, bad func(error) error) (*jose.Claims, *jose.Rules, error) {
 	if err := found.rules.JudgeAlgorithm(token); err != nil {
-		return nil, nil, nil, bad(err)
+		return nil, nil, bad(err)
 	}
 	key, err := found.keys.Key(ctx, token.Header.KeyID, token.Header.Algorithm)
 	switch {
 	case errors.Is(err, jwks.ErrUnknownKey):
-		return nil, nil, nil, bad(err)
+		return nil, nil, bad(err)
 	case err != nil:
-		return nil, nil, nil, providerOutage(err)
+		return nil, nil, providerOutage(err)
 	}
 	claims, err := token.Verify(key)
 	if err != nil {
-		return nil, nil, nil, bad(err)
+		return nil, nil, bad(err)
 	}
 	rules := found.rules
 	if o.dialect.issuerOf != nil && o.dialect.issuerOf(claims.Issuer) {
 		rules.Issuer = claims.Issuer
 	}
-	return token, claims, &rules, nil
+	return claims, &rules, nil
 }
 
 func badIDToken(err error) error {

@@ -47,10 +47,26 @@ func (s *Service) AccessToken(tokens []byte) (token string, expires time.Time, e
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	if strings.ContainsFunc(all.AccessToken, func(c rune) bool { return c <= ' ' || c > '~' }) {
+	if !sendable(all.AccessToken) {
 		return "", time.Time{}, errors.New("login: the access token holds characters that no header can carry")
 	}
 	return all.AccessToken, all.Expiry, nil
+}
+
+// IDToken implements session.Refresher. What is kept was proven before.
+func (s *Service) IDToken(tokens []byte) (string, error) {
+	all, err := readProviderTokens(tokens)
+	if err != nil {
+		return "", err
+	}
+	if !sendable(all.IDToken) {
+		return "", errors.New("login: the ID token holds characters that no header can carry")
+	}
+	return all.IDToken, nil
+}
+
+func sendable(token string) bool {
+	return !strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
 func readProviderTokens(tokens []byte) (*providerTokens, error) {

@@ -21,7 +21,7 @@ func TestEveryReasonIsExplainedInPlainWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	neverOnAPage := map[string]bool{
-		"public": true, "authenticated": true, "allowed_by_rule": true, "allowed_by_authorizer": true, "policy_in_shadow": true, // let in
+		"public": true, "preflight": true, "authenticated": true, "allowed_by_rule": true, "allowed_by_authorizer": true, "policy_in_shadow": true, // let in
 		"client_gone":     true,                                                                                                                         // nobody reads it
 		"not_development": true, "keys_in_files": true, "too_many_keys": true, "admin_api_off": true, "bad_admin_token": true, "unknown_decision": true, // the API of operators
 	}

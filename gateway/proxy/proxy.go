@@ -1,6 +1,6 @@
 // Package proxy is the front end that forwards: it asks the guard, then lets
-// httputil.ReverseProxy carry the exchange. It owns upstream transports, what
-// an upstream is told about the client, the mapping of transport failures to
+// httputil.ReverseProxy carry the exchange. It owns what an upstream is told
+// about the client, the mapping of transport failures to
 // answers, and how a stream is brought to its end. Who may pass is the guard's
 // business, when a stream is over that of package session.
 package proxy
@@ -24,6 +24,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/telemetry"
+	"github.com/sallyport/sallyport/gateway/upstream"
 )
 
 // Options are what a Proxy needs. All fields are required but TrustedProxy.
@@ -83,6 +84,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 func record(e *telemetry.Event, v *guard.Verdict) {
 	e.Outcome, e.Reason, e.Rule = v.Outcome.String(), v.Reason, v.Rule
 	e.Credential, e.Bytes, e.Err, e.Decision = string(v.Kind), v.Bytes, v.Err, v.Decision
+	e.CrossSite, e.CrossSiteMode = v.CrossSite.Kind, v.CrossSite.Mode
 	if v.Shadow.Judged {
 		e.Shadow, e.ShadowRule, e.ShadowReason = v.Shadow.Effect.String(), v.Shadow.Rule, v.Shadow.Reason
 	}
@@ -137,9 +139,15 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict)
 		Code: http.StatusForbidden, Reason: v.Reason, Err: v.Err, Message: v.Message,
 		Public: "You are signed in, but this is not for you.",
 	}
-	if v.Reason == guard.ReasonWrongProvider {
+	switch v.Reason {
+	case guard.ReasonNoCredential:
+		e.Public = "The application has a sign-in of its own, and the gateway has none for you."
+	case guard.ReasonWrongProvider:
 		e.Public = "You are signed in, but this needs a sign-in of another kind."
 		e.LoginURL = p.Challenge(r, v).LoginURL
+	}
+	if v.CrossSite.Mode == guard.CrossSiteEnforce {
+		e.Public = "A page of another site sent this in your name."
 	}
 	if v.Identity != nil {
 		e.Who = cmp.Or(v.Identity.Email, v.Identity.Subject)
@@ -187,7 +195,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict,
 	}
 	x := p.exchanges.Get().(*exchange) //nolint:forcetypeassert // the pool's New makes nothing else
 	x.verdict, x.event, x.target, x.path = v, event, target, path
-	x.writer, x.start = interim{w, x}, time.Now()
+	x.writer, x.start = interim{ResponseWriter: w, exchange: x}, time.Now()
 	err := x.carry(r)
 	// Not deferred: after a panic the exchange may still be in use.
 	x.reset()
@@ -306,6 +314,18 @@ func upstreamError(err error) error {
 	}
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	if busy, ok := errors.AsType[*upstream.BusyError](err); ok {
+		return &httperr.Error{
+			Code: http.StatusServiceUnavailable, Reason: "upstream_busy", Err: busy, Header: httperr.RetryAfter(time.Second),
+			Public: "The application has as many requests as it can take. Try again in a moment.",
+		}
+	}
+	if errors.Is(err, upstream.ErrNoUpstream) {
+		return &httperr.Error{
+			Code: http.StatusServiceUnavailable, Reason: "upstream_unhealthy", Err: err, Header: httperr.RetryAfter(5 * time.Second),
+			Public: "The application says that it can't serve requests now. Try again in a moment.",
+		}
 	}
 	timeout, ok := errors.AsType[net.Error](err)
 	if errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout() {

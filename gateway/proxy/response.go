@@ -14,7 +14,12 @@ import (
 type interim struct {
 	http.ResponseWriter
 	exchange *exchange
+	hints    int // informational answers so far
 }
+
+// mostHints is how many informational answers of one exchange reach the client.
+// ReverseProxy reads any number of them.
+const mostHints = 16
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *interim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -22,6 +27,9 @@ func (w *interim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // WriteHeader implements http.ResponseWriter.
 func (w *interim) WriteHeader(code int) {
 	if code < 200 && code != http.StatusSwitchingProtocols {
+		if w.hints++; w.hints > mostHints {
+			return
+		}
 		h := w.Header()
 		for name := range h {
 			if name != "Link" {
@@ -35,7 +43,10 @@ func (w *interim) WriteHeader(code int) {
 // response looks at the upstream's answer before the client gets it.
 func (x *exchange) response(res *http.Response) error {
 	x.event.UpstreamTime, x.answer = time.Since(x.start), res
-	x.verdict.Response(res.Header)
+	if err := x.appChallenge(res); err != nil {
+		return err
+	}
+	x.verdict.Response(res.StatusCode, res.Header)
 	delete(res.Header, httperr.DecisionHeader) // decisions are the gateway's word alone
 	// One id for the request: the gateway's, which the application was told.
 	// ReverseProxy clears it with the headers of an informational answer.

@@ -13,7 +13,7 @@ import (
 // route lists and, in answers, everything that gRPC says after a call. None may
 // stand for a header field that was judged (RFC 9110, section 6.5.1).
 func (x *exchange) mayTrail(name string, grpc bool) bool {
-	return grpc || slices.ContainsFunc(x.target.Settings.Trailers, func(listed string) bool { return strings.EqualFold(listed, name) })
+	return x.verdict.MayTrail(name) && (grpc || slices.ContainsFunc(x.target.Settings.Trailers, func(listed string) bool { return strings.EqualFold(listed, name) }))
 }
 
 // trailRequest passes on the announced trailer fields of a request that the route

@@ -26,12 +26,15 @@ type Match struct {
 // The path is taken from r.RequestURI, the bytes that the client sent, and from
 // r.URL only where that is empty, in requests that were rebuilt. The query takes
 // no part. r is not changed.
-func (t *Table) Match(r *http.Request) (Match, error) {
+func (t *Table) Match(r *http.Request) (Match, error) { return t.MatchMethod(r, r.Method) }
+
+// MatchMethod is Match as if r had another method.
+func (t *Table) MatchMethod(r *http.Request, method string) (Match, error) {
 	// 1. The method. CONNECT and TRACE are refused wherever they go.
-	if !isToken(r.Method) {
+	if !isToken(method) {
 		return Match{}, &BadRequest{ReasonBadMethod, "the method is no token"}
 	}
-	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
+	if method == http.MethodConnect || method == http.MethodTrace {
 		return Match{}, ErrMethod
 	}
 
@@ -58,7 +61,7 @@ func (t *Table) Match(r *http.Request) (Match, error) {
 	// 4. The path decides, and every way to read it must decide alike.
 	found := host.find(path.path)
 	if !path.plain() {
-		if err := host.agree(&path, found, r.Method); err != nil {
+		if err := host.agree(&path, found, method); err != nil {
 			return Match{}, err
 		}
 	}
@@ -67,7 +70,7 @@ func (t *Table) Match(r *http.Request) (Match, error) {
 	}
 
 	// 5. The method decides between the routes of that path.
-	route := found.route(r.Method)
+	route := found.route(method)
 	if route == nil {
 		return Match{Allow: found.allow}, ErrMethod
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/headers"
+	"github.com/sallyport/sallyport/gateway/shield"
 	"github.com/sallyport/sallyport/policy"
 )
 
@@ -31,21 +32,51 @@ import (
 // Route is not public and its nil Policy denies.
 type Route struct {
 	Name    string
-	Public  bool            // no authentication; the gateway's cookies are removed all the same
-	Auth    authn.Chain     // what proves a user here
-	Policy  *policy.Set     // who may come in, with Require in it
-	Require policy.StepUp   // what every sign-in must have been like here
-	Headers *headers.Set    // what the upstream reads about the user
-	Assert  headers.Assert  // makes the upstream's assertion; nil = it gets none
-	Forward headers.Forward // the provider's access token for the upstream; nil = it gets none
-	Methods []string        // as configured; empty = every method but CONNECT and TRACE
-	Host    string          // Host to send upstream; empty = the client's
+	Public  bool           // no authentication; the gateway's cookies are removed all the same
+	Auth    authn.Chain    // what proves a user here
+	Policy  *policy.Set    // who may come in, with Require in it
+	Require policy.StepUp  // what every sign-in must have been like here
+	Headers *headers.Set   // what the upstream reads about the user
+	Assert  headers.Assert // makes the upstream's assertion; nil = it gets none
+	Methods []string       // as configured; empty = every method but CONNECT and TRACE
+	Host    string         // Host to send upstream; empty = the client's
+
+	Forward   headers.Forward // the provider's access token for the upstream; nil = it gets none
+	ForwardID headers.Forward // the provider's ID token, in Headers.IDTokenHeader; nil = it gets none
+
+	// Credential signs the user in to an upstream that has a login of its own; nil =
+	// it has none that the gateway knows of. Who has no entry there is refused, unless
+	// it is optional.
+	Credential         headers.Credential
+	CredentialOptional bool
+
+	CrossSite CrossSite      // what pages of other sites may have browsers send
+	Shield    *shield.Shield // hardens the upstream's answers; nil = they pass as they are
+	Preflight bool           // true CORS preflights pass without a credential
 
 	// Providers names the login providers whose sessions count here; empty = all.
 	Providers []string
 
 	AllowEncodedSlash     bool // %2F in the path is accepted and means a slash
 	UpstreamAuthorization bool // the Authorization header is the application's
+}
+
+// Guard is what becomes of a request that a page of another site had a browser
+// send. The zero Guard refuses it.
+type Guard uint8
+
+// The guards.
+const (
+	Enforce Guard = iota
+	Report        // it passes, and is reported
+	Off           // it is not looked for
+)
+
+// CrossSite guards a route against pages of other sites.
+type CrossSite struct {
+	Requests  Guard    // that change something
+	WebSocket Guard    // for handshakes
+	Origins   []string // of other sites that may, as browsers write them
 }
 
 // The refusals of Match, besides *BadRequest.

@@ -21,8 +21,8 @@ var (
 	ErrAnotherSubject = errors.New("session: the provider renewed the tokens of somebody else")
 )
 
-// ErrNoTokens means that no access token of a provider hangs on the session.
-var ErrNoTokens = errors.New("session: there is no access token")
+// ErrNoTokens means that no such token of a provider hangs on the session.
+var ErrNoTokens = errors.New("session: there is no token")
 
 // RetryError is an outage of a provider that said when to ask again.
 type RetryError struct {
@@ -46,6 +46,9 @@ type Refresher interface {
 	// AccessToken returns the access token among tokens, "" when there is none,
 	// and when it expires, zero when that is unknown.
 	AccessToken(tokens []byte) (token string, expires time.Time, err error)
+	// IDToken returns the last ID token among tokens that was proven, "" when
+	// there is none.
+	IDToken(tokens []byte) (token string, err error)
 }
 
 // Refreshed is what a refresh brought.

@@ -42,7 +42,7 @@ type renewer struct {
 	settings  config.Refresh
 	observe   func(string)
 	ended     func(*Session, string)
-	access    accessTokens
+	opened    openTokens
 
 	workers chan struct{}
 	// waiting ends when Close begins, working when its patience is over.
@@ -74,7 +74,7 @@ type pause struct {
 func newRenewer(m *Manager, o Renewing) *renewer {
 	r := &renewer{
 		manager: m, store: m.store, records: o.Records, refresher: o.Refresher, settings: o.Settings,
-		observe: o.Observe, ended: o.Ended, access: newAccessTokens(),
+		observe: o.Observe, ended: o.Ended, opened: newOpenTokens(),
 		workers: make(chan struct{}, refreshWorkers),
 		flights: make(map[Key]*flight), pauses: make(map[Key]pause),
 	}

@@ -70,6 +70,10 @@ func (p *provider) AccessToken(tokens []byte) (string, time.Time, error) {
 	return "access-" + string(tokens), time.Time{}, nil
 }
 
+func (p *provider) IDToken(tokens []byte) (string, error) {
+	return "id-" + string(tokens), nil
+}
+
 func (p *provider) called() []time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -37,6 +37,11 @@ type Event struct {
 	ShadowRule   string
 	ShadowReason string
 
+	// What a page of another site had the browser send (request or websocket), and
+	// what became of it (report or enforce); empty where nothing says so.
+	CrossSite     string
+	CrossSiteMode string
+
 	DecideTime   time.Duration
 	UpstreamTime time.Duration // until the response header; 0 when no upstream was asked
 

@@ -86,6 +86,7 @@ func (e *Event) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	add("shadow", e.Shadow)
 	add("shadow_rule", e.ShadowRule)
 	add("shadow_reason", e.ShadowReason)
+	add("cross_site", e.CrossSite)
 	add("credential", e.Credential)
 	add("issuer", e.Issuer)
 	add("subject", e.Subject)

@@ -29,6 +29,8 @@ type Metrics struct {
 	streamsEnded    *prometheus.CounterVec
 	refreshes       *prometheus.CounterVec
 	shadows         *prometheus.CounterVec
+	crossSites      *prometheus.CounterVec
+	shieldFindings  *prometheus.CounterVec
 
 	authorizer        *prometheus.CounterVec
 	authorizerSeconds *prometheus.HistogramVec
@@ -69,6 +71,10 @@ func NewMetrics(version string) *Metrics {
 		refreshes: counter("refreshes_total", "Refreshes of providers' tokens that were tried, by result.", "result"),
 		shadows: counter("shadow_decisions_total", "Decisions on requests by what was decided, and by what would have been if the policies and rules in the mode shadow were enforced.",
 			"route", "outcome", "shadow"),
+		crossSites: counter("cross_site_total", "Requests and handshakes that pages of other sites had browsers send, by whether they were refused.",
+			"route", "kind", "mode"),
+		shieldFindings: counter("shield_findings_total", "Weaknesses of applications' answers, by what the shield of the route does about them.",
+			"route", "finding", "mode"),
 		streamsEnded: counter("streams_ended_total", "Streams that the gateway ended, by reason.", "why"),
 		authorizer: counter("authorizer_requests_total", "Requests that an external authorizer was to decide, by policy and what became of them.",
 			"policy", "result"),
@@ -82,6 +88,7 @@ func NewMetrics(version string) *Metrics {
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.credentialSize,
 		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, m.shadows,
+		m.crossSites, m.shieldFindings,
 		m.authorizer, m.authorizerSeconds, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.listeners = newListeners(m.registry)
@@ -97,6 +104,9 @@ func (m *Metrics) Request(e *Event) {
 	if e.Shadow != "" {
 		m.shadows.WithLabelValues(e.Route, e.Outcome, e.Shadow).Inc()
 	}
+	if e.CrossSite != "" {
+		m.crossSites.WithLabelValues(e.Route, e.CrossSite, e.CrossSiteMode).Inc()
+	}
 	if e.DecideTime > 0 {
 		m.decision.WithLabelValues(e.Credential).Observe(e.DecideTime.Seconds())
 	}
@@ -107,6 +117,12 @@ func (m *Metrics) Request(e *Event) {
 	if e.UpstreamTime > 0 {
 		m.upstream.WithLabelValues(e.Route).Observe(e.UpstreamTime.Seconds())
 	}
+}
+
+// ShieldFinding returns what counts one finding of a route's shield. finding is
+// one word of the closed set of package shield.
+func (m *Metrics) ShieldFinding(route, finding, mode string) (increment func()) {
+	return m.shieldFindings.WithLabelValues(route, finding, mode).Inc
 }
 
 // StoreAnswered is the class of store operations that were answered; "not found"

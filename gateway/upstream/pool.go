@@ -1,15 +1,21 @@
 // Package upstream is where a route leads: the addresses of an application, how
 // requests are spread over them, which are fit to get any, and the connections to
 // each. It knows nothing of who asks.
+//
+// A request is sent to a second upstream only where no connection could be made to
+// the first, and its method is idempotent (RFC 9110, section 9.2.2): nothing that
+// may have reached an application is ever sent again.
 package upstream
 
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/config"
 )
@@ -18,79 +24,111 @@ import (
 type Options struct {
 	Route   config.Route
 	Builtin map[string]http.Handler // upstreams inside the gateway, by the name after "builtin:"
+	// Connections are shared with other Pools, and are the caller's to run and to
+	// close. Nil gives the Pool some of its own, which end with it.
+	Connections *Connections
+	Log         *zap.Logger // nil = none
 }
 
 // Pool is the upstreams of one route. It is safe for concurrent use.
 type Pool struct {
-	transport    http.RoundTripper
-	scheme, host string
+	route   string
+	balance config.Balance
+	connect time.Duration // how long a request waits for a slot; 0 = no limit
+	host    string        // of the health checks; "" = the upstream's own
+	log     *zap.Logger
+	own     *Connections // nil where they are shared
+
+	// only is set where there is one upstream and nothing to keep count of.
+	only      *connection
+	endpoints []*endpoint
+	ejecting  bool // failing upstreams are taken out of the rotation
+	counting  bool // requests are counted until their answers are over
+
+	fit     atomic.Pointer[[]*endpoint] // which get requests; the slice is never changed
+	turn    atomic.Uint64               // of round robin
+	retries atomic.Uint64
+	busy    atomic.Uint64
+	slots   slots
+
+	mu     sync.Mutex // health and ejection of the endpoints
+	closed bool
 }
 
-// New makes a Pool. It connects to nothing.
+// New makes a Pool. It connects to nothing. What is wrong with one key of the
+// route is an *OptionError, joined with others where there are some.
 func New(o Options) (*Pool, error) {
-	u, err := url.Parse(o.Route.Upstream[0])
-	if err != nil {
-		return nil, fmt.Errorf("upstream: %w", err)
+	p := &Pool{
+		route: o.Route.Name, balance: o.Route.Balance, connect: o.Route.Timeouts.Connect, host: o.Route.Host, log: o.Log,
+		counting: len(o.Route.Upstream) > 1 || o.Route.Balance.MaxConnections > 0,
+		ejecting: len(o.Route.Upstream) > 1 && o.Route.Balance.Ejection.Failures > 0,
 	}
-	switch u.Scheme {
-	case "http", "https":
-		return &Pool{transport: newTransport(), scheme: u.Scheme, host: u.Host}, nil
-	case "h2c":
-		t := newTransport()
-		t.Protocols = new(http.Protocols)
-		t.Protocols.SetUnencryptedHTTP2(true)
-		return &Pool{transport: t, scheme: "http", host: u.Host}, nil
-	case "unix":
-		t := newTransport()
-		dialer := net.Dialer{Timeout: 5 * time.Second}
-		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", u.Path)
-		}
-		return &Pool{transport: t, scheme: "http", host: "localhost"}, nil
-	case "builtin":
-		handler, ok := o.Builtin[u.Opaque]
-		if !ok {
-			return nil, fmt.Errorf("no built-in upstream is called %q", u.Opaque)
-		}
-		return &Pool{transport: inProcess{handler}, scheme: "http", host: "builtin"}, nil
+	if p.log == nil {
+		p.log = zap.NewNop()
 	}
-	return nil, fmt.Errorf("upstream scheme %q is not supported", u.Scheme)
+	shared := o.Connections
+	if shared == nil {
+		p.own = NewConnections(p.log)
+		shared = p.own
+	}
+	if len(o.Route.Upstream) == 0 || len(o.Route.Upstream) > config.MaxUpstreams {
+		return nil, fmt.Errorf("upstream: there are %d", len(o.Route.Upstream))
+	}
+	for i, url := range o.Route.Upstream {
+		c, err := shared.to(url, &o.Route, o.Builtin)
+		if err != nil {
+			return nil, err
+		}
+		p.endpoints = append(p.endpoints, newEndpoint(p, i, url, c))
+	}
+	if !p.counting && p.balance.Health.Path == "" {
+		p.only = p.endpoints[0].connection
+	}
+	p.refit()
+	return p, nil
 }
 
 // RoundTrip sends a request, whose URL has neither scheme nor host, to one of the
 // upstreams. The sticky key, unless it is zero, keeps those who have the same at
-// one upstream. Errors are those of http.RoundTripper.
-func (p *Pool) RoundTrip(r *http.Request, _ [32]byte) (*http.Response, error) {
-	r.URL.Scheme, r.URL.Host = p.scheme, p.host
-	return p.transport.RoundTrip(r)
+// one upstream, where the route asks for that. Errors are those of
+// http.RoundTripper, a *ConnectError where no connection could be made, a
+// *BusyError, and ErrNoUpstream.
+func (p *Pool) RoundTrip(r *http.Request, sticky [32]byte) (*http.Response, error) {
+	if p.only != nil {
+		return p.only.roundTrip(r)
+	}
+	return p.spread(r, sticky)
 }
+
+// Watches reports whether Run has anything to do but to wait.
+func (p *Pool) Watches() bool { return p.own != nil || p.balance.Health.Path != "" }
 
 // Run checks the health of the upstreams until ctx ends.
-func (p *Pool) Run(ctx context.Context) { <-ctx.Done() }
-
-// Close drops idle connections.
-func (p *Pool) Close() {
-	if t, ok := p.transport.(*http.Transport); ok {
-		t.CloseIdleConnections()
+func (p *Pool) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	if p.own != nil {
+		running.Go(func() { p.own.Run(ctx) })
 	}
+	if p.balance.Health.Path != "" {
+		for _, e := range p.endpoints {
+			running.Go(func() { p.watch(ctx, e) })
+		}
+	}
+	running.Wait()
+	<-ctx.Done()
 }
 
-// newTransport makes a transport for network upstreams: a large idle pool, no
-// compression of our own, and no proxy from the environment, which is meant for
-// calls to the outside.
-func newTransport() *http.Transport {
-	return &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           4096,
-		MaxIdleConnsPerHost:    1024,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    5 * time.Second,
-		ResponseHeaderTimeout:  5 * time.Minute,
-		ExpectContinueTimeout:  time.Second,
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: 256 << 10,
-		ReadBufferSize:         16 << 10,
-		WriteBufferSize:        16 << 10,
+// Close ends what the Pool has going on by itself. Requests under way go on.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	for _, e := range p.endpoints {
+		if e.back != nil {
+			e.back.Stop()
+		}
+	}
+	p.mu.Unlock()
+	if p.own != nil {
+		p.own.Close()
 	}
 }

@@ -9,32 +9,33 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// maxAccessBytes bounds the access tokens that are kept in the clear in memory.
-const maxAccessBytes = 16 << 20
+// maxOpenBytes bounds the tokens that are kept in the clear in memory.
+const maxOpenBytes = 16 << 20
 
 // errShortLived tells the operator what no refresh can mend.
 var errShortLived = errors.New("the provider's access tokens live for less than session.refresh.min_remaining")
 
-// accessTokens remembers opened tokens by session and generation, so that to
+// openTokens remembers opened tokens by session and generation, so that to
 // forward one costs no call of the store. It is safe for concurrent use.
-type accessTokens struct {
-	cache *otter.Cache[accessKey, accessToken]
+type openTokens struct {
+	cache *otter.Cache[openKey, openToken]
 }
 
-type accessKey struct {
+type openKey struct {
 	session    Key
 	generation uint32
+	id         bool // the ID token, not the access token
 }
 
-type accessToken struct {
+type openToken struct {
 	value   string
-	expires time.Time // zero: unknown
+	expires time.Time // of an access token; zero: unknown
 }
 
-func newAccessTokens() accessTokens {
-	return accessTokens{otter.Must(&otter.Options[accessKey, accessToken]{
-		MaximumWeight: maxAccessBytes,
-		Weigher:       func(_ accessKey, t accessToken) uint32 { return uint32(len(t.value) + 200) },
+func newOpenTokens() openTokens {
+	return openTokens{otter.Must(&otter.Options[openKey, openToken]{
+		MaximumWeight: maxOpenBytes,
+		Weigher:       func(_ openKey, t openToken) uint32 { return uint32(len(t.value) + 200) },
 	})}
 }
 
@@ -56,7 +57,7 @@ func (m *Manager) AccessToken(ctx context.Context, key Key) (string, error) {
 			return "", err
 		}
 	}
-	token, err := r.open(ctx, s)
+	token, err := r.open(ctx, s, false)
 	switch {
 	case err != nil:
 		return "", err
@@ -100,20 +101,47 @@ func (r *renewer) renewNow(ctx context.Context, s *Session) (*Session, error) {
 	return renewed, nil
 }
 
-// open returns the access token of s.
-func (r *renewer) open(ctx context.Context, s *Session) (accessToken, error) {
-	key := accessKey{s.Key(), s.Grant.Generation}
-	if t, ok := r.access.cache.GetIfPresent(key); ok {
+// IDToken returns the ID token of a live session: the newest that its provider
+// gave, which may have ended, because it tells who signed in and not who may do
+// what. ErrNoTokens means that the provider gave none, ErrNotFound that the session
+// is over. Any other error is an outage.
+func (m *Manager) IDToken(ctx context.Context, key Key) (string, error) {
+	r := m.renewer
+	if r == nil {
+		return "", ErrNoTokens
+	}
+	s, err := m.store.Get(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	token, err := r.open(ctx, s, true)
+	if err == nil && token.value == "" {
+		err = ErrNoTokens
+	}
+	if err != nil {
+		return "", err
+	}
+	return token.value, nil
+}
+
+// open returns the access token of s, or its ID token.
+func (r *renewer) open(ctx context.Context, s *Session, id bool) (t openToken, err error) {
+	key := openKey{s.Key(), s.Grant.Generation, id}
+	if t, ok := r.opened.cache.GetIfPresent(key); ok {
 		return t, nil
 	}
 	tokens, err := r.manager.Tokens(ctx, s.Key())
 	if err != nil || len(tokens) == 0 {
-		return accessToken{}, err
+		return openToken{}, err
 	}
-	var t accessToken
-	if t.value, t.expires, err = r.refresher.AccessToken(tokens); err != nil {
-		return accessToken{}, err
+	if id {
+		t.value, err = r.refresher.IDToken(tokens)
+	} else {
+		t.value, t.expires, err = r.refresher.AccessToken(tokens)
 	}
-	r.access.cache.Set(key, t)
+	if err != nil {
+		return openToken{}, err
+	}
+	r.opened.cache.Set(key, t)
 	return t, nil
 }

@@ -101,3 +101,53 @@ func TestATokenThatCanNotBeForwarded(t *testing.T) {
 
 // bubble is a time d after the clock of a synctest bubble begins.
 func bubble(d time.Duration) time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(d) }
+
+// TestTheNewestIDTokenIsForwarded, also when it and the access token have ended: it
+// says who signed in, and ends no session.
+func TestTheNewestIDTokenIsForwarded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newRenewing(t, 1)
+		b.provider.life = 2 * time.Minute
+		m, ck := b.gateways[0], b.signIn()
+		id := key(m, t, ck)
+		for want := range 3 {
+			for range 100 {
+				token, err := m.IDToken(t.Context(), id)
+				if err != nil || token != "id-"+string('0'+rune(want)) {
+					t.Fatalf("after %d refreshes: %q, %v", want, token, err)
+				}
+				if access, err := m.AccessToken(t.Context(), id); err != nil || access == token {
+					t.Fatalf("the access token is %q, %v", access, err)
+				}
+			}
+			if got := b.ways[0].tokens.Load(); got != int64(3*want+2) {
+				t.Errorf("after %d refreshes the tokens were read %d times, once for each of the two and by each refresh", want, got)
+			}
+			pass(90 * time.Second)
+			b.mustAsk(m, ck)
+			synctest.Wait()
+		}
+		b.provider.set(func(p *provider) { p.fail = func(int) error { return errors.New("503") } })
+		pass(3 * time.Minute)
+		if token, err := m.IDToken(t.Context(), id); err != nil || token != "id-3" {
+			t.Errorf("with the access token at its end: %q, %v", token, err)
+		}
+	})
+}
+
+func TestASessionWithoutAnIDToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newRenewing(t, 1)
+		m, ck := b.gateways[0], b.signInWith(session.SignIn{Identity: alice()})
+		id := key(m, t, ck)
+		if token, err := m.IDToken(t.Context(), id); token != "" || !errors.Is(err, session.ErrNoTokens) {
+			t.Errorf("%q, %v", token, err)
+		}
+		if err := b.store.Delete(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if token, err := m.IDToken(t.Context(), id); token != "" || !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("of a session that is over: %q, %v", token, err)
+		}
+	})
+}

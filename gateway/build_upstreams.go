@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/proxy"
+	"github.com/sallyport/sallyport/gateway/route"
+	"github.com/sallyport/sallyport/gateway/telemetry"
+	"github.com/sallyport/sallyport/gateway/upstream"
+)
+
+// pools are the upstreams of the routes, in the order of the configuration.
+type pools []*upstream.Pool
+
+// buildTargets makes the upstreams of the routes. It connects to none.
+func buildTargets(
+	cfg *config.Config, table *route.Table, builtin map[string]http.Handler, log *zap.Logger, p *parts,
+) (map[*route.Route]*proxy.Target, pools, error) {
+	byName := make(map[string]*route.Route, len(cfg.Routes))
+	for _, rt := range table.Routes() {
+		byName[rt.Name] = rt
+	}
+	shared := upstream.NewConnections(log)
+	p.closers = append(p.closers, func() error { shared.Close(); return nil })
+	targets := make(map[*route.Route]*proxy.Target, len(cfg.Routes))
+	var all pools
+	var faults config.Faults
+	for i := range cfg.Routes {
+		c := &cfg.Routes[i]
+		pool, err := upstream.New(upstream.Options{Route: *c, Builtin: builtin, Connections: shared, Log: log})
+		if err != nil {
+			faults = append(faults, faultsAt(cfg, fmt.Sprintf("routes[%d]", i), err)...)
+			continue
+		}
+		p.closers = append(p.closers, func() error { pool.Close(); return nil })
+		if pool.Watches() {
+			p.background = append(p.background, pool.Run)
+		}
+		targets[byName[c.Name]] = &proxy.Target{Pool: pool, Settings: *c}
+		all = append(all, pool)
+	}
+	if len(faults) > 0 {
+		return nil, nil, faults
+	}
+	p.background = append(p.background, shared.Run)
+	return targets, all, nil
+}
+
+// figures are what the metrics show: of upstreams of which more is known than where
+// they are.
+func (p pools) figures() []telemetry.RouteUpstreams {
+	var all []telemetry.RouteUpstreams
+	for _, pool := range p {
+		s := pool.Status()
+		if !s.Watched {
+			continue
+		}
+		r := telemetry.RouteUpstreams{Route: s.Route, Retries: s.Retries, Busy: s.Busy}
+		for _, u := range s.Upstreams {
+			r.Upstreams = append(r.Upstreams, telemetry.Upstream{
+				URL: u.Upstream, Healthy: u.Healthy && u.EjectedUntil.IsZero(), InFlight: u.InFlight, Ejections: u.Ejections,
+			})
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// status is what the admin API shows.
+func (p pools) status() any {
+	all := make([]upstream.Status, len(p))
+	for i, pool := range p {
+		all[i] = pool.Status()
+	}
+	return map[string]any{"routes": all}
+}
