@@ -55,6 +55,10 @@ func (h *http2Frames) block(path string, more ...hpack.HeaderField) []byte {
 	return h.text.Bytes()
 }
 
+func cookieField(pair string) hpack.HeaderField {
+	return hpack.HeaderField{Name: "cookie", Value: pair}
+}
+
 // fields is more of a header block.
 func (h *http2Frames) fields(fields ...hpack.HeaderField) []byte {
 	h.text.Reset()

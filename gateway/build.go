@@ -37,12 +37,13 @@ type parts struct {
 	metrics    *telemetry.Metrics
 	draining   atomic.Bool // the end was asked for
 	guard      *guard.Guard
-	tls        *tls.Config             // of the public listeners; nil without a certificate
-	acme       *acme.Manager           // nil where no certificate is to be issued
-	streams    *session.Streams        // runs until the drain begins
-	background []func(context.Context) // each runs until the drain is over
-	checks     []admin.Check           // what readiness looks at
-	closers    []func() error          // in the order of their making
+	entrances  map[string]*guard.Entrance // the listeners with policies
+	tls        *tls.Config                // of the public listeners; nil without a certificate
+	acme       *acme.Manager              // nil where no certificate is to be issued
+	streams    *session.Streams           // runs until the drain begins
+	background []func(context.Context)    // each runs until the drain is over
+	checks     []admin.Check              // what readiness looks at
+	closers    []func() error             // in the order of their making
 }
 
 // close releases everything, last made first.
@@ -152,8 +153,12 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	}
 	scheme := cfg.Server.URL().Scheme
 	denied := newDenials()
+	if p.entrances, err = buildEntrances(cfg, policies); err != nil {
+		return nil, err
+	}
 	p.guard = guard.New(guard.Options{
-		Routes: table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: denied.keep,
+		Entrances: len(p.entrances) > 0,
+		Routes:    table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: denied.keep,
 	})
 	targets, upstreams, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, log.Named("upstream"), p)
 	if err != nil {
@@ -218,7 +223,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			admin.TokenEndpoints(&tokenRevoker{list: revocations, issuers: cfg.Tokens.Issuers, audit: audit}),
 			signing.api(audit),
 			apiKeyEndpoints(cfg, creds, audit),
-			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, sessions: sessions, denied: denied}),
+			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: sessions, denied: denied}),
 			admin.ShieldEndpoints(watch.Report),
 			admin.UpstreamEndpoints(upstreams.status),
 		),

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/listener"
 	"github.com/sallyport/sallyport/gateway/listener/acme"
 	"github.com/sallyport/sallyport/gateway/telemetry"
@@ -76,11 +79,33 @@ func (p *parts) listened(open []listener.Address) {
 	p.acme.Listen(redirect, secure)
 }
 
+// buildEntrances finds the policies of the listeners that have one, by their name.
+func buildEntrances(cfg *config.Config, policies *policies) (map[string]*guard.Entrance, error) {
+	entrances := map[string]*guard.Entrance{}
+	for i, l := range cfg.Server.AllListeners() {
+		if l.Policy == "" {
+			continue
+		}
+		set := policies.sets[l.Policy]
+		if set == nil {
+			return nil, config.Faults{cfg.Fault(fmt.Sprintf("server.listeners[%d].policy", i), fmt.Sprintf("no policy is called %q", l.Policy), "")}
+		}
+		entrances[l.Name] = &guard.Entrance{Name: l.Name, Policy: set}
+	}
+	return entrances, nil
+}
+
 // listening is what the listeners are opened with.
 func (p *parts) listening(cfg *config.Config, log *zap.Logger) listener.Options {
 	return listener.Options{
 		Server: cfg.Server, Handler: p.handler, Redirect: p.redirect, TLS: p.tls,
 		Trusted: p.trust.peer, Log: log,
+		Context: func(ctx context.Context, l config.Listener) context.Context {
+			if e := p.entrances[l.Name]; e != nil {
+				return e.In(ctx)
+			}
+			return ctx
+		},
 		Refused: p.metrics.ConnectionRefused, Saturated: p.metrics.ConnectionsSaturated,
 	}
 }

@@ -102,7 +102,7 @@ type HSTS struct {
 	Preload           bool          `mapstructure:"preload"`
 }
 
-// Limits bound what a client may cost. Zero means no limit. A size is written
+// Limits bound what a client may cost. Zero means no limit, but for MaxStreams. A size is written
 // in bytes or as 64MiB (unit:"bytes").
 type Limits struct {
 	MaxConnections int   `mapstructure:"max_connections"` // open at a time, over all listeners

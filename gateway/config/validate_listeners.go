@@ -118,7 +118,6 @@ func (k *checker) limits() {
 		n   int64
 	}{
 		{"max_connections", int64(l.MaxConnections)},
-		{"max_streams", int64(l.MaxStreams)},
 		{"max_header_bytes", int64(l.MaxHeaderBytes)},
 		{"max_headers", int64(l.MaxHeaders)},
 		{"max_target_bytes", int64(l.MaxTargetBytes)},
@@ -128,6 +127,9 @@ func (k *checker) limits() {
 		{"idle_timeout", int64(l.IdleTimeout)},
 	} {
 		k.notNegative("server.limits."+limit.key, limit.n)
+	}
+	if l.MaxStreams < 1 || l.MaxStreams > 100_000 {
+		k.fault("server.limits.max_streams", "is not between 1 and 100000", "write 250, or as many requests as one client may have under way at a time")
 	}
 	d := k.Server.Drain
 	k.noWait("server.drain.delay", d.Delay)

@@ -47,7 +47,7 @@ func (k *checker) log() {
 
 func (k *checker) listen(path, listen string) {
 	if _, err := ParseListen(listen); err != nil {
-		k.fault(path, fmt.Sprintf("%q %s", shorten(listen), err), "write 127.0.0.1:8080, :8080 or unix:///run/sallyport.sock?mode=0660")
+		k.fault(path, fmt.Sprintf("%q %s", shorten(listen), err), listenFix)
 	}
 }
 
