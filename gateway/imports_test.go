@@ -48,6 +48,8 @@ func allowed() map[string][]string {
 		"gateway/listener":      {"gateway/config"},
 		"gateway/listener/acme": {"gateway/config"},
 
+		"gateway/listener/acme/acmetest": {},
+
 		"gateway/login":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/login/oidctest": {"gateway/jose"},
 		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/shield", "gateway/httperr", "gateway/telemetry", "gateway/config"},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/listener/acme/acmetest"
 )
 
 // sendTo sends text to an address and returns the answer, with its body.
@@ -270,4 +271,56 @@ routes: [{name: app, upstream: "builtin:echo", policy: authenticated}]
 	if !strings.Contains(fmt.Sprint(echo.Headers), "[X-Forwarded-User alice]") {
 		t.Errorf("the application got %v", echo.Headers)
 	}
+}
+
+// TestCertificateFromAnAuthority: a gateway without any certificate proves its domain
+// over its own listeners, and is secure a moment later.
+func TestCertificateFromAnAuthority(t *testing.T) {
+	redirect, secure := freePort(t), freePort(t)
+	a := acmetest.New(t, redirect, secure)
+	g := run(t, fmt.Sprintf(`
+server:
+  public_url: https://app.example.test
+  listeners: [{listen: "127.0.0.1:%d"}, {listen: "127.0.0.1:%d", redirect_https: true}]
+  tls: {acme: {domains: [app.example.test], accept_terms: true, directory_url: %q, ca_file: %q, storage: %q}}
+admin: {listen: ""}
+session: {embedded: {path: ""}}
+routes: [{name: app, upstream: "builtin:echo", public: true}]
+`, secure, redirect, a.Directory, a.CAFile, t.TempDir()))
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: a.Roots, MinVersion: tls.VersionTLS12},
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", at(g, 0))
+		},
+	}}
+	defer client.CloseIdleConnections()
+	var res *http.Response
+	poll(t, "a certificate", func() bool {
+		var err error
+		res, err = client.Get("https://app.example.test/")
+		return err == nil
+	})
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK || res.Header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("%s, %v", res.Status, res.Header)
+	}
+	if !strings.Contains(metricsOf(t, g), `sallyport_tls_certificate_expiry_seconds{certificate="app.example.test"} `) {
+		t.Error("its end is not on the metrics page")
+	}
+	// Paths of proofs that nobody asked for are sent on like any other.
+	b := sendTo(t, at(g, 1), "GET /.well-known/acme-challenge/x HTTP/1.1\r\nHost: app.example.test\r\nConnection: close\r\n\r\n")
+	if b.StatusCode != http.StatusPermanentRedirect {
+		t.Errorf("for a proof of nobody: %d\n%s", b.StatusCode, b.text)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // as it was opened
 }

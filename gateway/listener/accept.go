@@ -136,7 +136,7 @@ func (c *conn) CloseWrite() error {
 }
 
 func (c *conn) spoke() {
-	if c.seen.CompareAndSwap(false, true) {
+	if !c.seen.Load() && c.seen.CompareAndSwap(false, true) { // mostly it has: this is on every request's way
 		c.door.gate.mu.Lock()
 		delete(c.door.gate.fresh, c)
 		c.door.gate.mu.Unlock()

@@ -1,108 +1,31 @@
 package acme_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/letsencrypt/pebble/v2/ca"
-	"github.com/letsencrypt/pebble/v2/db"
-	"github.com/letsencrypt/pebble/v2/va"
-	"github.com/letsencrypt/pebble/v2/wfe"
-	"github.com/miekg/dns"
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/listener"
 	"github.com/sallyport/sallyport/gateway/listener/acme"
+	"github.com/sallyport/sallyport/gateway/listener/acme/acmetest"
 )
 
 const (
 	patience = 30 * time.Second
 	domain   = "app.example.test"
 )
-
-// authority is a certificate authority on loopback, whose proofs are looked for at
-// the given ports of this machine, whatever the domain.
-type authority struct {
-	directory string
-	caFile    string // of its own https
-	roots     *x509.CertPool
-	text      *lockedText
-}
-
-type lockedText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func newAuthority(t *testing.T, httpPort, tlsPort int) *authority {
-	t.Helper()
-	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
-	t.Setenv("PEBBLE_WFE_NONCEREJECT", "0")
-	a := &authority{text: &lockedText{}}
-	logger := log.New(a.text, "", 0)
-	store := db.NewMemoryStore()
-	issuer := ca.New(logger, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "the only one", ValidityPeriod: 7 * 86400}})
-	front := wfe.New(logger, store, va.New(logger, httpPort, tlsPort, false, everythingIsHere(t), store), issuer, []string{"authority.test"}, false, false, 1, 1)
-	server := httptest.NewTLSServer(front.Handler())
-	t.Cleanup(server.Close)
-	a.directory = server.URL + wfe.DirectoryPath
-	a.caFile = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(a.caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	a.roots = x509.NewCertPool()
-	a.roots.AppendCertsFromPEM(issuer.GetRootCert(0).PEM())
-	return a
-}
-
-// everythingIsHere is a name server that says so.
-func everythingIsHere(t *testing.T) string {
-	t.Helper()
-	at, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &dns.Server{Listener: at, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg).SetReply(q)
-		if q.Question[0].Qtype == dns.TypeA {
-			m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 1}, A: net.IPv4(127, 0, 0, 1)})
-		}
-		_ = w.WriteMsg(m)
-	})}
-	ended := make(chan struct{})
-	go func() { _ = server.ActivateAndServe(); close(ended) }()
-	t.Cleanup(func() { _ = server.Shutdown(); <-ended })
-	return at.Addr().String()
-}
 
 // gateway is a group with one listener that redirects and one with TLS. Its Manager
 // comes when its ports are known.
@@ -150,14 +73,14 @@ func TestCertificateIsIssuedAndKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var current atomic.Pointer[acme.Manager]
 			redirect, secure := gateway(t, &current)
-			a := newAuthority(t, redirect, secure)
-			c := config.ACME{Domains: []string{domain}, AcceptTerms: true, DirectoryURL: a.directory, CAFile: a.caFile, Storage: t.TempDir(), Email: "ops@example.test"}
+			a := acmetest.New(t, redirect, secure)
+			c := config.ACME{Domains: []string{domain}, AcceptTerms: true, DirectoryURL: a.Directory, CAFile: a.CAFile, Storage: t.TempDir(), Email: "ops@example.test"}
 			m := manager(t, c)
 			current.Store(m)
 			m.Listen(over(redirect, secure))
 			run(t, m)
 			first := awaitCertificate(t, a, secure)
-			if byHTTP := strings.Contains(a.text.String(), "Attempting to validate w/ HTTP"); byHTTP != (name == "http-01") {
+			if byHTTP := strings.Contains(a.Log(), "Attempting to validate w/ HTTP"); byHTTP != (name == "http-01") {
 				t.Errorf("the authority looked by http: %v", byHTTP)
 			}
 			if end := m.Ends()[domain]; !end.Equal(first.NotAfter) {
@@ -168,14 +91,14 @@ func TestCertificateIsIssuedAndKept(t *testing.T) {
 			}
 
 			// The next process finds it, and asks nobody.
-			orders := strings.Count(a.text.String(), "Issued certificate serial")
+			orders := strings.Count(a.Log(), "Issued certificate serial")
 			next := manager(t, c)
 			current.Store(next)
 			run(t, next)
 			if second := awaitCertificate(t, a, secure); second.SerialNumber.Cmp(first.SerialNumber) != 0 {
 				t.Error("another certificate is presented after a restart")
 			}
-			if n := strings.Count(a.text.String(), "Issued certificate serial"); n != orders || n == 0 {
+			if n := strings.Count(a.Log(), "Issued certificate serial"); n != orders || n == 0 {
 				t.Errorf("the authority issued %d certificates, before %d", n, orders)
 			}
 		})
@@ -201,9 +124,9 @@ func run(t *testing.T, m *acme.Manager) {
 }
 
 // presented is the certificate that a client gets that trusts the authority alone.
-func presented(t *testing.T, a *authority, port int, name string) (*x509.Certificate, error) {
+func presented(t *testing.T, a *acmetest.Authority, port int, name string) (*x509.Certificate, error) {
 	t.Helper()
-	d := tls.Dialer{Config: &tls.Config{RootCAs: a.roots, ServerName: name, MinVersion: tls.VersionTLS12}}
+	d := tls.Dialer{Config: &tls.Config{RootCAs: a.Roots, ServerName: name, MinVersion: tls.VersionTLS12}}
 	c, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return nil, err
@@ -212,7 +135,7 @@ func presented(t *testing.T, a *authority, port int, name string) (*x509.Certifi
 	return c.(*tls.Conn).ConnectionState().PeerCertificates[0], nil //nolint:forcetypeassert // as tls.Dialer says
 }
 
-func awaitCertificate(t *testing.T, a *authority, port int) *x509.Certificate {
+func awaitCertificate(t *testing.T, a *acmetest.Authority, port int) *x509.Certificate {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -225,7 +148,7 @@ func awaitCertificate(t *testing.T, a *authority, port int) *x509.Certificate {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("no certificate: %v\n%s", err, a.text)
+			t.Fatalf("no certificate: %v\n%s", err, a.Log())
 		}
 	}
 }
