@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -30,8 +29,10 @@ func newFinalHeaders(h config.HSTS, draining *atomic.Bool) finalHeaders {
 	return f
 }
 
-func (f *finalHeaders) of(r *http.Request) []telemetry.Header {
-	if f.draining.Load() && len(r.Header["Upgrade"]) == 0 {
+// now are those of an answer that is given now. A switch of protocols gets none: it is
+// no final answer.
+func (f *finalHeaders) now() []telemetry.Header {
+	if f.draining.Load() {
 		return f.leaving
 	}
 	return f.always

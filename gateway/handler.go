@@ -64,7 +64,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	defer h.finish(rec)
-	rec.Final = h.final.of(r)
+	rec.Final = h.final.now()
 	serve, edge := h.front, h.edge
 	if own, ok := h.own(r); ok {
 		e.Route, e.Outcome, e.Reason, e.Credential = ownRoute, "answered", "ok", "none"

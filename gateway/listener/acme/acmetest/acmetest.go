@@ -76,7 +76,8 @@ func New(tb testing.TB, httpPort, tlsPort int) *Authority {
 // everythingIsHere is a name server that says so.
 func everythingIsHere(tb testing.TB) string {
 	tb.Helper()
-	at, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	at, err := lc.Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
