@@ -60,6 +60,8 @@ type plan struct {
 	trusted    string // a YAML list
 	session    string // YAML members of session
 	limits     string // YAML members of server.limits
+	server     string // more YAML members of server
+	listeners  string // a YAML list, in place of the one listener
 	policies   string // more YAML list items
 	routes     string // more YAML list items
 	identities string // more YAML list items
@@ -154,17 +156,23 @@ func orDefault(s, fallback string) string {
 }
 
 func siteYAML(p *plan, keys string) string {
+	listen := "listen: 127.0.0.1:0"
+	if p.listeners != "" {
+		listen = "listeners: [" + p.listeners + "]"
+	}
 	return strings.NewReplacer(
-		"$PUBLIC", p.publicURL, "$TRUSTED", p.trusted, "$LIMITS", p.limits, "$SESSION", p.session,
+		"$LISTEN", listen,
+		"$PUBLIC", p.publicURL, "$TRUSTED", p.trusted, "$LIMITS", p.limits, "$SERVER", p.server, "$SESSION", p.session,
 		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$LOGIN", p.login, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
 		"$TOKENS", p.tokens, "$ADMIN_TOKEN", p.adminToken,
 		"$ISSUERS", p.issuers, "$ISSUER", tokenIssuer, "$AUDIENCE", tokenAudience, "$KEYS", keys,
 	).Replace(`
 server:
-  listen: 127.0.0.1:0
+  $LISTEN
   public_url: $PUBLIC
   trusted_proxies: [$TRUSTED]
   limits: {$LIMITS}
+  $SERVER
 admin: {listen: "", token_file: "$ADMIN_TOKEN"}
 session: {embedded: {path: ""}, $SESSION}
 login:

@@ -29,6 +29,58 @@ func TestHeadersAreBounded(t *testing.T) {
 	}
 }
 
+// TestHeaderLinesAndTargetsAreCounted: within the bytes that a header may have, a
+// client can send thousands of lines, each of which costs more than it is long.
+func TestHeaderLinesAndTargetsAreCounted(t *testing.T) {
+	s := newSite(t, plan{limits: "max_headers: 20, max_target_bytes: 2000"})
+	for name, c := range map[string]struct {
+		head, reason string
+		status       int
+	}{
+		"21 lines of one name":       {s.request("GET", "/public/", strings.Repeat("a: b\r\n", 20)+"a: b"), "too_many_headers", 431},
+		"21 lines of their own":      {s.request("GET", "/public/", numbered(21)...), "too_many_headers", 431},
+		"4,000 lines":                {s.request("GET", "/app", strings.Repeat("a:b\r\n", 4000)+"c: d"), "too_many_headers", 431},
+		"4,000 for an own endpoint":  {s.request("GET", "/.auth/me", strings.Repeat("a:b\r\n", 4000)+"c: d"), "too_many_headers", 431},
+		"a path of 2,001 bytes":      {s.request("GET", "/public/"+strings.Repeat("a", 1993)), "target_too_long", 414},
+		"a query of 2,001 bytes":     {s.request("GET", "/public/?"+strings.Repeat("a", 1992)), "target_too_long", 414},
+		"the same, an own endpoint":  {s.request("GET", "/.auth/login?"+strings.Repeat("a", 2000)), "target_too_long", 414},
+		"escapes that decode to few": {s.request("GET", "/public/"+strings.Repeat("%61", 700)), "target_too_long", 414},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := s.raw(t, c.head)
+			s.denied(t, a, c.status)
+			if !strings.Contains(a.text, c.reason) || !a.Close {
+				t.Errorf("the answer is %v\n%s", a.Header, a.text)
+			}
+		})
+	}
+	s.passed(t, s.raw(t, s.request("GET", "/public/"+strings.Repeat("a", 1992), append(numbered(18), "Connection: close")...)))
+
+	client, base := s.http2(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/public/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = s.host
+	for i := range 30 {
+		req.Header.Add("A", fmt.Sprint(i))
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	s.denied(t, answer{Response: res}, 431)
+}
+
+func numbered(n int) []string {
+	lines := make([]string, n)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("X-%d: a", i)
+	}
+	return lines
+}
+
 // TestOversizedCredentialsCostNothing (CVE-2025-30204, CVE-2025-27144): they are
 // refused by their length, before anything splits or decodes them.
 func TestOversizedCredentialsCostNothing(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,6 +18,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/listener/acme"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/proxy"
 	"github.com/sallyport/sallyport/gateway/session"
@@ -29,13 +31,19 @@ import (
 // parts is a built gateway: what it serves, what runs beside, what to close.
 type parts struct {
 	handler    http.Handler
+	redirect   http.Handler // of the listeners that redirect to https
 	admin      http.Handler
+	trust      *trust
+	metrics    *telemetry.Metrics
+	draining   atomic.Bool // the end was asked for
 	guard      *guard.Guard
-	tls        *tls.Config             // of the public listener; nil without a certificate
-	streams    *session.Streams        // runs until the drain begins
-	background []func(context.Context) // each runs until the drain is over
-	checks     []admin.Check           // what readiness looks at
-	closers    []func() error          // in the order of their making
+	entrances  map[string]*guard.Entrance // the listeners with policies
+	tls        *tls.Config                // of the public listeners; nil without a certificate
+	acme       *acme.Manager              // nil where no certificate is to be issued
+	streams    *session.Streams           // runs until the drain begins
+	background []func(context.Context)    // each runs until the drain is over
+	checks     []admin.Check              // what readiness looks at
+	closers    []func() error             // in the order of their making
 }
 
 // close releases everything, last made first.
@@ -51,13 +59,14 @@ func (p *parts) close() error {
 // build makes every object from the configuration. Without open the session
 // store is neither opened nor connected to.
 func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version string, open bool) (_ *parts, err error) {
-	p := &parts{}
+	trusted := newTrust(cfg.Server.TrustedProxies)
+	metrics := telemetry.NewMetrics(version)
+	p := &parts{trust: trusted, metrics: metrics}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	metrics := telemetry.NewMetrics(version)
 
 	// What needs no store comes first: most bad configurations never touch one.
 	policies, err := buildPolicies(cfg, newAuthorizers(log, metrics, p))
@@ -68,7 +77,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, err
 	}
-	if p.tls, err = loadTLS(cfg); err != nil {
+	if err = buildCertificates(cfg, log, metrics, p); err != nil {
 		return nil, err
 	}
 	kept, err := buildSessions(ctx, cfg, log, metrics, open, p)
@@ -85,7 +94,6 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		issuers = append(issuers, own)
 	}
 
-	trusted := newTrust(cfg.Server.TrustedProxies)
 	creds, err := buildCredentials(cfg, log, kept, issuers, revocations, trusted.client)
 	if err != nil {
 		return nil, err
@@ -145,8 +153,12 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	}
 	scheme := cfg.Server.URL().Scheme
 	denied := newDenials()
+	if p.entrances, err = buildEntrances(cfg, policies); err != nil {
+		return nil, err
+	}
 	p.guard = guard.New(guard.Options{
-		Routes: table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: denied.keep,
+		Entrances: len(p.entrances) > 0,
+		Routes:    table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: denied.keep,
 	})
 	targets, upstreams, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, log.Named("upstream"), p)
 	if err != nil {
@@ -187,6 +199,13 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		},
 		callback: signIn.Callback, knownHost: table.KnownHost, front: front.Serve,
 		edge: &frontEdge, ownEdge: edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
+		limits: cfg.Server.Limits, final: newFinalHeaders(cfg.Server.HSTS, &p.draining),
+		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,
+	}
+	p.redirect = &handler{
+		redirect: redirectHTTPS(cfg.Server, table.ServedHost, p.prove()),
+		ownEdge:  edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
+		limits: cfg.Server.Limits, final: newFinalHeaders(config.HSTS{}, &p.draining),
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,
 	}
 	storeCheck := admin.Check{Name: "store", Required: true, Probe: store.Ping}
@@ -199,12 +218,12 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	})
 	p.checks = append(p.checks, providerChecks(cfg, signIn)...)
 	p.admin = admin.New(admin.Options{
-		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks,
+		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks, Draining: p.draining.Load,
 		API: slices.Concat(
 			admin.TokenEndpoints(&tokenRevoker{list: revocations, issuers: cfg.Tokens.Issuers, audit: audit}),
 			signing.api(audit),
 			apiKeyEndpoints(cfg, creds, audit),
-			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, sessions: sessions, denied: denied}),
+			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: sessions, denied: denied}),
 			admin.ShieldEndpoints(watch.Report),
 			admin.UpstreamEndpoints(upstreams.status),
 		),

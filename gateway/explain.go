@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +43,8 @@ type Question struct {
 	Client netip.Addr // the zero Addr: not known
 	At     time.Time  // the zero Time: now
 
+	Listener string // that it comes in by; "" for one without a policy
+
 	// Identity is taken for proven, by a credential of the kind Credential or, where
 	// that is empty, of the kind that the route prefers. Where it is nil, nobody has
 	// signed in.
@@ -63,8 +68,25 @@ func Explain(ctx context.Context, cfg *config.Config, q *Question) (*Explanation
 	if err != nil {
 		return nil, err
 	}
-	x := explainIn(ctx, cfg, p.guard, ask)
+	if ask.Entrance, err = q.entrance(cfg, p.entrances); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	x := explainIn(ctx, cfg, p.guard, p.entrances, ask)
 	return x, p.close()
+}
+
+// entrance finds the listener of the question.
+func (q *Question) entrance(cfg *config.Config, entrances map[string]*guard.Entrance) (*guard.Entrance, error) {
+	var names []string
+	for _, l := range cfg.Server.AllListeners() {
+		if names = append(names, l.Name); l.Name == q.Listener {
+			return entrances[l.Name], nil
+		}
+	}
+	if q.Listener == "" {
+		return nil, nil //nolint:nilnil // one without a policy
+	}
+	return nil, fmt.Errorf("there is no listener %q: name one of %s", q.Listener, strings.Join(names, ", "))
 }
 
 // ask makes the request that the question is about.
@@ -93,7 +115,7 @@ func (q *Question) ask(cfg *config.Config) (guard.Question, error) {
 }
 
 // explainIn knows that what is under the prefix never comes to the guard.
-func explainIn(ctx context.Context, cfg *config.Config, g *guard.Guard, q guard.Question) *Explanation {
+func explainIn(ctx context.Context, cfg *config.Config, g *guard.Guard, entrances map[string]*guard.Entrance, q guard.Question) *Explanation {
 	path, prefix := q.Request.URL.Path, cfg.Server.AuthPrefix
 	if _, own := belowPrefix(path, prefix); own {
 		return &Explanation{
@@ -102,7 +124,13 @@ func explainIn(ctx context.Context, cfg *config.Config, g *guard.Guard, q guard.
 			Notes:   []string{"What is below " + prefix + " is the gateway's own, and no route is looked for."},
 		}
 	}
-	return g.Explain(ctx, q)
+	x := g.Explain(ctx, q)
+	if q.Entrance == nil && x.Policy != nil {
+		for _, name := range slices.Sorted(maps.Keys(entrances)) {
+			x.Notes = append(x.Notes, "What comes in by the listener "+name+" is asked of its own policy as well: see --listener.")
+		}
+	}
+	return x
 }
 
 func provenIdentity(id *policy.Identity) *identity.Identity {

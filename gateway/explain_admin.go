@@ -13,19 +13,23 @@ import (
 
 // explainer answers the questions of operators about a running gateway.
 type explainer struct {
-	cfg      *config.Config
-	guard    *guard.Guard
-	sessions *session.Manager
-	denied   *denials
+	cfg       *config.Config
+	guard     *guard.Guard
+	entrances map[string]*guard.Entrance
+	sessions  *session.Manager
+	denied    *denials
 }
 
 var _ admin.Explainer = (*explainer)(nil)
 
 // Explain implements admin.Explainer.
 func (e *explainer) Explain(ctx context.Context, in *admin.ExplainRequest) (any, error) {
-	q := Question{Method: in.Method, URL: in.URL, Header: in.Headers, Client: in.Client, At: in.At}
+	q := Question{Method: in.Method, URL: in.URL, Header: in.Headers, Client: in.Client, At: in.At, Listener: in.Listener}
 	ask, err := q.ask(e.cfg)
 	if err != nil {
+		return nil, &admin.QuestionError{Problem: err.Error()}
+	}
+	if ask.Entrance, err = q.entrance(e.cfg, e.entrances); err != nil {
 		return nil, &admin.QuestionError{Problem: err.Error()}
 	}
 	if in.Session != "" {
@@ -38,7 +42,7 @@ func (e *explainer) Explain(ctx context.Context, in *admin.ExplainRequest) (any,
 		}
 		ask.Identity, ask.Kind = s.Identity, authn.KindSession
 	}
-	return explainIn(ctx, e.cfg, e.guard, ask), nil
+	return explainIn(ctx, e.cfg, e.guard, e.entrances, ask), nil
 }
 
 // Decision implements admin.Explainer.

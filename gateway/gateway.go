@@ -2,24 +2,22 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/listener"
 	"github.com/sallyport/sallyport/gateway/login"
 )
 
-// drainTimeout is how long requests under way may take after the end was asked for.
-const drainTimeout = 15 * time.Second
+// adminWait is how long a request of the operators may take at the very end.
+const adminWait = time.Second
 
 // Gateway is one running Sallyport. New makes it, Listen binds its addresses,
 // Run serves until its context ends.
@@ -28,8 +26,10 @@ type Gateway struct {
 	log   *zap.Logger
 	parts *parts
 
-	public, admin   net.Listener
-	publicS, adminS *http.Server
+	group   *listener.Group
+	admin   *http.Server
+	adminAt net.Listener
+	notify  *listener.Notifier
 }
 
 // New builds a gateway from a configuration that was loaded with config.Load,
@@ -40,7 +40,7 @@ func New(ctx context.Context, cfg *config.Config, log *zap.Logger, version strin
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{cfg: cfg, log: log, parts: p}, nil
+	return &Gateway{cfg: cfg, log: log, parts: p, notify: listener.NewNotifier(log.Named("systemd"))}, nil
 }
 
 // Check builds everything that New builds, without opening the session store
@@ -62,164 +62,147 @@ func (g *Gateway) Handler() http.Handler { return g.parts.handler }
 // AdminHandler is what the admin listener serves.
 func (g *Gateway) AdminHandler() http.Handler { return g.parts.admin }
 
-// Listen binds the public and the admin address. After an error only Close may
-// follow.
+// Listen binds the public addresses and that of the operators. After an error only
+// Close may follow.
 func (g *Gateway) Listen(ctx context.Context) error {
+	binder := listener.NewBinder()
+	defer func() {
+		for _, name := range binder.Close() {
+			g.log.Warn("systemd has passed a socket that no listener takes", zap.String("name", name))
+		}
+	}()
 	var err error
-	if g.public, err = listen(ctx, g.cfg.Server.Listen); err != nil {
-		return fmt.Errorf("server.listen: %w", err)
+	if g.group, err = listener.Open(ctx, binder, g.parts.listening(g.cfg, g.log)); err != nil {
+		return err
 	}
-	limits := g.cfg.Server.Limits
-	g.publicS = g.server(g.parts.handler, "public")
-	g.publicS.MaxHeaderBytes = limits.MaxHeaderBytes
-	g.publicS.ReadHeaderTimeout, g.publicS.IdleTimeout = limits.ReadHeaderTimeout, limits.IdleTimeout
-	g.publicS.TLSConfig = g.parts.tls
+	g.parts.metrics.Connections(g.group.Open)
+	g.parts.listened(g.group.Addresses())
 	if g.cfg.Admin.Listen == "" {
 		return nil
 	}
-	if g.admin, err = listen(ctx, g.cfg.Admin.Listen); err != nil {
+	sockets, err := binder.Open(ctx, g.cfg.Admin.Listen)
+	if err == nil && len(sockets) > 1 {
+		for _, l := range sockets {
+			err = errors.Join(err, l.Close())
+		}
+		err = errors.Join(errors.New("systemd has passed several sockets of this name, and the operators' listener has one"), err)
+	}
+	if err != nil {
 		return fmt.Errorf("admin.listen: %w", err)
 	}
-	g.adminS = g.server(g.parts.admin, "admin")
+	g.adminAt = sockets[0]
+	g.admin = &http.Server{
+		Handler: g.parts.admin, ErrorLog: listener.ErrorLog(g.log.Named("admin")),
+		DisableGeneralOptionsHandler: true, ReadHeaderTimeout: 10 * time.Second,
+	}
 	return nil
 }
 
-func (g *Gateway) server(h http.Handler, name string) *http.Server {
-	errorLog, err := zap.NewStdLogAt(g.log.Named(name), zap.WarnLevel)
-	if err != nil { // WarnLevel is a level
-		errorLog = nil
+// Addr returns the address of the first public listener, once Listen has bound it.
+func (g *Gateway) Addr() net.Addr { return g.group.Addresses()[0].Addr }
+
+// Addresses returns those of all public listeners, once Listen has bound them.
+func (g *Gateway) Addresses() []listener.Address { return g.group.Addresses() }
+
+// AdminAddr returns the address of the operators' listener, once Listen has bound
+// it; nil where it is off.
+func (g *Gateway) AdminAddr() net.Addr {
+	if g.adminAt == nil {
+		return nil
 	}
-	// Without the general handler, "OPTIONS *" is judged and logged like the rest.
-	return &http.Server{Handler: h, ErrorLog: errorLog, DisableGeneralOptionsHandler: true, ReadHeaderTimeout: 10 * time.Second}
+	return g.adminAt.Addr()
 }
 
-// Addr returns the public listener's address, once Listen has bound it.
-func (g *Gateway) Addr() net.Addr { return g.public.Addr() }
-
-// Run serves until ctx ends, then ends the streams, lets requests under way
-// finish and closes the store. It returns nil after an orderly end.
+// Run serves until ctx ends, then goes away in order: it is not ready any more, and
+// for server.drain.delay serves on, so that balancers notice; then it takes no more
+// connections, ends the streams, lets requests under way finish for
+// server.drain.timeout, and closes the store. It returns nil after an orderly end.
 func (g *Gateway) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	for _, work := range g.parts.background {
 		running.Go(func() { work(background) })
 	}
+	running.Go(func() { g.notify.Watch(background) })
 	// Streams don't finish by themselves: they would use up the drain's time, and
 	// WebSockets, for which http.Server does not wait, would be cut off at its end.
-	serving, beginDrain := context.WithCancel(ctx)
-	defer beginDrain()
+	serving, endStreams := context.WithCancel(context.WithoutCancel(ctx))
+	defer endStreams()
 	running.Go(func() { g.parts.streams.Run(serving) })
 
 	failed := make(chan error, 2)
-	serve := func(s *http.Server, l net.Listener) {
-		var err error
-		if s.TLSConfig != nil {
-			err = s.ServeTLS(l, "", "")
-		} else {
-			err = s.Serve(l)
-		}
-		if !errors.Is(err, http.ErrServerClosed) {
-			failed <- err
-		}
+	running.Go(func() { failed <- g.group.Serve() })
+	if g.admin != nil {
+		running.Go(func() {
+			if err := g.admin.Serve(g.adminAt); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("admin.listen: %w", err)
+			}
+		})
 	}
-	running.Go(func() { serve(g.publicS, g.public) })
-	if g.adminS != nil {
-		running.Go(func() { serve(g.adminS, g.admin) })
-	}
+	g.notify.Ready()
 
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	beginDrain()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	err = errors.Join(err, shutdown(drain, g.publicS), shutdown(drain, g.adminS))
+	g.notify.Stopping()
+	g.parts.draining.Store(true)
+	if err == nil {
+		err = g.lameDuck(failed)
+	}
+	err = errors.Join(err, g.drain(context.WithoutCancel(ctx), endStreams))
 	stop()
 	running.Wait()
 	return errors.Join(err, g.parts.close())
 }
 
+// lameDuck serves on, while nobody new should come.
+func (g *Gateway) lameDuck(failed <-chan error) error {
+	delay := g.cfg.Server.Drain.Delay
+	if delay <= 0 {
+		return nil
+	}
+	g.log.Info("the end was asked for, serving on for a while", zap.Duration("delay", delay))
+	select {
+	case <-time.After(delay):
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// drain ends the listeners, the operators' last: until then it tells how things are.
+func (g *Gateway) drain(ctx context.Context, endStreams func()) error {
+	err := g.group.StopListening()
+	endStreams()
+	patience, cancel := context.WithTimeout(ctx, g.cfg.Server.Drain.Timeout)
+	defer cancel()
+	late := g.group.Shutdown(patience)
+	if errors.Is(late, context.DeadlineExceeded) {
+		g.log.Warn("requests were cut off that had not finished in time", zap.Duration("timeout", g.cfg.Server.Drain.Timeout))
+		late = nil
+	}
+	err = errors.Join(err, late)
+	if g.admin == nil {
+		return err
+	}
+	last, cancel := context.WithTimeout(ctx, adminWait)
+	defer cancel()
+	if g.admin.Shutdown(last) != nil {
+		err = errors.Join(err, g.admin.Close())
+	}
+	return err
+}
+
 // Close releases what New opened, where Run was never called.
 func (g *Gateway) Close() error {
 	var errs []error
-	for _, l := range []net.Listener{g.public, g.admin} {
-		if l != nil {
-			errs = append(errs, l.Close())
-		}
+	if g.group != nil {
+		errs = append(errs, g.group.Close())
+	}
+	if g.adminAt != nil {
+		errs = append(errs, g.adminAt.Close())
 	}
 	return errors.Join(append(errs, g.parts.close())...)
-}
-
-// shutdown lets requests finish; those that don't in time are cut.
-func shutdown(ctx context.Context, s *http.Server) error {
-	if s == nil {
-		return nil
-	}
-	if err := s.Shutdown(ctx); err != nil {
-		return s.Close()
-	}
-	return nil
-}
-
-// listen binds host:port, or unix:///path?mode=0660.
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	network, address, mode, err := config.ParseListen(address)
-	if err != nil {
-		return nil, err
-	}
-	var lc net.ListenConfig
-	if network != "unix" {
-		return lc.Listen(ctx, network, address)
-	}
-	if err := removeStaleSocket(ctx, address); err != nil {
-		return nil, err
-	}
-	l, err := lc.Listen(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(address, mode); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
-}
-
-// removeStaleSocket removes a socket that nobody listens on any more.
-func removeStaleSocket(ctx context.Context, path string) error {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode()&os.ModeSocket == 0 {
-		return nil //nolint:nilerr // nothing stale is there; listening will say what is wrong
-	}
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", path)
-	if err == nil {
-		return errors.Join(fmt.Errorf("%s: another process listens on it", path), c.Close())
-	}
-	return os.Remove(path)
-}
-
-// loadTLS reads the listener's certificate; nil without one.
-func loadTLS(cfg *config.Config) (*tls.Config, error) {
-	t := cfg.Server.TLS
-	if t.CertFile == "" {
-		return nil, nil //nolint:nilnil // no certificate is a plain listener, not an error
-	}
-	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-	if err != nil {
-		return nil, config.Faults{cfg.Fault("server.tls", err.Error(), "name a PEM certificate chain and its private key")}
-	}
-	out := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
-	if t.ClientCAFile != "" {
-		pem, err := os.ReadFile(t.ClientCAFile)
-		if err != nil {
-			return nil, config.Faults{cfg.Fault("server.tls.client_ca_file", err.Error(), "name a PEM file")}
-		}
-		out.ClientCAs, out.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
-		if !out.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, config.Faults{cfg.Fault("server.tls.client_ca_file", "holds no certificate", "name a PEM file")}
-		}
-	}
-	return out, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
@@ -17,6 +18,9 @@ import (
 // ownRoute is what the gateway's own endpoints are called in logs and metrics.
 // No configured route can have a name that begins with a dot.
 const ownRoute = ".auth"
+
+// redirectRoute is what the listeners are called there that redirect to https.
+const redirectRoute = ".redirect"
 
 // handler is the outermost handler of the public listener. It knows nothing of
 // authentication.
@@ -33,6 +37,10 @@ type handler struct {
 	metrics   *telemetry.Metrics
 	log       *zap.Logger
 	audit     *zap.Logger
+
+	limits   config.Limits
+	final    finalHeaders
+	redirect httperr.HandlerFunc // of a listener that serves nothing else; nil of the others
 
 	formTimeout time.Duration // for the bodies that the own endpoints read; 0 = no limit
 }
@@ -56,9 +64,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	defer h.finish(rec)
+	rec.Final = h.final.now()
 	serve, edge := h.front, h.edge
 	if own, ok := h.own(r); ok {
 		e.Route, e.Outcome, e.Reason, e.Credential = ownRoute, "answered", "ok", "none"
+		if h.redirect != nil {
+			e.Route = redirectRoute
+		}
 		serve, edge = own, h.ownEdge
 		awaitBody(w, r, h.formTimeout)
 	}
@@ -127,6 +139,12 @@ func observe(w http.ResponseWriter, _ *http.Request, err *httperr.Error) {
 // own finds the gateway's own endpoint for a request. Whatever is under the
 // prefix is the gateway's, so that no application can take its place.
 func (h *handler) own(r *http.Request) (httperr.HandlerFunc, bool) {
+	if err := h.oversized(r); err != nil {
+		return func(http.ResponseWriter, *http.Request) error { return err }, true
+	}
+	if h.redirect != nil {
+		return h.redirect, true
+	}
 	if r.Method == http.MethodConnect {
 		return nil, false // the front end refuses it, and ends the connection
 	}
@@ -150,6 +168,29 @@ func (h *handler) own(r *http.Request) (httperr.HandlerFunc, bool) {
 	}
 	return notServed, true
 }
+
+// oversized refuses what net/http lets through: it bounds the bytes of a header, and
+// neither its lines nor the request target.
+func (h *handler) oversized(r *http.Request) error {
+	if most := h.limits.MaxTargetBytes; most > 0 && len(r.RequestURI) > most {
+		return &httperr.Error{Code: http.StatusRequestURITooLong, Reason: "target_too_long", Public: "The address is too long.", Header: closing()}
+	}
+	if most := h.limits.MaxHeaders; most > 0 && lines(r.Header) > most {
+		return &httperr.Error{Code: http.StatusRequestHeaderFieldsTooLarge, Reason: "too_many_headers", Public: "The request has too many headers.", Header: closing()}
+	}
+	return nil
+}
+
+func lines(h http.Header) int {
+	n := 0
+	for _, values := range h {
+		n += len(values)
+	}
+	return n
+}
+
+// closing ends the connection of a client that does not know what it does.
+func closing() http.Header { return http.Header{"Connection": {"close"}} }
 
 // belowPrefix reports whether a path is the gateway's own, and what follows the
 // prefix.

@@ -45,6 +45,11 @@ func allowed() map[string][]string {
 		"gateway/proxy":    {"gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
 		"gateway/upstream": {"gateway/config"},
 
+		"gateway/listener":      {"gateway/config"},
+		"gateway/listener/acme": {"gateway/config"},
+
+		"gateway/listener/acme/acmetest": {},
+
 		"gateway/login":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/login/oidctest": {"gateway/jose"},
 		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/shield", "gateway/httperr", "gateway/telemetry", "gateway/config"},
@@ -68,6 +73,11 @@ func owners() map[string]string {
 		"github.com/spf13/viper":         "gateway/config",
 		"go.etcd.io/bbolt":               "gateway/session/embedded",
 		"github.com/valkey-io/valkey-go": "gateway/session/valkeystore",
+
+		"github.com/caddyserver/certmagic": "gateway/listener/acme",
+
+		"github.com/coreos/go-systemd/":  "gateway/listener",
+		"github.com/pires/go-proxyproto": "gateway/listener",
 	}
 }
 

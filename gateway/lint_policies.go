@@ -107,9 +107,9 @@ func (l *policyLint) policies() error {
 	faults := described.load(l.cfg)
 	for i, p := range all {
 		uses := l.uses(p.Name)
-		if len(uses) == 0 && len(l.cfg.Routes) > 0 {
+		if len(uses) == 0 && len(l.cfg.Routes) > 0 && !l.atListener(p.Name) {
 			l.found(policyPath(i)+".name", policy.Finding{
-				Policy: p.Name, Code: lintUnused, Severity: policy.LintWarning, Problem: "no route uses it",
+				Policy: p.Name, Code: lintUnused, Severity: policy.LintWarning, Problem: "no route and no listener uses it",
 				Why: "It decides nothing.", Fix: "write policy: " + p.Name + " at a route, or delete it",
 			})
 		}
@@ -134,6 +134,10 @@ func (l *policyLint) uses(name string) []policy.Use {
 		}
 	}
 	return uses
+}
+
+func (l *policyLint) atListener(name string) bool {
+	return slices.ContainsFunc(l.cfg.Server.AllListeners(), func(at config.Listener) bool { return at.Policy == name })
 }
 
 // atRoutes looks at what routes themselves say of who may come in: the built-in

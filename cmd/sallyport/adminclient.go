@@ -73,19 +73,22 @@ func (c *adminClient) dial(listen string) error {
 	if listen == "" {
 		return errors.New(`the admin listener is off (admin.listen: ""): name another gateway's with --admin`)
 	}
-	network, address, _, err := config.ParseListen(listen)
+	at, err := config.ParseListen(listen)
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", err)
 	}
-	if network == "unix" {
+	switch at.Network {
+	case config.SystemdSocket:
+		return errors.New("systemd opens the admin listener, so its address is not in the configuration: name it with --admin")
+	case "unix":
 		c.base = "http://sallyport"
 		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "unix", address)
+			return d.DialContext(ctx, "unix", at.Address)
 		}}
 		return nil
 	}
-	host, port, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(at.Address)
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", err)
 	}

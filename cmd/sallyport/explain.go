@@ -29,6 +29,7 @@ type explainFlags struct {
 	credential string
 	at         string
 	client     string
+	listener   string
 	headers    []string
 	decision   string
 	asJSON     bool
@@ -81,6 +82,7 @@ is given twice is a list, and a value that is JSON is taken as JSON.`,
 	flags.StringVar(&f.credential, "credential", "", "kind of credential that the user comes with (default: the one that the route prefers)")
 	flags.StringVar(&f.at, "at", "", "time of the request, such as 2026-05-04T22:00:00+02:00 (default: now)")
 	flags.StringVar(&f.client, "client", "", "address of the client")
+	flags.StringVar(&f.listener, "listener", "", "name of the listener that it comes in by (default: one without a policy)")
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "a header field of the request, as 'Name: value'; may be repeated")
 	flags.StringVar(&f.decision, "decision", "", "explain a denial, by its ID")
 	flags.BoolVar(&f.asJSON, "json", false, "write the explanation as JSON")
@@ -89,7 +91,7 @@ is given twice is a list, and a value that is JSON is taken as JSON.`,
 
 func (f *explainFlags) explain(cmd *cobra.Command, args []string) (*gateway.Explanation, error) {
 	if f.decision != "" {
-		if len(args) > 0 || f.session != "" || f.as != "" || len(f.claims) > 0 || len(f.headers) > 0 || f.at != "" || f.client != "" {
+		if len(args) > 0 || f.session != "" || f.as != "" || len(f.claims) > 0 || len(f.headers) > 0 || f.at != "" || f.client != "" || f.listener != "" {
 			return nil, errors.New("--decision names the request and the user already: leave the rest out")
 		}
 		return f.askGateway(cmd, http.MethodGet, "/decisions/"+url.PathEscape(f.decision), nil)
@@ -97,7 +99,7 @@ func (f *explainFlags) explain(cmd *cobra.Command, args []string) (*gateway.Expl
 	if len(args) != 2 {
 		return nil, errors.New("name the method and the URL, such as GET https://app.example.com/reports")
 	}
-	q := gateway.Question{Method: args[0], URL: args[1], Credential: f.credential}
+	q := gateway.Question{Method: args[0], URL: args[1], Credential: f.credential, Listener: f.listener}
 	var err error
 	if q.At, q.Client, q.Header, err = f.surroundings(); err != nil {
 		return nil, err
@@ -106,7 +108,7 @@ func (f *explainFlags) explain(cmd *cobra.Command, args []string) (*gateway.Expl
 		if f.as != "" || len(f.claims) > 0 || f.credential != "" {
 			return nil, errors.New("--session names the user already: leave out --as, --claim and --credential")
 		}
-		in := map[string]any{"method": q.Method, "url": q.URL, "session": f.session, "headers": q.Header}
+		in := map[string]any{"method": q.Method, "url": q.URL, "session": f.session, "headers": q.Header, "listener": q.Listener}
 		if !q.At.IsZero() {
 			in["at"] = q.At
 		}

@@ -29,6 +29,10 @@ func showExplanation(to io.Writer, x *gateway.Explanation) error {
 	if x.Policy != nil {
 		w.policy(x.Policy)
 	}
+	if l := x.Listener; l != nil && l.Policy != nil {
+		w.line("\nListener %s", l.Name)
+		w.policy(l.Policy)
+	}
 	w.verdict(x)
 	w.headers(x)
 	for _, note := range x.Notes {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 
@@ -56,15 +57,19 @@ func serve(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) er
 	if err := g.Listen(ctx); err != nil {
 		return atRunTime(errors.Join(err, g.Close()))
 	}
-	greet(stdout, cfg)
+	greet(stdout, cfg, g)
 	return atRunTime(g.Run(ctx))
 }
 
 // greet says where the gateway listens, what it protects, and how to get in.
-func greet(w io.Writer, cfg *config.Config) {
-	fmt.Fprintf(w, "Sallyport %s listens on %s", version(), cfg.Server.Listen)
-	if cfg.Admin.Listen != "" {
-		fmt.Fprintf(w, ", admin on %s", cfg.Admin.Listen)
+func greet(w io.Writer, cfg *config.Config, g *gateway.Gateway) {
+	var where []string
+	for _, a := range g.Addresses() {
+		where = append(where, address(a.Listener, a.Addr))
+	}
+	fmt.Fprintf(w, "Sallyport %s listens on %s", version(), strings.Join(where, ", "))
+	if admin := g.AdminAddr(); admin != nil {
+		fmt.Fprintf(w, ", admin on %s", admin)
 	}
 	fmt.Fprintln(w)
 	for _, r := range cfg.Routes {
@@ -81,6 +86,28 @@ func greet(w io.Writer, cfg *config.Config) {
 	if how := signIn(cfg); how != "" {
 		fmt.Fprintf(w, "Open %s and sign in %s.\n", cfg.Server.PublicURL, how)
 	}
+}
+
+// address says where one listener is, and what is special there.
+func address(l config.Listener, at net.Addr) string {
+	text := at.String()
+	if at.Network() == "unix" {
+		text = "unix://" + text
+	}
+	var special []string
+	if l.RedirectHTTPS {
+		special = append(special, "redirects to https")
+	}
+	if l.ProxyProtocol {
+		special = append(special, "PROXY protocol")
+	}
+	if l.Policy != "" {
+		special = append(special, "policy "+l.Policy)
+	}
+	if len(special) > 0 {
+		text += " (" + strings.Join(special, "; ") + ")"
+	}
+	return text
 }
 
 // signIn says how people sign in; empty where only programs do.

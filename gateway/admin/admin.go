@@ -44,7 +44,10 @@ type Options struct {
 	Edge    *httperr.Edge
 	Checks  []Check
 	API     []Endpoint
-	Pages   []Page
+	// Draining says that the gateway is going away: it is not ready, whatever else
+	// works. It may be nil.
+	Draining func() bool
+	Pages    []Page
 	// Token returns the token that the API asks for. It is called for each
 	// request, so that a token file can be exchanged.
 	Token func() (config.Secret, error)
@@ -53,7 +56,7 @@ type Options struct {
 // New returns the admin listener's handler.
 func New(o Options) http.Handler {
 	edge, metrics := o.Edge, o.Metrics
-	ready := &readiness{checks: o.Checks, failing: make([]time.Time, len(o.Checks)), worked: make([]bool, len(o.Checks))}
+	ready := &readiness{draining: o.Draining, checks: o.Checks, failing: make([]time.Time, len(o.Checks)), worked: make([]bool, len(o.Checks))}
 	mux := http.NewServeMux()
 	mountAPI(mux, o)
 	mountPages(mux, o)
@@ -69,10 +72,11 @@ func New(o Options) http.Handler {
 }
 
 type readiness struct {
-	checks  []Check
-	mu      sync.Mutex
-	failing []time.Time // since when each check fails; zero when it works
-	worked  []bool      // each, at least once
+	draining func() bool
+	checks   []Check
+	mu       sync.Mutex
+	failing  []time.Time // since when each check fails; zero when it works
+	worked   []bool      // each, at least once
 }
 
 type checkResult struct {
@@ -88,6 +92,9 @@ func (c *readiness) serve(w http.ResponseWriter, r *http.Request) error {
 	status, word := http.StatusOK, "ready"
 	if !ready {
 		status, word = http.StatusServiceUnavailable, "not ready"
+	}
+	if c.draining != nil && c.draining() {
+		status, word = http.StatusServiceUnavailable, "draining"
 	}
 	return writeJSON(w, status, map[string]any{"status": word, "checks": results})
 }

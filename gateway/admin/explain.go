@@ -13,12 +13,13 @@ import (
 
 // ExplainRequest is a request that an operator asks about.
 type ExplainRequest struct {
-	Method  string      `json:"method"`
-	URL     string      `json:"url"`
-	Headers http.Header `json:"headers,omitempty"` // with the credential, unless Session names one
-	Client  netip.Addr  `json:"client,omitzero"`
-	At      time.Time   `json:"at,omitzero"`
-	Session string      `json:"session,omitempty"` // the first 16 hex digits of its hash
+	Method   string      `json:"method"`
+	URL      string      `json:"url"`
+	Headers  http.Header `json:"headers,omitempty"` // with the credential, unless Session names one
+	Client   netip.Addr  `json:"client,omitzero"`
+	At       time.Time   `json:"at,omitzero"`
+	Listener string      `json:"listener,omitempty"` // that the request comes in by; "" for one without a policy
+	Session  string      `json:"session,omitempty"`  // the first 16 hex digits of its hash
 }
 
 // Explainer tells why. Its answers are made for JSON. ErrNothingSuch means that

@@ -52,41 +52,87 @@ func (s Server) PublicHosts() []string {
 	return hosts
 }
 
-// ParseListen splits a listen address for net.Listen: ("tcp", "host:port", 0)
-// or ("unix", "/path", mode). The mode is 0660 where the address has none.
-func ParseListen(listen string) (network, address string, mode fs.FileMode, err error) {
+// SystemdSocket is the Network of a listener whose sockets systemd has opened.
+const SystemdSocket = "systemd"
+
+// ListenAddress is where to listen.
+type ListenAddress struct {
+	Network string // tcp, unix or SystemdSocket
+	Address string // host:port; /path; the FileDescriptorName, or "" for the only socket there is
+
+	// Of a socket in the file system.
+	Mode  fs.FileMode
+	Group string // its owner; "" = the process's
+}
+
+// ParseListen reads a listen address: host:port, unix:///path?mode=0660&group=www
+// (0660 unless written), systemd, or systemd:NAME.
+func ParseListen(listen string) (ListenAddress, error) {
 	if strings.HasPrefix(listen, "unix:") {
 		return parseUnixListen(listen)
 	}
+	if listen == "systemd" {
+		return ListenAddress{Network: SystemdSocket}, nil
+	}
+	// A port is a number, and those are no names, so that a host of this name
+	// can still be listened on.
+	if name, ok := strings.CutPrefix(listen, "systemd:"); ok && !isPort(name) {
+		if !isDescriptorName(name) {
+			return ListenAddress{}, errors.New("has no FileDescriptorName after systemd: (letters, digits and . _ -)")
+		}
+		return ListenAddress{Network: SystemdSocket, Address: name}, nil
+	}
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return "", "", 0, errors.New("is not an address of the form host:port")
+		return ListenAddress{}, errors.New("is not an address of the form host:port")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
-		return "", "", 0, errors.New("has no port between 0 and 65535")
+		return ListenAddress{}, errors.New("has no port between 0 and 65535")
 	}
 	if host != "" && !isHost(host) {
-		return "", "", 0, errors.New("has neither an IP address nor a host name before the port")
+		return ListenAddress{}, errors.New("has neither an IP address nor a host name before the port")
 	}
-	return "tcp", listen, 0, nil
+	return ListenAddress{Network: "tcp", Address: listen}, nil
 }
 
-func parseUnixListen(listen string) (network, address string, mode fs.FileMode, err error) {
+func parseUnixListen(listen string) (ListenAddress, error) {
 	rest, ok := strings.CutPrefix(listen, "unix://")
 	file, query, hasQuery := strings.Cut(rest, "?")
 	if !ok || !isSocketPath(file) {
-		return "", "", 0, errors.New("is not a socket of the form unix:///path (absolute, at most 107 bytes)")
+		return ListenAddress{}, errors.New("is not a socket of the form unix:///path (absolute, at most 107 bytes)")
 	}
-	mode = 0o660
-	if hasQuery {
-		octal, ok := strings.CutPrefix(query, "mode=")
-		n, err := strconv.ParseUint(octal, 8, 32)
-		if !ok || err != nil || n > 0o777 || n == 0 {
-			return "", "", 0, errors.New("has options other than mode=0660")
+	a := ListenAddress{Network: "unix", Address: file, Mode: 0o660}
+	if !hasQuery {
+		return a, nil
+	}
+	errOptions := errors.New("has options other than mode=0660 and group=NAME")
+	seen := map[string]bool{}
+	for option := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(option, "=")
+		if seen[key] {
+			return ListenAddress{}, errOptions
 		}
-		mode = fs.FileMode(n)
+		seen[key] = true
+		switch n, err := strconv.ParseUint(value, 8, 32); {
+		case key == "mode" && err == nil && 0 < n && n <= 0o777:
+			a.Mode = fs.FileMode(n)
+		case key == "group" && isDescriptorName(value):
+			a.Group = value
+		default:
+			return ListenAddress{}, errOptions
+		}
 	}
-	return "unix", file, mode, nil
+	return a, nil
+}
+
+// isDescriptorName accepts names of sockets in systemd's units, and of groups.
+func isDescriptorName(name string) bool {
+	for _, c := range []byte(name) {
+		if !isAlnum(c) && !strings.ContainsRune("._-", rune(c)) {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 64
 }
 
 // isSocketPath accepts absolute clean paths that fit into a socket address.
@@ -94,17 +140,23 @@ func isSocketPath(file string) bool {
 	return len(file) > 1 && file[0] == '/' && len(file) <= 107 && path.Clean(file) == file && !strings.ContainsAny(file, "?#\x00")
 }
 
-// localListen tells whether only this machine can reach a listen address.
+// localListen tells whether only this machine can reach a listen address. Of a
+// socket that systemd opens nobody knows.
 func localListen(listen string) bool {
-	network, address, _, err := ParseListen(listen)
-	if err != nil {
+	a, err := ParseListen(listen)
+	if err != nil || a.Network == SystemdSocket {
 		return false
 	}
-	if network == "unix" {
+	if a.Network == "unix" {
 		return true
 	}
-	host, _, _ := net.SplitHostPort(address)
+	host, _, _ := net.SplitHostPort(a.Address)
 	return loopbackHost(host)
+}
+
+// ListensLocally tells whether only this machine can reach the listeners.
+func (s Server) ListensLocally() bool {
+	return !slices.ContainsFunc(s.AllListeners(), func(l Listener) bool { return !localListen(l.Listen) })
 }
 
 // loopbackHost knows hosts without port, with or without brackets.

@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"io/fs"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,38 +46,46 @@ func TestAnUncheckedPublicURLIsNeitherLoopbackNorSecure(t *testing.T) {
 }
 
 func TestParseListen(t *testing.T) {
-	type answer struct {
-		Network, Address string
-		Mode             fs.FileMode
-		OK               bool
-	}
-	tests := map[string]answer{
-		"127.0.0.1:8080":                  {"tcp", "127.0.0.1:8080", 0, true},
-		":0":                              {"tcp", ":0", 0, true},
-		"[::1]:443":                       {"tcp", "[::1]:443", 0, true},
-		"localhost:80":                    {"tcp", "localhost:80", 0, true},
-		"unix:///run/a.sock":              {"unix", "/run/a.sock", 0o660, true},
-		"unix:///run/a.sock?mode=0600":    {"unix", "/run/a.sock", 0o600, true},
-		"unix:///run/a.sock?mode=4755":    {},
-		"unix:///run/a.sock?mode=0":       {},
-		"unix:///run/a.sock?m=0600":       {},
-		"unix://run/a.sock":               {},
-		"unix:/run/a.sock":                {},
-		"unix:///run/../a.sock":           {},
-		"unix:///":                        {},
-		"127.0.0.1":                       {},
-		"127.0.0.1:http":                  {},
-		"127.0.0.1:+80":                   {},
-		"127.0.0.1:080":                   {},
-		"127.0.0.256:80":                  {},
-		"http://127.0.0.1:80":             {},
-		"[fe80::1%eth0]:80":               {},
-		"unix:///run/a.sock?mode=0660&x=": {},
+	tests := map[string]config.ListenAddress{
+		"127.0.0.1:8080":               {Network: "tcp", Address: "127.0.0.1:8080"},
+		":0":                           {Network: "tcp", Address: ":0"},
+		"[::1]:443":                    {Network: "tcp", Address: "[::1]:443"},
+		"localhost:80":                 {Network: "tcp", Address: "localhost:80"},
+		"unix:///run/a.sock":           {Network: "unix", Address: "/run/a.sock", Mode: 0o660},
+		"unix:///run/a.sock?mode=0600": {Network: "unix", Address: "/run/a.sock", Mode: 0o600},
+		"unix:///run/a.sock?group=www": {Network: "unix", Address: "/run/a.sock", Mode: 0o660, Group: "www"},
+		"unix:///run/a.sock?group=www-data&mode=0666": {Network: "unix", Address: "/run/a.sock", Mode: 0o666, Group: "www-data"},
+
+		"systemd":             {Network: "systemd"},
+		"systemd:public.http": {Network: "systemd", Address: "public.http"},
+		"systemd:80":          {Network: "tcp", Address: "systemd:80"}, // a host of this name
+
+		"unix:///run/a.sock?mode=4755":           {},
+		"unix:///run/a.sock?mode=0":              {},
+		"unix:///run/a.sock?m=0600":              {},
+		"unix:///run/a.sock?group=":              {},
+		"unix:///run/a.sock?group=a:b":           {},
+		"unix:///run/a.sock?mode=0600&mode=0660": {},
+		"unix:///run/a.sock?":                    {},
+		"unix://run/a.sock":                      {},
+		"unix:/run/a.sock":                       {},
+		"unix:///run/../a.sock":                  {},
+		"unix:///":                               {},
+		"systemd:":                               {},
+		"systemd:a b":                            {},
+		"systemd:a:b":                            {},
+		"127.0.0.1":                              {},
+		"127.0.0.1:http":                         {},
+		"127.0.0.1:+80":                          {},
+		"127.0.0.1:080":                          {},
+		"127.0.0.256:80":                         {},
+		"http://127.0.0.1:80":                    {},
+		"[fe80::1%eth0]:80":                      {},
+		"unix:///run/a.sock?mode=0660&x=":        {},
 	}
 	for listen, want := range tests {
-		network, address, mode, err := config.ParseListen(listen)
-		got := answer{network, address, mode, err == nil}
-		if got != want {
+		got, err := config.ParseListen(listen)
+		if got != want || (err == nil) != (want != config.ListenAddress{}) {
 			t.Errorf("%s: got %+v, %v", listen, got, err)
 		}
 	}

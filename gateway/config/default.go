@@ -11,13 +11,21 @@ func Default() *Config {
 			Listen:     "127.0.0.1:8080",
 			PublicURL:  "http://localhost:8080",
 			AuthPrefix: "/.auth",
-			TLS:        TLS{ClientSubject: "cn"},
+			TLS: TLS{
+				MinVersion: "1.2", ClientSubject: "cn",
+				ACME: ACME{DirectoryURL: "https://acme-v02.api.letsencrypt.org/directory", Storage: "certificates"},
+			},
 			Limits: Limits{
+				MaxConnections:    10000,
+				MaxStreams:        250,
 				MaxHeaderBytes:    32 << 10,
+				MaxHeaders:        128,
+				MaxTargetBytes:    16 << 10,
 				MaxIdentityBytes:  16 << 10,
 				ReadHeaderTimeout: 10 * time.Second,
 				IdleTimeout:       2 * time.Minute,
 			},
+			Drain: Drain{Timeout: 15 * time.Second},
 		},
 		Admin: Admin{Listen: "127.0.0.1:9080"},
 		Session: Session{

@@ -67,6 +67,7 @@ func (k *checker) expandShortForm() {
 
 // entryDefaults fills in what entries of lists leave out.
 func (c *Config) entryDefaults() {
+	c.Server.listenerDefaults(c.source.given)
 	for i := range c.Login.Providers {
 		c.Login.Providers[i].entryDefaults(c.source.given(item("login.providers", i) + ".scopes"))
 	}

@@ -44,6 +44,7 @@ func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 		plain   = "routes: [{name: app, upstream: builtin:echo, public: true}]\n"
 		short   = "issuer: https://file.example.com\nclient_id: file\nupstream: http://file:1\n"
 		tls     = "server: {tls: {cert_file: testdata/files/cert.pem, key_file: testdata/files/key.pem}}\n" + plain
+		https   = "server: {public_url: https://app.example.com, hsts: {max_age: 8760h}}\n" + plain
 		valkey  = "session: {store: valkey, keys_files: [testdata/files/session-key]}\n" + plain
 		valkeys = "session: {store: valkey, keys_files: [testdata/files/session-key], valkey: {urls: [valkeys://valkey.internal], " +
 			"tls: {cert_file: testdata/files/cert.pem, key_file: testdata/files/key.pem}}}\n" + plain
@@ -52,18 +53,36 @@ func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 	)
 	tests := map[string]struct{ file, value string }{
 		"server.listen":                         {plain, "127.0.0.1:18080"},
+		"server.listeners":                      {plain, "[{listen: 127.0.0.1:18080, proxy_protocol: false}]"},
 		"server.public_url":                     {plain, "https://app.example.com"},
 		"server.auth_prefix":                    {plain, "/gate/auth"},
 		"server.tls.cert_file":                  {tls, "testdata/files/secret"},
 		"server.tls.key_file":                   {tls, "testdata/files/secret"},
 		"server.tls.client_ca_file":             {tls, "testdata/files/secret"},
 		"server.tls.client_subject":             {plain, "dn"},
+		"server.tls.certificates":               {plain, "[{cert_file: testdata/files/cert.pem, key_file: testdata/files/key.pem}]"},
+		"server.tls.min_version":                {plain, "1.3"},
+		"server.tls.acme.domains":               {"server: {tls: {acme: {domains: [a.example.com], accept_terms: true}}}\n" + plain, "[app.example.com]"},
+		"server.tls.acme.email":                 {plain, "ops@example.com"},
+		"server.tls.acme.directory_url":         {plain, "https://acme.example.com/directory"},
+		"server.tls.acme.ca_file":               {plain, "testdata/files/cert.pem"},
+		"server.tls.acme.storage":               {plain, "/var/lib/sallyport/acme"},
+		"server.tls.acme.accept_terms":          {plain, "true"},
+		"server.hsts.max_age":                   {https, "1h"},
+		"server.hsts.include_subdomains":        {https, "true"},
+		"server.hsts.preload":                   {"server: {public_url: https://app.example.com, hsts: {max_age: 8760h, include_subdomains: true}}\n" + plain, "true"},
 		"server.trusted_proxies":                {plain, "[10.0.0.0/8, unix]"},
+		"server.limits.max_connections":         {plain, "100"},
+		"server.limits.max_streams":             {plain, "20"},
 		"server.limits.max_header_bytes":        {plain, "64KiB"},
+		"server.limits.max_headers":             {plain, "40"},
+		"server.limits.max_target_bytes":        {plain, "2KiB"},
 		"server.limits.max_body_bytes":          {plain, "1024"},
 		"server.limits.max_identity_bytes":      {plain, "1024"},
 		"server.limits.read_header_timeout":     {plain, "3s"},
 		"server.limits.idle_timeout":            {plain, "3s"},
+		"server.drain.delay":                    {plain, "5s"},
+		"server.drain.timeout":                  {plain, "30s"},
 		"admin.listen":                          {plain, ""},
 		"admin.token_file":                      {plain, "testdata/files/secret"},
 		"session.store":                         {"session: {store: valkey}\n" + plain, "embedded"},

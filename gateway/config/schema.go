@@ -42,47 +42,6 @@ type Pages struct {
 	Color    string `mapstructure:"color"`     // of buttons, #rrggbb; "" = our own
 }
 
-// Server is the public listener.
-type Server struct {
-	Listen         string   `mapstructure:"listen"`      // host:port, or unix:///path?mode=0660
-	PublicURL      string   `mapstructure:"public_url"`  // what browsers type
-	AuthPrefix     string   `mapstructure:"auth_prefix"` // where the gateway's own endpoints live
-	TLS            TLS      `mapstructure:"tls"`
-	TrustedProxies []string `mapstructure:"trusted_proxies"` // CIDRs or addresses; empty = nobody is believed
-	Limits         Limits   `mapstructure:"limits"`
-}
-
-// TLS names the certificate of a listener; without a certificate it is plain.
-type TLS struct {
-	CertFile     string `mapstructure:"cert_file"`
-	KeyFile      string `mapstructure:"key_file"`
-	ClientCAFile string `mapstructure:"client_ca_file"`
-	// ClientSubject says which part of a client certificate is the subject of
-	// who presents it: cn, dn, uri, dns or email.
-	ClientSubject string `mapstructure:"client_subject"`
-}
-
-// The parts of a client certificate that can be the subject.
-const (
-	ClientSubjectCN    = "cn"
-	ClientSubjectDN    = "dn"
-	ClientSubjectURI   = "uri"
-	ClientSubjectDNS   = "dns"
-	ClientSubjectEmail = "email"
-)
-
-// Limits bound what a client may cost. Zero means no limit. A size is written
-// in bytes or as 64MiB (unit:"bytes").
-type Limits struct {
-	MaxHeaderBytes int   `mapstructure:"max_header_bytes" unit:"bytes"`
-	MaxBodyBytes   int64 `mapstructure:"max_body_bytes" unit:"bytes"`
-	// MaxIdentityBytes is for what an application is told about its user: identity
-	// headers, assertions and tokens together.
-	MaxIdentityBytes  int           `mapstructure:"max_identity_bytes" unit:"bytes"`
-	ReadHeaderTimeout time.Duration `mapstructure:"read_header_timeout"`
-	IdleTimeout       time.Duration `mapstructure:"idle_timeout"`
-}
-
 // Admin is the operators' listener. An empty Listen turns it off.
 type Admin struct {
 	Listen    string `mapstructure:"listen"`

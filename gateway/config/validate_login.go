@@ -125,8 +125,8 @@ func (k *checker) provider(at string, p Provider) {
 
 // dev lets everybody in as anybody, so it may be reached from this machine only.
 func (k *checker) dev(at string, p Provider) {
-	if !localListen(k.Server.Listen) || !k.Server.Loopback() {
-		k.fault(at+".type", "dev lets everybody in without a password, but server.listen or server.public_url is not loopback",
+	if !k.Server.ListensLocally() || !k.Server.Loopback() {
+		k.fault(at+".type", "dev lets everybody in without a password, but "+k.listenKey()+" or server.public_url is not loopback",
 			"listen on 127.0.0.1 with public_url http://localhost:8080, or use another provider type")
 	}
 	if len(p.Identities) == 0 {

@@ -10,19 +10,15 @@ import (
 
 func (k *checker) server() {
 	s := k.Server
-	k.listen("server.listen", s.Listen)
+	k.listeners()
 	k.publicURL()
 	k.authPrefix()
 	k.tls()
+	k.hsts()
 	for i, entry := range s.TrustedProxies {
 		k.trustedProxy(item("server.trusted_proxies", i), entry)
 	}
-	k.notNegative("server.limits.max_header_bytes", int64(s.Limits.MaxHeaderBytes))
-	k.notNegative("server.limits.max_body_bytes", s.Limits.MaxBodyBytes)
-	k.notNegative("server.limits.max_identity_bytes", int64(s.Limits.MaxIdentityBytes))
-	k.notNegative("server.limits.read_header_timeout", int64(s.Limits.ReadHeaderTimeout))
-	k.notNegative("server.limits.idle_timeout", int64(s.Limits.IdleTimeout))
-
+	k.limits()
 	k.admin()
 }
 
@@ -32,10 +28,12 @@ func (k *checker) admin() {
 		return
 	}
 	k.listen("admin.listen", a.Listen)
-	if a.Listen == k.Server.Listen && !strings.HasSuffix(a.Listen, ":0") {
-		k.fault("admin.listen", "is the same address as server.listen", "give the operators' listener an address of its own, or \"\" to turn it off")
+	for i, l := range k.Server.AllListeners() {
+		if sameListen(a.Listen, l.Listen) {
+			k.fault("admin.listen", "is the same address as "+k.listenPath(i), "give the operators' listener an address of its own, or \"\" to turn it off")
+		}
 	}
-	if _, _, _, err := ParseListen(a.Listen); err == nil && !localListen(a.Listen) && a.TokenFile == "" {
+	if _, err := ParseListen(a.Listen); err == nil && !localListen(a.Listen) && a.TokenFile == "" {
 		k.fault("admin.token_file", "is missing, though admin.listen can be reached from other machines",
 			"write token_file: FILE, or listen on 127.0.0.1")
 	}
@@ -48,8 +46,8 @@ func (k *checker) log() {
 }
 
 func (k *checker) listen(path, listen string) {
-	if _, _, _, err := ParseListen(listen); err != nil {
-		k.fault(path, fmt.Sprintf("%q %s", shorten(listen), err), "write 127.0.0.1:8080, :8080 or unix:///run/sallyport.sock?mode=0660")
+	if _, err := ParseListen(listen); err != nil {
+		k.fault(path, fmt.Sprintf("%q %s", shorten(listen), err), listenFix)
 	}
 }
 
@@ -89,22 +87,6 @@ func isCleanPrefix(prefix string) bool {
 		}
 	}
 	return true
-}
-
-func (k *checker) tls() {
-	t := k.Server.TLS
-	switch {
-	case t.CertFile != "" && t.KeyFile == "":
-		k.missing("server.tls.key_file", "is missing beside cert_file", "write key_file: FILE")
-	case t.KeyFile != "" && t.CertFile == "":
-		k.missing("server.tls.cert_file", "is missing beside key_file", "write cert_file: FILE")
-	case t.ClientCAFile != "" && t.CertFile == "":
-		k.missing("server.tls.cert_file", "is missing beside client_ca_file", "write cert_file and key_file: client certificates need TLS here")
-	}
-	k.file("server.tls.cert_file", t.CertFile)
-	k.file("server.tls.key_file", t.KeyFile)
-	k.file("server.tls.client_ca_file", t.ClientCAFile)
-	k.oneOf("server.tls.client_subject", t.ClientSubject, ClientSubjectCN, ClientSubjectDN, ClientSubjectURI, ClientSubjectDNS, ClientSubjectEmail)
 }
 
 // trustedProxy accepts an address, a network, or the word unix. Believing

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,21 +29,27 @@ func (g *Guard) Again(r *http.Request, v *Verdict) func(context.Context, *identi
 	if err != nil {
 		return nil
 	}
-	set, kind, client := v.Route.Policy, v.Kind, g.address(r)
+	sets, kind, client := []*policy.Set{v.Route.Policy}, v.Kind, g.address(r)
+	if e := g.entrance(r); e != nil {
+		sets = append(sets, e.Policy)
+	}
+	external := slices.ContainsFunc(sets, (*policy.Set).External)
 	var asked atomic.Int64 // when, where that costs others something
 	asked.Store(time.Now().UnixNano())
 	return func(ctx context.Context, id *identity.Identity) bool {
 		now := time.Now()
-		if set.External() {
+		if external {
 			if last := asked.Load(); now.UnixNano()-last < int64(askAgainAfter) || !asked.CompareAndSwap(last, now.UnixNano()) {
 				return true
 			}
 		}
 		in := input(r, &m, id, kind, client, now)
-		d, err := set.Evaluate(ctx, &in)
-		if _, outage := errors.AsType[*policy.OutageError](err); outage {
-			return true
+		for _, set := range sets {
+			d, err := set.Evaluate(ctx, &in)
+			if _, outage := errors.AsType[*policy.OutageError](err); !outage && d.Effect != policy.Allow {
+				return false
+			}
 		}
-		return d.Effect == policy.Allow
+		return true
 	}
 }

@@ -26,6 +26,9 @@ type Question struct {
 	// where that is empty. Where it is nil, the request's own credential counts.
 	Identity *identity.Identity
 	Kind     authn.Kind
+	// Entrance is the listener that the request comes in by; nil for one without a
+	// policy.
+	Entrance *Entrance
 	// Unproven says that the request's own credential can't be judged here.
 	Unproven bool
 }
@@ -37,6 +40,9 @@ func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 	r := q.Request
 	x := &Explanation{Time: q.Now, Method: r.Method, Host: r.Host, Path: r.URL.Path, Client: policy.Client{Address: q.Client}.String()}
 	v := Verdict{Kind: authn.KindNone, cookies: g.cookies}
+	if q.Entrance != nil {
+		x.Listener = &ListenerExplanation{Name: q.Entrance.Name}
+	}
 
 	m, candidates, err := g.routes.Explain(r)
 	x.Routes = candidates
@@ -73,13 +79,16 @@ func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 	}
 
 	in := input(r, &m, v.Identity, v.Kind, q.Client, q.Now)
-	if unreadable(&v, &in) {
+	if unreadable(m.Route.Policy, &v, &in) {
 		x.judged(&v, nil)
 		return x
 	}
 	ruling := m.Route.Policy.Explain(ctx, &in)
 	x.Policy = &ruling
 	allowed, err := v.ruled(&ruling.Decision, ruling.Err)
+	if q.Entrance != nil && allowed {
+		allowed, err = q.Entrance.explain(ctx, x, &v, &in)
+	}
 	if allowed {
 		v.admit(m.Route.Headers.Prepare(v.Identity))
 		_, _ = v.signIn() // what it would send is not for anybody's eyes
@@ -210,6 +219,10 @@ func (g *Guard) ExplainDenial(name string, d *Denial) *Explanation {
 	if v.Reason != ReasonCrossSite && v.Reason != ReasonCrossSiteRequest && v.Reason != ReasonWrongProvider {
 		ruling := v.Route.Policy.Explained(&in, policy.Decision{}, nil)
 		x.Policy = &ruling
+	}
+	if e := v.entrance; e != nil {
+		ruling := e.Policy.Explained(&in, policy.Decision{}, nil)
+		x.Listener = &ListenerExplanation{Name: e.Name, Policy: &ruling}
 	}
 	x.judged(&v, nil)
 	if len(d.withheld) > 0 {

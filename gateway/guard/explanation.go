@@ -23,6 +23,8 @@ type Explanation struct {
 	Path     string    `json:"path"` // canonical
 	Client   string    `json:"client,omitempty"`
 
+	Listener *ListenerExplanation `json:"listener,omitempty"` // where it has a policy
+
 	Routes      []route.Candidate       `json:"routes"` // in order of precedence
 	Route       string                  `json:"route,omitempty"`
 	Credentials []CredentialExplanation `json:"credentials,omitempty"` // in the order in which they are looked for

@@ -34,6 +34,10 @@ type Options struct {
 	// the zero Addr where it is not known. Without it no policy knows any.
 	Client func(*http.Request) netip.Addr
 
+	// Entrances says that there are listeners with policies of their own: requests
+	// that come in by one have it in their context.
+	Entrances bool
+
 	// Denied keeps a denial, so that somebody can ask about it later, and returns
 	// the name to ask by. Without it, decisions have no names.
 	Denied func(*Denial) (decision string)
@@ -42,16 +46,17 @@ type Options struct {
 // Guard holds what decisions need: the compiled routes. It is immutable and
 // safe for concurrent use.
 type Guard struct {
-	routes  *route.Table
-	cookies Cookies
-	site    site
-	client  func(*http.Request) netip.Addr
-	denied  func(*Denial) string
+	routes    *route.Table
+	cookies   Cookies
+	site      site
+	client    func(*http.Request) netip.Addr
+	denied    func(*Denial) string
+	entrances bool
 }
 
 // New makes a Guard.
 func New(o Options) *Guard {
-	return &Guard{routes: o.Routes, cookies: o.Cookies, site: newSite(o.Scheme), client: o.Client, denied: o.Denied}
+	return &Guard{routes: o.Routes, cookies: o.Cookies, site: newSite(o.Scheme), client: o.Client, denied: o.Denied, entrances: o.Entrances}
 }
 
 // errNobody keeps an authenticator that breaks its contract from counting as proof.
@@ -95,7 +100,8 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	}
 	v.Identity = id
 
-	// 4. Refuse what a page of another site sent with it, and ask the policy.
+	// 4. Refuse what a page of another site sent with it, and ask the policy, then
+	// that of the listener.
 	in := input(r, &m, id, v.Kind, g.address(r), time.Now())
 	allowed, err := g.judge(r, &v, &in)
 	if err != nil {
@@ -136,11 +142,15 @@ func (g *Guard) address(r *http.Request) netip.Addr {
 // judge reports whether a proven user is allowed, and sets the verdict where he is
 // not. An error is an outage.
 func (g *Guard) judge(r *http.Request, v *Verdict, in *policy.Input) (allowed bool, err error) {
-	if g.misplaced(r, v) || unreadable(v, in) {
+	if g.misplaced(r, v) || unreadable(v.Route.Policy, v, in) {
 		return false, nil
 	}
 	d, err := v.Route.Policy.Evaluate(r.Context(), in)
-	return v.ruled(&d, err)
+	allowed, err = v.ruled(&d, err)
+	if e := g.entrance(r); e != nil && allowed {
+		return e.admits(r.Context(), v, in)
+	}
+	return allowed, err
 }
 
 // misplaced sets the verdict for a credential that does not count here, whatever
@@ -159,8 +169,8 @@ func (g *Guard) misplaced(r *http.Request, v *Verdict) bool {
 
 // unreadable sets the verdict for a query that has two readings, or none, where
 // the policy reads it: the application might find what the policy did not.
-func unreadable(v *Verdict, in *policy.Input) bool {
-	if !v.Route.Policy.ReadsQuery() {
+func unreadable(set *policy.Set, v *Verdict, in *policy.Input) bool {
+	if !set.ReadsQuery() {
 		return false
 	}
 	err := policy.CheckQuery(in.Request.RawQuery)

@@ -86,6 +86,7 @@ type Verdict struct {
 	Message  string        // what the policy tells people whom it denies
 	StepUp   policy.StepUp // what is asked for, for StepUp
 	Shadow   policy.Shadowed
+	entrance *Entrance // whose policy decided; nil where it was the route's
 	// CrossSite is set where a page of another site sent the request, let in or not.
 	CrossSite CrossSite
 	Decision  string        // by which a denial can be asked about; empty where it is not kept

@@ -3,9 +3,6 @@ package login
 import (
 	"context"
 	"errors"
-	"net"
-	"net/netip"
-	"strings"
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/identity"
@@ -19,7 +16,7 @@ var _ passwords = (*dev)(nil)
 
 // newDev refuses where anybody but this machine could reach the gateway.
 func newDev(cfg config.Provider, server config.Server) (*dev, error) {
-	if !server.Loopback() || !listensLocally(server.Listen) {
+	if !server.Loopback() || !server.ListensLocally() {
 		return nil, errors.New("dev lets everybody in without a password, so server.listen and server.public_url must be loopback")
 	}
 	for _, who := range cfg.Identities {
@@ -28,25 +25,6 @@ func newDev(cfg config.Provider, server config.Server) (*dev, error) {
 		}
 	}
 	return &dev{cfg: cfg}, nil
-}
-
-func listensLocally(listen string) bool {
-	network, address, _, err := config.ParseListen(listen)
-	if err != nil {
-		return false
-	}
-	if network == "unix" {
-		return true
-	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }
 
 func (d *dev) name() string        { return d.cfg.Name }

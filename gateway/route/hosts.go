@@ -116,6 +116,19 @@ func (t *Table) host(name string) *hostTable {
 	return nil
 }
 
+// ServedHost returns host as an URL spells it, without a port, if any route is
+// served on it.
+func (t *Table) ServedHost(host string) (name string, ok bool) {
+	name, ok = canonicalHost(host)
+	if !ok || t.host(name) == nil {
+		return "", false
+	}
+	if strings.Contains(name, ":") {
+		return "[" + name + "]", true
+	}
+	return name, true
+}
+
 // KnownHost reports whether any route is served on host, which may have a port.
 // A malformed host is not known.
 func (t *Table) KnownHost(host string) bool {

@@ -59,6 +59,16 @@ type Event struct {
 type Recorder struct {
 	http.ResponseWriter
 	Event Event
+	// Final are headers that the final answer gets, whoever gives it, unless it has
+	// them. What is set before is lost with the first informational answer.
+	Final []Header
+}
+
+// Header is one header with its values, which are shared by many answers: nobody
+// may change them.
+type Header struct {
+	Name   string // in canonical form
+	Values []string
 }
 
 // EventOf returns the Event that travels with w. Where there is none (a test
@@ -84,14 +94,27 @@ func (r *Recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 func (r *Recorder) WriteHeader(code int) {
 	if r.Event.Status == 0 && (code >= 200 || code == http.StatusSwitchingProtocols) {
 		r.Event.Status = code
+		if code >= 200 {
+			r.complete()
+		}
 	}
 	r.ResponseWriter.WriteHeader(code)
+}
+
+func (r *Recorder) complete() {
+	h := r.Header()
+	for _, f := range r.Final {
+		if len(h[f.Name]) == 0 {
+			h[f.Name] = f.Values
+		}
+	}
 }
 
 // Write counts the bytes of the body.
 func (r *Recorder) Write(b []byte) (int, error) {
 	if r.Event.Status == 0 {
 		r.Event.Status = http.StatusOK
+		r.complete()
 	}
 	n, err := r.ResponseWriter.Write(b)
 	r.Event.BytesOut += int64(n)

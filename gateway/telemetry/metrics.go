@@ -34,6 +34,8 @@ type Metrics struct {
 
 	authorizer        *prometheus.CounterVec
 	authorizerSeconds *prometheus.HistogramVec
+
+	listeners listeners
 }
 
 // NewMetrics makes the metrics on a registry of their own, so that two gateways
@@ -89,6 +91,7 @@ func NewMetrics(version string) *Metrics {
 		m.crossSites, m.shieldFindings,
 		m.authorizer, m.authorizerSeconds, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.listeners = newListeners(m.registry)
 	return m
 }
 

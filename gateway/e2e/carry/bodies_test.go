@@ -58,6 +58,12 @@ func digest(r io.Reader) (string, int64, error) {
 // heap is how much memory the gateway's heap has in use.
 func (g *gate) heap(t *testing.T) int64 {
 	t.Helper()
+	return g.metric(t, "go_memstats_heap_inuse_bytes")
+}
+
+// metric reads one sample of the gateway's metrics.
+func (g *gate) metric(t *testing.T, sample string) int64 {
+	t.Helper()
 	res, err := g.client.Get(g.AdminURL + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +74,7 @@ func (g *gate) heap(t *testing.T) int64 {
 		t.Fatal(err)
 	}
 	for line := range bytes.Lines(all) {
-		if v, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("go_memstats_heap_inuse_bytes ")); ok {
+		if v, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte(sample+" ")); ok {
 			n, err := strconv.ParseFloat(string(v), 64)
 			if err != nil {
 				t.Fatal(err)
@@ -76,7 +82,7 @@ func (g *gate) heap(t *testing.T) int64 {
 			return int64(n)
 		}
 	}
-	t.Fatal("the metrics say nothing of the heap")
+	t.Fatalf("the metrics say nothing of %s", sample)
 	return 0
 }
 
