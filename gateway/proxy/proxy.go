@@ -215,6 +215,7 @@ type exchange struct {
 	start   time.Time
 
 	err      error
+	body     *clientBody // nil where the request has none
 	answer   *http.Response
 	switched io.Closer // the upstream's side, when it has switched protocols
 	stream   *stream   // nil unless it became one
@@ -257,7 +258,7 @@ func newExchange(p *Proxy) *exchange {
 func (x *exchange) reset() {
 	x.verdict, x.event, x.target = guard.Verdict{}, nil, nil
 	x.path, x.request, x.writer = "", nil, interim{}
-	x.err, x.answer, x.switched, x.stream, x.seat, x.idle = nil, nil, nil, nil, seat{}, nil
+	x.body, x.err, x.answer, x.switched, x.stream, x.seat, x.idle = nil, nil, nil, nil, nil, seat{}, nil
 }
 
 // RoundTrip implements http.RoundTripper for ReverseProxy.

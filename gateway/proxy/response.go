@@ -74,6 +74,9 @@ func (x *exchange) response(res *http.Response) error {
 	x.announceTrailers(res)
 	x.writer.length = res.ContentLength
 	x.idle.moved()
+	if x.body != nil && res.ProtoMajor == 2 {
+		res.Body = &lastWord{ReadCloser: res.Body, request: x.body, client: x.writer.ResponseWriter}
+	}
 	streams := isStream(res.Header)
 	if streams || res.StatusCode == http.StatusSwitchingProtocols {
 		if err := x.seated(); err != nil {

@@ -150,13 +150,7 @@ func (f *flow) end(why session.End) {
 	f.ended = why
 	if f.client != nil {
 		// An error means a connection that knows no deadlines, as in a test.
-		control := http.NewResponseController(f.client)
-		_ = control.SetWriteDeadline(time.Now().Add(frameWait))
-		if f.grpc != nil {
-			// The transport waits for whoever reads the messages of the client, and the
-			// status of the call for the transport.
-			_ = control.SetReadDeadline(time.Now())
-		}
+		_ = http.NewResponseController(f.client).SetWriteDeadline(time.Now().Add(frameWait))
 	}
 	f.mu.Unlock()
 	_ = f.Close() // what it was read for is over
