@@ -57,7 +57,7 @@ func newShield(c *config.Shield, server *config.Server, found *tally) *Shield {
 		s.rules = append(s.rules, rule{name: name, prefix: prefix, ShieldCookie: one})
 	}
 	// On a loopback host it would bind whatever else is developed there.
-	if c.HSTS > 0 && server.Secure() && !server.Loopback() {
+	if c.HSTS > 0 && server.HSTS.MaxAge == 0 && server.Secure() && !server.Loopback() { // else the listeners add theirs
 		s.hsts = []string{"max-age=" + strconv.FormatInt(int64(c.HSTS/time.Second), 10)}
 	}
 	if c.FrameAncestors != "" {
