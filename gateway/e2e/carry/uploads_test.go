@@ -229,3 +229,39 @@ func TestEarlyAnswerReachesTheClient(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswerEndsThoughTheClientHasNotFinished: the application has said its last
+// word, and the client waits for that before it says more.
+func TestAnswerEndsThoughTheClientHasNotFinished(t *testing.T) {
+	t.Parallel()
+	app := application(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		_, _ = io.ReadFull(r.Body, make([]byte, 5))
+		w.Header().Set("Trailer", checksum)
+		fmt.Fprint(w, "enough")
+		w.Header().Set(checksum, "abc")
+	})
+	routes := hintRoutes(app)
+	plain, secure := start(t, plan{routes: routes}), start(t, plan{tls: true, routes: routes})
+	for _, way := range []struct {
+		protocol string
+		g        *gate
+	}{{"http/1.1", plain}, {"h2c", plain}, {"http/1.1", secure}, {"h2", secure}} {
+		for _, path := range []string{"/one", "/two"} {
+			t.Run(fmt.Sprintf("%s to %s, TLS %v", way.protocol, path, way.g.CA != nil), func(t *testing.T) {
+				client, cookie := way.g.speak(t, way.protocol), way.g.signIn(t, "alice")
+				for range 3 { // the connection is no worse for it
+					ctx, cancel := context.WithTimeout(t.Context(), patience/2)
+					in, out := io.Pipe()
+					go func() { fmt.Fprint(out, "first") }()
+					status, text, err := put(ctx, client, way.g.URL+path, cookie, in, -1)
+					if err != nil || status != http.StatusOK || text != "enough" {
+						t.Errorf("%d %q, %v", status, text, err)
+					}
+					_ = out.Close()
+					cancel()
+				}
+			})
+		}
+	}
+}
