@@ -65,7 +65,7 @@ func TestEachEventArrivesBeforeTheNextIsSent(t *testing.T) {
 			t.Run(fmt.Sprintf("%s to %s, %s", way.protocol, way.path, query), func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				res := get(t, ctx, client, way.g.URL+way.path+"?"+query, cookie)
+				res := get(ctx, t, client, way.g.URL+way.path+"?"+query, cookie)
 				defer res.Body.Close()
 				if !strings.HasSuffix(query, "length") {
 					got <- struct{}{}
@@ -165,7 +165,7 @@ func TestLeavingClientCancelsTheApplication(t *testing.T) {
 }
 
 // get asks for a page as somebody who is signed in.
-func get(t *testing.T, ctx context.Context, client *http.Client, url, cookie string) *http.Response {
+func get(ctx context.Context, t *testing.T, client *http.Client, url, cookie string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {

@@ -52,7 +52,7 @@ func TestGRPCRefusalsAreStatuses(t *testing.T) {
 				"a session of somebody else":  {w.as(t, "", "cookie", w.signIn(t, "bob")), codes.PermissionDenied},
 				"keys that cannot be fetched": {w.as(t, unverifiable(t)), codes.Unavailable},
 			} {
-				t.Run(name, func(t *testing.T) { w.refused(t, c.ctx, c.want) })
+				t.Run(name, func(t *testing.T) { w.refused(c.ctx, t, c.want) })
 			}
 			t.Run("and those who may come in do", func(t *testing.T) {
 				for _, ctx := range []context.Context{w.as(t, bearer(t, "alice")), w.as(t, "", "cookie", w.signIn(t, "alice"))} {
@@ -67,7 +67,7 @@ func TestGRPCRefusalsAreStatuses(t *testing.T) {
 }
 
 // refused makes a call of each kind, of which none may reach the service.
-func (w *way) refused(t *testing.T, ctx context.Context, want codes.Code) {
+func (w *way) refused(ctx context.Context, t *testing.T, want codes.Code) {
 	t.Helper()
 	_, unary := w.client.UnaryCall(ctx, &pb.SimpleRequest{Payload: payload(100_000)})
 	both, err := w.client.FullDuplexCall(ctx)

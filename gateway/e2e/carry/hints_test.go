@@ -149,7 +149,7 @@ func TestAnswerThatBreaksOffIsNotTakenForAWholeOne(t *testing.T) {
 		g        *gate
 	}{{"http/1.1", plain}, {"http/1.1", secure}, {"h2", secure}} {
 		for _, target := range []string{"/one", "/two", "/one?length", "/two?length"} {
-			res := get(t, t.Context(), way.g.speak(t, way.protocol), way.g.URL+target, way.g.signIn(t, "alice"))
+			res := get(t.Context(), t, way.g.speak(t, way.protocol), way.g.URL+target, way.g.signIn(t, "alice"))
 			if body, err := io.ReadAll(res.Body); err == nil || errors.Is(err, io.EOF) || len(body) > 500 {
 				t.Errorf("%s to %s: %d bytes, %v", way.protocol, target, len(body), err)
 			}

@@ -56,7 +56,7 @@ func TestStreamsLiveForTenMinutes(t *testing.T) {
 		for _, protocol := range []string{"http/1.1", "h2"} {
 			t.Run("events over "+protocol, func(t *testing.T) {
 				t.Parallel()
-				res := get(t, t.Context(), g.speak(t, protocol), g.URL+"/one/events", cookie)
+				res := get(t.Context(), t, g.speak(t, protocol), g.URL+"/one/events", cookie)
 				defer res.Body.Close()
 				lines, n := bufio.NewScanner(res.Body), 0
 				for lines.Scan() {
@@ -126,7 +126,7 @@ func TestMinutesOfLoadLeaveNothingBehind(t *testing.T) {
 		mirror(w, r)
 	}))})
 	cookie := g.signIn(t, "alice")
-	get(t, t.Context(), g.client, g.URL+"/one", cookie).Body.Close()
+	get(t.Context(), t, g.client, g.URL+"/one", cookie).Body.Close()
 	before, memory := g.metric(t, "go_goroutines"), g.heap(t)
 	until := time.Now().Add(life)
 	var wait sync.WaitGroup
@@ -148,7 +148,7 @@ func TestMinutesOfLoadLeaveNothingBehind(t *testing.T) {
 			client, n := g.speak(t, protocol), 0
 			for ; time.Now().Before(until) && !t.Failed(); n++ {
 				ctx, leave := context.WithCancel(t.Context())
-				res := get(t, ctx, client, g.URL+"/two?size=100000000", cookie)
+				res := get(ctx, t, client, g.URL+"/two?size=100000000", cookie)
 				_, _ = io.CopyN(io.Discard, res.Body, 1<<20)
 				leave()
 				res.Body.Close()

@@ -93,7 +93,7 @@ func TestNginxAnswersAreTheSameThroughTheGateway(t *testing.T) {
 	t.Parallel()
 	n, g := startNginx(t)
 	cookie := g.signIn(t, "alice")
-	etag := ask(t, g.client, http.MethodGet, n.URL+"/data.bin", "").header.Get("Etag")
+	etag := ask(t, g.client, http.MethodGet, n.URL+"/data.bin", "").header.Get("ETag")
 	if etag == "" {
 		t.Fatal("nginx gave no ETag")
 	}

@@ -212,7 +212,7 @@ func TestEarlyAnswerReachesTheClient(t *testing.T) {
 		for _, path := range []string{"/one", "/two"} {
 			t.Run(fmt.Sprintf("%s to %s, TLS %v", way.protocol, path, way.g.CA != nil), func(t *testing.T) {
 				client, cookie := way.g.speak(t, way.protocol), way.g.signIn(t, "alice")
-				for n := range 20 {
+				for n := range 10 {
 					status, text, err := put(t.Context(), client, fmt.Sprintf("%s%s?after=%d", way.g.URL, path, n%2), cookie, newBody(big), big)
 					// A client of HTTP/1.1 that goes on writing may find the connection
 					// closed before it has read the answer (RFC 9112, section 9.6): that is
