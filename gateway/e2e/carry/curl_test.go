@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -148,6 +149,39 @@ func TestCurlPathAsIs(t *testing.T) {
 		}
 		if passed < 14 {
 			t.Errorf("%s: only %d of %d targets passed", version, passed, len(targets))
+		}
+	}
+}
+
+// TestCurlAndNginx: a page that nginx compresses and curl unpacks, parts of a file,
+// and a file that curl has already.
+func TestCurlAndNginx(t *testing.T) {
+	t.Parallel()
+	_, g := startNginx(t)
+	cookie, tag := g.signIn(t, "alice"), filepath.Join(t.TempDir(), "etag")
+	page, data := strings.Repeat("compress me, I am text. ", 5000), string(payload(3<<20).GetBody())
+	for _, version := range []string{"--http1.1", "--http2"} {
+		curl := func(path string, args ...string) string {
+			t.Helper()
+			return g.curl(t, cookie, append(args, version, g.URL+path)...)
+		}
+		if got := curl("/page.txt", "--compressed"); got != page {
+			t.Errorf("%s: compressed, a page of %d bytes instead of %d", version, len(got), len(page))
+		}
+		if got := curl("/data.bin", "--range", "1000000-2000000"); got != data[1000000:2000001] {
+			t.Errorf("%s: a range of %d bytes", version, len(got))
+		}
+		if got := curl("/data.bin", "--range", "-10"); got != data[len(data)-10:] {
+			t.Errorf("%s: %d bytes instead of the last 10", version, len(got))
+		}
+		if got := curl("/page.txt", "--head"); !strings.Contains(strings.ToLower(got), fmt.Sprintf("\ncontent-length: %d\r\n", len(page))) {
+			t.Errorf("%s: the head is %q", version, got)
+		}
+		if got := curl("/data.bin", "--etag-save", tag); got != data {
+			t.Errorf("%s: a file of %d bytes", version, len(got))
+		}
+		if got := curl("/data.bin", "--etag-compare", tag, "--write-out", "%{http_code}"); got != "304" {
+			t.Errorf("%s: what has not changed is %.100q", version, got)
 		}
 	}
 }
