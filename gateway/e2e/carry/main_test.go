@@ -3,7 +3,6 @@
 package carry_test
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -28,21 +27,7 @@ const patience = 20 * time.Second
 // sallyport is the binary of the gateway, which all tests share.
 var sallyport string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "carry")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if sallyport, err = env.BuildInto(context.Background(), dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(env.Main(m, &sallyport)) }
 
 // gate is a running gateway where alice, who is staff, and bob can sign in.
 type gate struct {

@@ -27,25 +27,22 @@ import (
 // startTimeout bounds the wait for a process to answer.
 const startTimeout = 30 * time.Second
 
-// Build compiles the gateway and returns the binary.
-func Build(tb testing.TB) string {
-	tb.Helper()
-	path, err := BuildInto(tb.Context(), tb.TempDir())
+// Main builds the gateway for all tests of a package, which find its path in
+// binary, runs them, and returns the exit code.
+func Main(m *testing.M, binary *string) int {
+	dir, err := os.MkdirTemp("", "sallyport")
 	if err != nil {
-		tb.Fatal(err)
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	return path
-}
-
-// BuildInto compiles the gateway into a directory, for a TestMain whose tests
-// share the binary.
-func BuildInto(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, "sallyport")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/sallyport/sallyport/cmd/sallyport")
+	defer func() { _ = os.RemoveAll(dir) }()
+	*binary = filepath.Join(dir, "sallyport")
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", *binary, "github.com/sallyport/sallyport/cmd/sallyport")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
 	}
-	return path, nil
+	return m.Run()
 }
 
 // FreePort returns a loopback port that nobody listens on.
