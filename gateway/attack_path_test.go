@@ -3,8 +3,12 @@ package gateway_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/sallyport/sallyport/gateway"
 )
 
 // TestPathTricksNeverReachAProtectedPath sends targets that some servers read
@@ -136,7 +140,7 @@ func TestApplicationReceivesTheQueryThatWasSent(t *testing.T) {
 // re-encode what they forward break applications, and let the application see
 // another path than the one that was judged.
 func TestTargetsArriveByteForByteOrNotAtAll(t *testing.T) {
-	s := newSite(t, plan{})
+	s := newSite(t, plan{adminToken: adminToken(t)})
 	cookie := "Cookie: " + s.signIn(t, "alice")
 	passed, refused := 0, 0
 	for _, target := range nastyTargets() {
@@ -147,13 +151,31 @@ func TestTargetsArriveByteForByteOrNotAtAll(t *testing.T) {
 			refused++
 		case a.StatusCode == http.StatusOK && len(got) == 1 && got[0].target() == target:
 			passed++
+			var judged gateway.Explanation
+			s.ask(t, "POST", "/explain", map[string]any{"method": "GET", "url": target}, &judged)
+			if read := pathOfAnApplication(t, target); judged.Path != read {
+				t.Errorf("%q: judged as %q, and the application reads %q", target, judged.Path, read)
+			}
 		default:
 			t.Errorf("%q: %d, and the application received %q", target, a.StatusCode, got)
 		}
 	}
-	if passed < 150 || passed+refused < 200 {
+	if passed < 200 || passed+refused < 200 {
 		t.Errorf("%d passed and %d were refused: that is not the corpus", passed, refused)
 	}
+	t.Logf("%d targets passed byte for byte, %d were refused", passed, refused)
+}
+
+// pathOfAnApplication is the path that an application makes of a target: decoded
+// once, and then as those see it that ignore parameters and empty segments.
+func pathOfAnApplication(t *testing.T, target string) string {
+	t.Helper()
+	path, _, _ := strings.Cut(target, "?")
+	decoded, err := url.PathUnescape(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`/+`).ReplaceAllString(regexp.MustCompile(`;[^/]*`).ReplaceAllString(decoded, ""), "/")
 }
 
 func nastyTargets() []string {

@@ -150,7 +150,7 @@ func ageRing(t *testing.T, db string) {
 
 func startAsserting(t *testing.T) *asserting {
 	t.Helper()
-	a := &asserting{dir: t.TempDir(), binary: env.Build(t), client: client(t), node: nodeVerifier(t), golang: goVerifier(t)}
+	a := &asserting{dir: t.TempDir(), binary: sallyport, client: client(t), node: nodeVerifier(t), golang: goVerifier(t)}
 	env.WriteFile(t, a.dir, "admin-token", "a token that nobody guesses")
 	env.WriteFile(t, a.dir, "config.yaml", fmt.Sprintf(assertingConfig, a.node.url, a.golang.url))
 	at := env.Reserve(t)

@@ -45,7 +45,7 @@ tokens:
 routes:
   - {name: api, upstream: "builtin:echo", auth: [bearer], policy: authenticated}
 `, issuer.URL))
-	gateway := env.StartGateway(t, env.Build(t), dir, at)
+	gateway := env.StartGateway(t, sallyport, dir, at)
 
 	good := map[string]any{
 		"iss": "https://id.example.test", "aud": "api", "sub": "alice", "email": "alice@example.com", "email_verified": true,
@@ -110,7 +110,7 @@ func TestKeysThatNobodyCouldFetchAreAnOutage(t *testing.T) {
 tokens: {issuers: [{issuer: https://id.example.test, audiences: [api], jwks_url: %s/jwks.json}]}
 routes: [{name: api, upstream: "builtin:echo", auth: [bearer], policy: authenticated}]
 `, url))
-	gateway := env.StartGateway(t, env.Build(t), dir, at)
+	gateway := env.StartGateway(t, sallyport, dir, at)
 	raw, err := signer(t, "ES256", "k1").Sign("at+jwt", map[string]any{
 		"iss": "https://id.example.test", "aud": "api", "sub": "alice", "exp": time.Now().Add(time.Minute).Unix(),
 	})

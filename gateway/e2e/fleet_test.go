@@ -59,7 +59,7 @@ func startFleetAt(t *testing.T, valkey []string, more string, routes ...string) 
 // newFleet makes a fleet that is still to be started.
 func newFleet(t *testing.T, valkey []string) *fleet {
 	t.Helper()
-	f := &fleet{binary: env.Build(t), key: make([]byte, 32), valkey: valkey, client: &http.Client{
+	f := &fleet{binary: sallyport, key: make([]byte, 32), valkey: valkey, client: &http.Client{
 		Timeout:       20 * time.Second,
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

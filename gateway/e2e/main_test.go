@@ -6,10 +6,18 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sallyport/sallyport/gateway/e2e/env"
 )
+
+// sallyport is the binary of the gateway, which all tests share.
+var sallyport string
+
+func TestMain(m *testing.M) { os.Exit(env.Main(m, &sallyport)) }
 
 // client is a program that talks to the gateway. It follows no redirects.
 func client(t *testing.T) *http.Client {

@@ -16,7 +16,7 @@ import (
 // calendar server that believes a header, behind Sallyport, with the provider of
 // zitadel/oidc and a real browser.
 func TestLegacyAppBehindARealProvider(t *testing.T) {
-	binary, dir, at := env.Build(t), t.TempDir(), env.Reserve(t)
+	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	issuer := oidctest.NewZitadel(t, "web", "secret", at.URL()+"/.auth/callback/corp")
 	app := startRadicale(t)
 

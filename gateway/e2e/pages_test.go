@@ -55,7 +55,7 @@ routes:
   - {name: post, paths: [=/post], methods: [POST], upstream: %q, public: true}
   - {name: down, paths: [=/down], upstream: %q, public: true}
 `, looks, nobody, app.URL, app.URL, nobody))
-	return env.StartGateway(t, env.Build(t), dir, at)
+	return env.StartGateway(t, sallyport, dir, at)
 }
 
 // TestPagesAsTheGatewayServesThem opens what the kept copies cannot show: the

@@ -24,7 +24,7 @@ func committedConfig(t *testing.T) string {
 }
 
 func TestNewcomerSignsInAndStaysSignedInAcrossARestart(t *testing.T) {
-	binary, dir, at := env.Build(t), t.TempDir(), env.Reserve(t)
+	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	env.WriteFile(t, dir, "config.yaml", committedConfig(t))
 	gateway := env.StartGateway(t, binary, dir, at)
 
@@ -70,7 +70,7 @@ func TestNewcomerSignsInAndStaysSignedInAcrossARestart(t *testing.T) {
 func TestPersonWhoMayNotIsToldWhoHeIsAndCanSwitch(t *testing.T) {
 	dir, at := t.TempDir(), env.Reserve(t)
 	env.WriteFile(t, dir, "config.yaml", committedConfig(t))
-	gateway := env.StartGateway(t, env.Build(t), dir, at)
+	gateway := env.StartGateway(t, sallyport, dir, at)
 
 	browser := env.StartBrowser(t)
 	browser.Open(gateway.URL + "/")
@@ -90,7 +90,7 @@ func TestPersonWhoMayNotIsToldWhoHeIsAndCanSwitch(t *testing.T) {
 func TestProgramsGetStatusesAndBrowsersRedirects(t *testing.T) {
 	dir, at := t.TempDir(), env.Reserve(t)
 	env.WriteFile(t, dir, "config.yaml", committedConfig(t))
-	gateway := env.StartGateway(t, env.Build(t), dir, at)
+	gateway := env.StartGateway(t, sallyport, dir, at)
 
 	got := send(t, client(t), "GET", gateway.URL+"/x")
 	if got.status != http.StatusUnauthorized || got.header.Get("Content-Type") != "application/problem+json" {

@@ -60,7 +60,7 @@ func legacyApp(t *testing.T, partner string) string {
 // TLS before the gateway.
 func startLegacy(t *testing.T, app, partner string) (*env.Gateway, string) {
 	t.Helper()
-	binary, dir, at := env.Build(t), t.TempDir(), env.Reserve(t)
+	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	gateway, err := url.Parse(at.URL())
 	if err != nil {
 		t.Fatal(err)

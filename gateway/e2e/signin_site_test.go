@@ -50,7 +50,7 @@ const clientSecret = "the-secret-of-the-client-0123456789"
 
 func startSite(t *testing.T, o siteOptions) *site {
 	t.Helper()
-	s := &site{binary: env.Build(t)}
+	s := &site{binary: sallyport}
 	s.only.Store(-1)
 	s.balance(t)
 

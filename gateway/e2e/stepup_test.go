@@ -19,7 +19,7 @@ import (
 // TestPageThatWantsAStrongerSignIn goes to the provider once more and lands on
 // the very page; a provider that ignores the wish ends on a page that says so.
 func TestPageThatWantsAStrongerSignIn(t *testing.T) {
-	binary, dir, at := env.Build(t), t.TempDir(), env.Reserve(t)
+	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	op := oidctest.New(t)
 	signInAs := func(acr string) {
 		op.Set(func(s *oidctest.Script) { s.Claims = map[string]any{"acr": acr, "auth_time": time.Now().Unix()} })
@@ -83,7 +83,7 @@ routes:
 // TestPageThatWantsAFreshSignIn asks a provider of others to ask for the
 // password once more, and believes what that says about it.
 func TestPageThatWantsAFreshSignIn(t *testing.T) {
-	binary, dir, at := env.Build(t), t.TempDir(), env.Reserve(t)
+	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	issuer := oidctest.NewZitadel(t, "web", "secret", at.URL()+"/.auth/callback/corp")
 	env.WriteFile(t, dir, "client-secret", "secret")
 	env.WriteFile(t, dir, "config.yaml", fmt.Sprintf(`
@@ -127,7 +127,7 @@ routes:
 // TestApplicationInAFrameOfAnotherSite keeps people signed in by a partitioned
 // cookie, which no other site's frame shares.
 func TestApplicationInAFrameOfAnotherSite(t *testing.T) {
-	binary, dir, at := env.Build(t), t.TempDir(), env.Reserve(t)
+	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	op, ca := oidctest.New(t), tlstest.New(t)
 	pair := ca.Server("app.localhost")
 	origin := strings.Replace(at.URL(), "http://localhost", "https://app.localhost", 1)

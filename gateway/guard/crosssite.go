@@ -104,10 +104,12 @@ func isSafe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// isUpgrade reports whether a request asks for another protocol, in whatever
-// words.
+// isUpgrade reports whether a request asks for a WebSocket, in whatever words. An
+// offer of another protocol goes no further than here, so that it makes no
+// difference: programs offer h2c with each request, and no page can.
 func isUpgrade(r *http.Request) bool {
-	return len(r.Header["Upgrade"]) > 0 || len(r.Header["Sec-Websocket-Key"]) > 0 || r.Method == http.MethodConnect
+	return slices.ContainsFunc(r.Header["Upgrade"], func(offer string) bool { return strings.Contains(strings.ToLower(offer), "websocket") }) ||
+		len(r.Header["Sec-Websocket-Key"]) > 0 || r.Method == http.MethodConnect
 }
 
 // foreignUpgrade reports whether a handshake is not known to come from a page of

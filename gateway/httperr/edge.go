@@ -45,7 +45,7 @@ func (g *Edge) Handle(f HandlerFunc) http.Handler {
 // as StatusClientClosed.
 func (g *Edge) Write(w http.ResponseWriter, r *http.Request, err error) {
 	e := As(err)
-	gone := errors.Is(err, context.Canceled) && r.Context().Err() != nil
+	gone := errors.Is(err, context.Canceled) && r.Context().Err() != nil || e.Code == StatusClientClosed
 	if gone {
 		e = &Error{Code: StatusClientClosed, Reason: "client_gone", Err: err}
 	}

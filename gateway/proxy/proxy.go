@@ -182,11 +182,8 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict,
 	if !ok {
 		return malformed("ambiguous_path")
 	}
-	if most := target.maxBody(p.MaxBody); most > 0 {
-		if r.ContentLength > most {
-			return tooLarge(nil)
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, most)
+	if most := target.maxBody(p.MaxBody); most > 0 && r.ContentLength > most {
+		return tooLarge(nil)
 	}
 	if r.ProtoMajor == 1 && r.ContentLength != 0 {
 		// Otherwise an early answer would wait for the rest of the body. An error
@@ -218,6 +215,7 @@ type exchange struct {
 	start   time.Time
 
 	err      error
+	body     *clientBody // nil where the request has none
 	answer   *http.Response
 	switched io.Closer // the upstream's side, when it has switched protocols
 	stream   *stream   // nil unless it became one
@@ -260,7 +258,7 @@ func newExchange(p *Proxy) *exchange {
 func (x *exchange) reset() {
 	x.verdict, x.event, x.target = guard.Verdict{}, nil, nil
 	x.path, x.request, x.writer = "", nil, interim{}
-	x.err, x.answer, x.switched, x.stream, x.seat, x.idle = nil, nil, nil, nil, seat{}, nil
+	x.body, x.err, x.answer, x.switched, x.stream, x.seat, x.idle = nil, nil, nil, nil, nil, seat{}, nil
 }
 
 // RoundTrip implements http.RoundTripper for ReverseProxy.
@@ -283,6 +281,7 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	if host := x.verdict.Route.Host; host != "" {
 		pr.Out.Host = host
 	}
+	x.limitBody(pr)
 	x.trailRequest(pr)
 	// Only WebSocket may switch protocols: an h2c upgrade would open a second,
 	// unjudged way to the upstream (CVE-2022-41721).
@@ -299,6 +298,9 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 // failed keeps the error for the edge, which answers.
 func (x *exchange) failed(_ http.ResponseWriter, _ *http.Request, err error) {
 	x.err = upstreamError(err)
+	if broken, ok := errors.AsType[*bodyError](err); ok {
+		x.err = broken.answer(x.request)
+	}
 	if x.idle != nil && x.idle.fired.Load() {
 		x.err = tooSlow()
 	}

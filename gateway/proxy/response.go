@@ -14,7 +14,8 @@ import (
 type interim struct {
 	http.ResponseWriter
 	exchange *exchange
-	hints    int // informational answers so far
+	length   int64 // of the answer's body, where it is known
+	hints    int   // informational answers so far
 }
 
 // mostHints is how many informational answers of one exchange reach the client.
@@ -23,6 +24,17 @@ const mostHints = 16
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *interim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Write implements http.ResponseWriter. What is there of an answer is not kept
+// back until more comes. ReverseProxy itself sees to that where the length is
+// unknown; an answer that is all there needs nothing.
+func (w *interim) Write(b []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(b)
+	if err == nil && w.length > 0 && int64(n) < w.length {
+		err = http.NewResponseController(w.ResponseWriter).Flush()
+	}
+	return n, err
+}
 
 // WriteHeader implements http.ResponseWriter.
 func (w *interim) WriteHeader(code int) {
@@ -60,7 +72,11 @@ func (x *exchange) response(res *http.Response) error {
 		res.Header["Cache-Control"] = []string{"private"}
 	}
 	x.announceTrailers(res)
+	x.writer.length = res.ContentLength
 	x.idle.moved()
+	if x.body != nil && res.ProtoMajor == 2 {
+		res.Body = &lastWord{ReadCloser: res.Body, request: x.body, client: x.writer.ResponseWriter}
+	}
 	streams := isStream(res.Header)
 	if streams || res.StatusCode == http.StatusSwitchingProtocols {
 		if err := x.seated(); err != nil {

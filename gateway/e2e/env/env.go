@@ -27,15 +27,22 @@ import (
 // startTimeout bounds the wait for a process to answer.
 const startTimeout = 30 * time.Second
 
-// Build compiles the gateway and returns the binary.
-func Build(tb testing.TB) string {
-	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "sallyport")
-	cmd := exec.CommandContext(tb.Context(), "go", "build", "-o", path, "github.com/sallyport/sallyport/cmd/sallyport")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		tb.Fatalf("go build: %v\n%s", err, out)
+// Main builds the gateway for all tests of a package, which find its path in
+// binary, runs them, and returns the exit code.
+func Main(m *testing.M, binary *string) int {
+	dir, err := os.MkdirTemp("", "sallyport")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	return path
+	defer func() { _ = os.RemoveAll(dir) }()
+	*binary = filepath.Join(dir, "sallyport")
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", *binary, "github.com/sallyport/sallyport/cmd/sallyport")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
 }
 
 // FreePort returns a loopback port that nobody listens on.
