@@ -55,11 +55,16 @@ func allowed() map[string][]string {
 		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/shield", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/pages":          {"gateway/identity", "gateway/config", "gateway/httperr"},
 		"gateway/echo":           {"gateway/identity", "gateway/config", "gateway/httperr"},
-		"gateway/cost":           {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/jose", "gateway/session"},
+		"gateway/cost":           {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/jose", "gateway/session", "gateway/chart"},
+		"gateway/chart":          {},
 
 		"gateway":         {"*"},
 		"gateway/e2e":     {"*"},
 		"gateway/e2e/env": {"gateway/tlstest"},
+
+		"gateway/e2e/compare":      {"gateway/e2e/env", "gateway/jose", "gateway/chart"},
+		"gateway/e2e/compare/bare": {},
+
 		"gateway/tlstest": {},
 		"cmd/sallyport":   {"gateway", "gateway/config", "gateway/telemetry", "policy", "policy/policytest"},
 	}

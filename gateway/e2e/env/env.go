@@ -30,8 +30,14 @@ const startTimeout = 30 * time.Second
 // Build compiles the gateway and returns the binary.
 func Build(tb testing.TB) string {
 	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "sallyport")
-	cmd := exec.CommandContext(tb.Context(), "go", "build", "-o", path, "github.com/sallyport/sallyport/cmd/sallyport")
+	return BuildPackage(tb, "github.com/sallyport/sallyport/cmd/sallyport")
+}
+
+// BuildPackage compiles a program and returns the binary.
+func BuildPackage(tb testing.TB, pkg string, flags ...string) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), filepath.Base(pkg))
+	cmd := exec.CommandContext(tb.Context(), "go", append(append([]string{"build", "-o", path}, flags...), pkg)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("go build: %v\n%s", err, out)
 	}
@@ -101,6 +107,9 @@ func (p *Process) end(signal syscall.Signal) int {
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
+
+// PID is the process's id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Output returns what the process has written so far.
 func (p *Process) Output() string { return p.out.String() }
