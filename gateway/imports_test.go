@@ -43,7 +43,9 @@ func allowed() map[string][]string {
 
 		// Front ends never import one another, and never login.
 		"gateway/proxy":    {"gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
-		"gateway/upstream": {"gateway/config"},
+		"gateway/upstream": {"gateway/config", "gateway/upstream/http1"},
+
+		"gateway/upstream/http1": {},
 
 		"gateway/listener":      {"gateway/config"},
 		"gateway/listener/acme": {"gateway/config"},

@@ -12,8 +12,12 @@ import (
 	"github.com/sallyport/sallyport/gateway/config"
 )
 
+// requestLine is the message of the one line a request.
+const requestLine = "request"
+
 // NewLogger builds the process's logger. It is not sampled: a line that says
-// who was let in must not be dropped.
+// who was let in must not be dropped. Where out is a *Lines, the lines of requests
+// that went well may be written a little later.
 func NewLogger(cfg config.Log, out io.Writer) (*zap.Logger, error) {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
@@ -29,6 +33,9 @@ func NewLogger(cfg config.Log, out io.Writer) (*zap.Logger, error) {
 		encoder = zapcore.NewConsoleEncoder(enc)
 	} else {
 		encoder = zapcore.NewJSONEncoder(enc)
+	}
+	if lines, ok := out.(*Lines); ok {
+		return zap.New(prompt{zapcore.NewCore(encoder, lines, level), lines}), nil
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(out)), level)), nil
 }
@@ -56,7 +63,7 @@ func (e *Event) Log(log *zap.Logger, took time.Duration) {
 	if e.Status >= 500 || e.Panic != nil {
 		level = zapcore.ErrorLevel
 	}
-	if c := log.Check(level, "request"); c != nil {
+	if c := log.Check(level, requestLine); c != nil {
 		e.took = took
 		c.Write(zap.Inline(e))
 	}
