@@ -274,6 +274,7 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // rewrite makes the upstream's request of the client's.
 func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
+	pr.Out.Header = withRoom(pr.Out.Header)
 	x.verdict.Rewrite(pr.Out.Header)
 	x.address(pr)
 	x.owner.forwarded(pr)

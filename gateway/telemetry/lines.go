@@ -4,8 +4,6 @@ import (
 	"io"
 	"sync"
 	"time"
-
-	"go.uber.org/zap/zapcore"
 )
 
 // Lines writes log lines many at a time: a call of the operating system for each
@@ -48,16 +46,21 @@ func NewLines(out io.Writer) *Lines {
 func (l *Lines) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.buf = append(l.buf, line...)
+	l.written(append(l.buf, line...))
+	err := l.err
+	l.err = nil
+	return len(line), err
+}
+
+// written takes the buffer with more lines in it. The lock is held.
+func (l *Lines) written(buf []byte) {
+	l.buf = buf
 	if len(l.buf) >= maxLines {
 		l.flush()
 	} else if !l.waking {
 		l.waking = true
 		l.timer.Reset(lineDelay)
 	}
-	err := l.err
-	l.err = nil
-	return len(line), err
 }
 
 // Sync implements zapcore.WriteSyncer: it writes what waits.
@@ -85,34 +88,4 @@ func (l *Lines) flush() {
 		l.err = err
 	}
 	l.buf = l.buf[:0]
-}
-
-// prompt is a core over Lines that lets only the lines of requests wait.
-type prompt struct {
-	zapcore.Core
-	lines *Lines
-}
-
-// Check implements zapcore.Core.
-func (p prompt) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if p.Enabled(e.Level) {
-		return ce.AddCore(e, p)
-	}
-	return ce
-}
-
-// With implements zapcore.Core.
-func (p prompt) With(fields []zapcore.Field) zapcore.Core {
-	return prompt{p.Core.With(fields), p.lines}
-}
-
-// Write implements zapcore.Core.
-func (p prompt) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	if err := p.Core.Write(e, fields); err != nil {
-		return err
-	}
-	if e.Message == requestLine && e.Level <= zapcore.InfoLevel {
-		return nil
-	}
-	return p.lines.Sync()
 }
