@@ -12,8 +12,9 @@ import (
 // checkPath is what nginx asks Sallyport before it lets a request pass. Sallyport
 // has no endpoint of its own for that yet, so it is a route with the same policy and
 // the built-in application behind it: everything that a check needs, and an
-// answer made of JSON that nobody reads. It is asked by HEAD, since nginx closes the
-// connection after a check whose answer has a body.
+// answer made of JSON that nobody reads (and not of HTML, as a browser would get). It
+// is asked by HEAD, since nginx closes the connection after a check whose answer has
+// a body.
 const (
 	checkPath = "/check"
 	checkNote = "nginx asks a route of Sallyport with builtin:echo behind it, as long as there is no endpoint for that: a bit more work than a check"
@@ -42,6 +43,7 @@ func (b *bench) startNginx(g *gateway) *contender {
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Content-Length "";
+            proxy_set_header Accept "";
             proxy_set_header Host %s;
         }`, checkPath, "localhost:"+g.address[len("127.0.0.1:"):])
 	}

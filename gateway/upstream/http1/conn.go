@@ -24,6 +24,7 @@ type conn struct {
 
 	// While a request uses it.
 	buf       *buffers
+	failed    error       // of the last Read
 	limit     int64       // how many bytes may still be read for the headers; negative = no limit
 	stop      func() bool // ends the watch over the request's context
 	mayRepeat bool        // the request failed, and may be sent over another connection
@@ -58,6 +59,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		p = p[:c.limit]
 	}
 	n, err := c.Conn.Read(p)
+	c.failed = err
 	if c.limit > 0 {
 		c.limit -= int64(n)
 	}
@@ -104,7 +106,7 @@ func (c *conn) ask(r *http.Request) (*http.Response, error) {
 			return nil, c.gone(err)
 		}
 	}
-	if _, err := c.Conn.Write(c.buf.out); err != nil {
+	if _, err := c.Write(c.buf.out); err != nil {
 		return nil, c.gone(err)
 	}
 	c.limit = c.of.o.MaxHeaderBytes
@@ -114,13 +116,18 @@ func (c *conn) ask(r *http.Request) (*http.Response, error) {
 	for {
 		res, err := http.ReadResponse(c.buf.in, r)
 		if err != nil {
-			return nil, fmt.Errorf("http1: reading the answer: %w", err)
+			if c.failed != nil { // which net/http may have taken for a header that is malformed
+				err = c.failed
+			}
+			return nil, fmt.Errorf("http1: reading the answer: %w", noEOF(err))
 		}
-		if res.StatusCode >= 200 {
+		switch {
+		case res.StatusCode >= 200:
 			c.limit = -1
 			return res, nil
-		}
-		if res.StatusCode == http.StatusSwitchingProtocols {
+		case res.StatusCode < 100:
+			return nil, fmt.Errorf("http1: %d is no status", res.StatusCode)
+		case res.StatusCode == http.StatusSwitchingProtocols:
 			return nil, errors.New("http1: the upstream switches protocols, which it was not asked for")
 		}
 		if err := inform(r.Context(), res); err != nil {
@@ -134,11 +141,16 @@ func (c *conn) ask(r *http.Request) (*http.Response, error) {
 // long, it has not.
 func (c *conn) gone(err error) error {
 	slow, ok := errors.AsType[net.Error](err)
-	c.mayRepeat = c.kept && !(ok && slow.Timeout())
+	c.mayRepeat = c.kept && (!ok || !slow.Timeout())
+	return fmt.Errorf("http1: waiting for the answer: %w", noEOF(err))
+}
+
+// noEOF is err, which came too early to be an end.
+func noEOF(err error) error {
 	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
+		return io.ErrUnexpectedEOF
 	}
-	return fmt.Errorf("http1: waiting for the answer: %w", err)
+	return err
 }
 
 // inform passes an informational answer on.

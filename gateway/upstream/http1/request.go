@@ -34,6 +34,15 @@ func appendRequest(b []byte, r *http.Request) ([]byte, error) {
 	b = append(b, "\r\n"...)
 	agent := false
 	for name, values := range r.Header {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return b, fmt.Errorf("http1: %q is no name of a header field", name)
+		}
+		for _, value := range values {
+			if !httpguts.ValidHeaderFieldValue(value) {
+				// Without the value, which may be a secret.
+				return b, fmt.Errorf("http1: the value of %s is no value of a header field", name)
+			}
+		}
 		switch name {
 		case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
 			continue // net/http writes these of its own knowledge, and there is no body
@@ -44,14 +53,7 @@ func appendRequest(b []byte, r *http.Request) ([]byte, error) {
 			}
 			values = values[:1]
 		}
-		if !httpguts.ValidHeaderFieldName(name) {
-			return b, fmt.Errorf("http1: %q is no name of a header field", name)
-		}
 		for _, value := range values {
-			if !httpguts.ValidHeaderFieldValue(value) {
-				// Without the value, which may be a secret.
-				return b, fmt.Errorf("http1: the value of %s is no value of a header field", name)
-			}
 			b = append(b, name...)
 			b = append(b, ": "...)
 			b = append(b, trim(value)...)
