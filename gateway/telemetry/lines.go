@@ -22,6 +22,7 @@ type Lines struct {
 	timer  *time.Timer
 	waking bool // the timer runs
 	err    error
+	writer lineWriter // of who holds the lock
 }
 
 const (

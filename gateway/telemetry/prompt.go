@@ -52,7 +52,8 @@ func (p prompt) request(e *Event, logger string) bool {
 	at := e.Start.Add(e.took)
 	p.lines.mu.Lock()
 	defer p.lines.mu.Unlock()
-	w := lineWriter{buf: p.lines.buf}
+	w := &p.lines.writer
+	*w = lineWriter{buf: p.lines.buf}
 	w.buf = append(w.buf, `{"level":"info","time":"`...)
 	w.buf = at.AppendFormat(w.buf, time.RFC3339Nano)
 	w.buf = append(w.buf, '"')
@@ -60,7 +61,7 @@ func (p prompt) request(e *Event, logger string) bool {
 		w.AddString("logger", logger)
 	}
 	w.AddString("msg", requestLine)
-	e.fields(&w)
+	e.fields(w)
 	if w.odd {
 		return false // what was appended is not part of the buffer
 	}
