@@ -17,10 +17,11 @@ import (
 type conn struct {
 	net.Conn
 	of     *Transport
-	silent func() bool // it is open, and nothing can be read of it; nil where that can't be told
-	abort  func()      // closes it, whoever uses it
-	kept   bool        // it has carried a request before
-	since  time.Time   // it is idle
+	rest   func() // see silence
+	silent func() bool
+	abort  func()    // closes it, whoever uses it
+	kept   bool      // it has carried a request before
+	since  time.Time // it is idle
 
 	// While a request uses it.
 	buf       *buffers

@@ -11,9 +11,10 @@ type idle struct {
 	max     int
 	timeout time.Duration
 
-	mu    sync.Mutex
-	conns []*conn
-	sweep *time.Timer // runs while there are any
+	mu     sync.Mutex
+	conns  []*conn
+	closed bool        // closeAll was called, and nobody has asked for one since: none is kept
+	sweep  *time.Timer // runs while there are any
 
 	spare sync.Pool
 }
@@ -25,6 +26,7 @@ type idle struct {
 func (i *idle) take() *conn {
 	for {
 		i.mu.Lock()
+		i.closed = false
 		last := len(i.conns) - 1
 		if last < 0 {
 			i.mu.Unlock()
@@ -46,7 +48,7 @@ func (i *idle) put(c *conn) {
 	c.since = time.Now()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(i.conns) >= i.max {
+	if i.closed || len(i.conns) >= i.max {
 		c.abort()
 		return
 	}
@@ -75,9 +77,12 @@ func (i *idle) expire() {
 	i.sweep.Reset(i.timeout - time.Since(i.conns[0].since))
 }
 
+// closeAll closes those that are idle, and those that become idle before somebody
+// asks for another: they are meant for the last time.
 func (i *idle) closeAll() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	i.closed = true
 	for _, c := range i.conns {
 		c.abort()
 	}

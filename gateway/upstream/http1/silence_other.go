@@ -4,5 +4,8 @@ package http1
 
 import "net"
 
-// silence can't tell, so that no connection is used again.
+// canLook is false where a connection can't be looked at without reading of it. The
+// fallback carries everything there.
+const canLook = false
+
 func silence(net.Conn) func() bool { return nil }

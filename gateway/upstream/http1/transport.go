@@ -18,7 +18,8 @@ import (
 
 // Options are what a Transport needs.
 type Options struct {
-	// Dial makes a connection. It bounds that in time by itself.
+	// Dial makes a connection, which must be a socket of the operating system: others
+	// are used once. It bounds that in time by itself.
 	Dial func(ctx context.Context) (net.Conn, error)
 	// Fallback carries what this package is not made for.
 	Fallback http.RoundTripper
@@ -62,7 +63,7 @@ func (t *Transport) CloseIdleConnections() {
 // request is on its way. It is then sent once more, over a new one: the methods that
 // are carried here are safe (RFC 9110, sections 9.2.1 and 9.2.2).
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !carries(r) {
+	if !canLook || !carries(r) {
 		return t.o.Fallback.RoundTrip(r)
 	}
 	buf := t.idle.buffers()
