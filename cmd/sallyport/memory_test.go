@@ -29,10 +29,11 @@ func TestThePercentageFollowsWhatIsLive(t *testing.T) {
 	if got := percent(); got < 200 {
 		t.Errorf("at the start it is %d %%", got)
 	}
-	large := make([]byte, 256<<20)
-	until(t, func() bool { runtime.GC(); return percent() == 100 })
-	runtime.KeepAlive(large)
-	large = nil
+	func() {
+		large := make([]byte, 256<<20)
+		until(t, func() bool { runtime.GC(); return percent() == 100 })
+		runtime.KeepAlive(large)
+	}()
 	until(t, func() bool { runtime.GC(); return percent() >= 200 })
 	restore()
 	if got := percent(); got != before {

@@ -37,7 +37,7 @@ func startApp(tb testing.TB) string {
 }
 
 func serve(c net.Conn, answer []byte) {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	buf, have := make([]byte, 16<<10), 0
 	for {
 		n, err := c.Read(buf[have:])

@@ -4,6 +4,7 @@ package compare
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -22,8 +23,9 @@ type client struct {
 // patience bounds the wait for one answer.
 const patience = 10 * time.Second
 
-func dial(address string) (*client, error) {
-	conn, err := net.DialTimeout("tcp", address, patience)
+func dial(ctx context.Context, address string) (*client, error) {
+	dialer := net.Dialer{Timeout: patience}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}

@@ -17,8 +17,9 @@ import (
 // Settings say how long and how hard it is measured.
 type Settings struct {
 	Rounds      int
-	Warm        time.Duration // under load, before anything is counted
-	Saturated   time.Duration // CPU time and allocations are counted
+	Turns       int           // of each proxy under full load in a round: many short ones are hit alike by what else goes on
+	Warm        time.Duration // of a turn, before anything is counted
+	Saturated   time.Duration // of all turns of a round: CPU time and allocations are counted
 	Paced       time.Duration // latencies are taken
 	Rate        int           // requests a second, while paced
 	Connections int
@@ -26,7 +27,7 @@ type Settings struct {
 
 // Full are the settings that the figures of the documentation are made with.
 func Full() Settings {
-	return Settings{Rounds: 6, Warm: 500 * time.Millisecond, Saturated: 3 * time.Second, Paced: 2 * time.Second, Rate: 2000, Connections: 32}
+	return Settings{Rounds: 6, Turns: 5, Warm: 100 * time.Millisecond, Saturated: 3 * time.Second, Paced: 2 * time.Second, Rate: 2000, Connections: 32}
 }
 
 // Run measures all contenders in alternating rounds. What does not answer fails the
@@ -35,20 +36,14 @@ func Run(tb testing.TB, s Settings) *Report {
 	tb.Helper()
 	b := &bench{tb: tb, s: s, binary: env.Build(tb), issuer: newIssuer(tb)}
 	// More than any gateway takes, at 10,000 a second.
-	cold := b.issuer.tokens(tb, int((s.Warm+s.Saturated).Seconds()*10_000)+s.pacedRequests())
+	cold := b.issuer.tokens(tb, int((time.Duration(s.Turns)*s.Warm+s.Saturated).Seconds()*10_000)+s.pacedRequests())
 	b.cores = takeCores(tb)
 	b.app = startApp(tb)
 	contenders := b.start(cold)
 
 	results := make([]result, len(contenders))
 	for round := range s.Rounds {
-		for i := range contenders {
-			// Whose turn it is to be the first changes as well.
-			i = (i + round) % len(contenders)
-			c := contenders[i]
-			b.measure(c, &results[i])
-			tb.Logf("round %d: %-45s %s", round+1, c.name, results[i].last())
-		}
+		b.round(round, contenders, results)
 	}
 	return newReport(s, contenders, results)
 }
@@ -129,14 +124,38 @@ func (r *result) last() string {
 	return fmt.Sprintf("%6.1f us CPU, %6.0f requests/s, p50 %5.0f us, p99 %5.0f us", r.cpu[n], r.rate[n], r.p50[n], r.p99[n])
 }
 
-// measure gives a contender its turn.
-func (b *bench) measure(c *contender, r *result) {
+// round gives each contender its turns.
+func (b *bench) round(n int, contenders []*contender, results []result) {
 	b.tb.Helper()
-	if c.fresh != nil {
-		c.fresh()
+	for _, c := range contenders {
+		if c.fresh != nil {
+			c.fresh()
+		}
 	}
-	b.saturate(c, r)
-	l, err := connect(c.address, b.s.Connections, c.paced)
+	counts := make([]count, len(contenders))
+	for turn := range b.s.Turns {
+		for i := range contenders {
+			// Whose turn it is to be the first changes as well.
+			i = (i + n + turn) % len(contenders)
+			b.saturate(contenders[i], &counts[i])
+		}
+	}
+	for i, c := range contenders {
+		b.pace(c, &results[i])
+		results[i].add(&counts[i], c.metrics != "")
+		b.tb.Logf("round %d: %-45s %s", n+1, c.name, results[i].last())
+	}
+	for _, log := range b.logs {
+		if err := os.Truncate(log, 0); err != nil {
+			b.tb.Fatal(err)
+		}
+	}
+}
+
+// pace takes latencies.
+func (b *bench) pace(c *contender, r *result) {
+	b.tb.Helper()
+	l, err := connect(b.tb.Context(), c.address, b.s.Connections, c.paced)
 	if err != nil {
 		b.tb.Fatalf("%s: %v", c.name, err)
 	}
@@ -147,44 +166,54 @@ func (b *bench) measure(c *contender, r *result) {
 	}
 	r.p50 = append(r.p50, float64(quantile(took, .5))/1e3)
 	r.p99 = append(r.p99, float64(quantile(took, .99))/1e3)
-	for _, log := range b.logs {
-		if err := os.Truncate(log, 0); err != nil {
-			b.tb.Fatal(err)
-		}
-	}
 }
 
-// saturate counts what the requests of a while cost.
-func (b *bench) saturate(c *contender, r *result) {
+// count is what was counted in the turns of a round.
+type count struct {
+	cpu, took time.Duration
+	answered  int64
+	mallocs   float64
+	counted   int64 // requests, while allocations were
+}
+
+// saturate counts what the requests of one turn cost.
+func (b *bench) saturate(c *contender, n *count) {
 	b.tb.Helper()
-	l, err := connect(c.address, b.s.Connections, c.saturating)
+	l, err := connect(b.tb.Context(), c.address, b.s.Connections, c.saturating)
 	if err != nil {
 		b.tb.Fatalf("%s: %v", c.name, err)
 	}
 	defer l.close()
 	stop := l.saturate()
 	l.wait(b.s.Warm)
-	// The counting is a request to the proxy itself: it is not in the window.
-	var mallocs, first float64
+	// To be asked for its allocations costs the proxy something: that is not in the
+	// time that is counted.
 	if c.metrics != "" {
-		mallocs, first = c.mallocs(b.tb), float64(l.answered.Load())
+		n.counted -= l.answered.Load()
+		n.mallocs -= c.mallocs(b.tb)
 	}
 	cpu, answered, begin := cpuTime(b.tb, c.pids()), l.answered.Load(), time.Now()
-	l.wait(b.s.Saturated)
-	cpu, answered = cpuTime(b.tb, c.pids())-cpu, l.answered.Load()-answered
-	took := time.Since(begin)
+	l.wait(b.s.Saturated / time.Duration(b.s.Turns))
+	n.cpu += cpuTime(b.tb, c.pids()) - cpu
+	n.took += time.Since(begin)
+	n.answered += l.answered.Load() - answered
 	if c.metrics != "" {
-		requests := float64(l.answered.Load()) - first
-		r.mallocs = append(r.mallocs, (c.mallocs(b.tb)-mallocs)/requests)
+		n.counted += l.answered.Load()
+		n.mallocs += c.mallocs(b.tb)
 	}
 	if err := stop(); err != nil {
 		b.tb.Fatalf("%s: %v", c.name, err)
 	}
-	if answered == 0 {
-		b.tb.Fatalf("%s answered nothing within %v", c.name, took)
+}
+
+// add takes the figures of a round.
+func (r *result) add(n *count, mallocs bool) {
+	answered := max(1, float64(n.answered))
+	r.cpu = append(r.cpu, float64(n.cpu.Microseconds())/answered)
+	r.rate = append(r.rate, float64(n.answered)/n.took.Seconds())
+	if mallocs {
+		r.mallocs = append(r.mallocs, n.mallocs/max(1, float64(n.counted)))
 	}
-	r.cpu = append(r.cpu, float64(cpu.Microseconds())/float64(answered))
-	r.rate = append(r.rate, float64(answered)/took.Seconds())
 }
 
 // wait waits, or until there are no more requests.

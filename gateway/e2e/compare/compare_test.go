@@ -14,7 +14,7 @@ import (
 // worth nothing.
 func TestEveryProxyAnswersAndIsInTheTable(t *testing.T) {
 	r := compare.Run(t, compare.Settings{
-		Rounds: 1, Warm: 50 * time.Millisecond, Saturated: 300 * time.Millisecond, Paced: 200 * time.Millisecond, Rate: 200, Connections: 4,
+		Rounds: 1, Turns: 2, Warm: 50 * time.Millisecond, Saturated: 300 * time.Millisecond, Paced: 200 * time.Millisecond, Rate: 200, Connections: 4,
 	})
 	var table, picture strings.Builder
 	if err := r.WriteTable(&table); err != nil {

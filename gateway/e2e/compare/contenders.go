@@ -131,16 +131,14 @@ routes:
 // signIn returns the cookie of a new session of alice.
 func (b *bench) signIn(address string) string {
 	b.tb.Helper()
-	client := &http.Client{
-		Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	res, err := client.PostForm("http://"+strings.Replace(address, "127.0.0.1", "localhost", 1)+"/.auth/login",
-		url.Values{"provider": {"dev"}, "username": {"alice"}})
+	form := url.Values{"provider": {"dev"}, "username": {"alice"}}
+	req, err := http.NewRequestWithContext(b.tb.Context(), http.MethodPost,
+		"http://"+strings.Replace(address, "127.0.0.1", "localhost", 1)+"/.auth/login", strings.NewReader(form.Encode()))
 	if err != nil {
 		b.tb.Fatal(err)
 	}
-	defer res.Body.Close()
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, _ := fetch(b.tb, req)
 	for _, c := range res.Cookies() {
 		if c.Name == "sp" {
 			return c.Name + "=" + c.Value
@@ -163,17 +161,12 @@ func withToken(token string) string   { return "Authorization: Bearer " + token 
 // mallocs reads how many allocations the proxy has made since it was started.
 func (c *contender) mallocs(tb testing.TB) float64 {
 	tb.Helper()
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
-	res, err := client.Get(c.metrics)
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, c.metrics, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
+	_, text := fetch(tb, req)
+	for line := range strings.Lines(text) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "go_memstats_mallocs_total "); ok {
 			n, err := strconv.ParseFloat(value, 64)
 			if err != nil {
@@ -184,6 +177,25 @@ func (c *contender) mallocs(tb testing.TB) float64 {
 	}
 	tb.Fatalf("%s tells no allocations", c.metrics)
 	return 0
+}
+
+// fetch sends one request, on a connection of its own, and follows no redirect.
+func fetch(tb testing.TB, req *http.Request) (res *http.Response, text string) {
+	tb.Helper()
+	client := &http.Client{
+		Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	all, err := io.ReadAll(res.Body)
+	_ = res.Body.Close() // it was read
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return res, string(all)
 }
 
 // stopped ends a gateway that is about to be replaced.

@@ -4,6 +4,7 @@ package compare
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -59,7 +60,7 @@ func bindThreads(tb testing.TB, cpus ...int) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		if err := unix.SchedSetaffinity(id, &set); err != nil && err != unix.ESRCH { //nolint:errorlint // a number of the kernel
+		if err := unix.SchedSetaffinity(id, &set); err != nil && !errors.Is(err, unix.ESRCH) {
 			tb.Fatal(err)
 		}
 	}

@@ -4,6 +4,7 @@ package compare
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -48,10 +49,10 @@ type load struct {
 }
 
 // connect opens the connections.
-func connect(address string, connections int, next requests) (*load, error) {
+func connect(ctx context.Context, address string, connections int, next requests) (*load, error) {
 	l := &load{next: next, done: make(chan struct{})}
 	for range connections {
-		c, err := dial(address)
+		c, err := dial(ctx, address)
 		if err != nil {
 			l.close()
 			return nil, err
@@ -93,7 +94,10 @@ func (l *load) saturate() (stop func() error) {
 	l.deadline(time.Hour)
 	for _, c := range l.clients {
 		l.running.Go(func() {
-			for !l.end.Load() && l.ask(c) {
+			for !l.end.Load() {
+				if !l.ask(c) {
+					return
+				}
 			}
 		})
 	}

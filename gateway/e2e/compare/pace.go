@@ -30,7 +30,7 @@ func pace(every time.Duration, count int) (<-chan time.Time, error) {
 	due := make(chan time.Time, count)
 	go func() {
 		defer close(due)
-		defer timer.Close()
+		defer func() { _ = timer.Close() }()
 		var expired [8]byte
 		for sent := 0; sent < count; {
 			if _, err := timer.Read(expired[:]); err != nil {

@@ -71,8 +71,8 @@ func (r *Report) Notes() []string {
 	s := &r.Settings
 	return []string{
 		fmt.Sprintf("%s; %d rounds in turns, medians; %d connections that are kept, answers of 1 KiB.", r.Machine, s.Rounds, s.Connections),
-		fmt.Sprintf("CPU is user and system time of all processes of a proxy, by the operating system, on a core of their own, in %v of as many requests as it takes. "+
-			"Load and application are on the other core.", s.Saturated),
+		fmt.Sprintf("CPU is user and system time of all processes of a proxy, by the operating system, on a core of their own, in %v of as many requests as it takes, in %d turns. "+
+			"Load and application are on the other core.", s.Saturated, s.Turns),
 		fmt.Sprintf("p50 and p99 are at %d requests a second, from the moment at which a request was due.", s.Rate),
 		"Sallyport runs as it comes: log line to a file, metrics, a policy of five rules, identity headers. Neither nginx nor the bare proxy logs.",
 		checkNote + ".",

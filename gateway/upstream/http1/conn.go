@@ -17,7 +17,6 @@ import (
 type conn struct {
 	net.Conn
 	of     *Transport
-	rest   func() // see silence
 	silent func() bool
 	abort  func()    // closes it, whoever uses it
 	kept   bool      // it has carried a request before
