@@ -183,3 +183,20 @@ func TestFieldsOfALoggerAreInTheLine(t *testing.T) {
 		t.Errorf("written: %q", got)
 	}
 }
+
+// TestDurationsAreWrittenAsZapWritesThem, digit by digit.
+func TestDurationsAreWrittenAsZapWritesThem(t *testing.T) {
+	short, usual := &calls{}, &bytes.Buffer{}
+	lines := telemetry.NewLines(short)
+	own, zaps := logger(t, "json", lines), logger(t, "json", usual)
+	for d := time.Duration(1); d < 100*time.Hour; d = d*7/5 + 1 {
+		e := telemetry.Event{Status: 200, DecideTime: d, UpstreamTime: d - 1}
+		e.Log(own, 0)
+		e.Log(zaps, 0)
+	}
+	_ = lines.Close()
+	at := regexp.MustCompile(`"time":"[^"]*"`)
+	if got, want := at.ReplaceAllString(strings.Join(short.take(), ""), ""), at.ReplaceAllString(usual.String(), ""); got != want {
+		t.Errorf("%s\nzap writes\n%s", got, want)
+	}
+}

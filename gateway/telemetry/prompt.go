@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -104,5 +105,16 @@ func (w *lineWriter) AddInt64(key string, value int64) {
 // AddDuration implements fieldWriter.
 func (w *lineWriter) AddDuration(key string, value time.Duration) {
 	w.key(key)
-	w.buf = strconv.AppendFloat(w.buf, value.Seconds(), 'f', -1, 64)
+	if value <= 0 || value >= time.Second {
+		w.buf = strconv.AppendFloat(w.buf, float64(value)/float64(time.Second), 'f', -1, 64)
+		return
+	}
+	// Most are below a second, and these are their digits.
+	fraction := [9]byte{}
+	for i := len(fraction) - 1; i >= 0; i-- {
+		fraction[i] = '0' + byte(value%10)
+		value /= 10
+	}
+	w.buf = append(w.buf, "0."...)
+	w.buf = append(w.buf, bytes.TrimRight(fraction[:], "0")...)
 }

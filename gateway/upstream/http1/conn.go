@@ -17,7 +17,7 @@ import (
 type conn struct {
 	net.Conn
 	of     *Transport
-	silent func() bool
+	socket *socket   // nil where it is none, and can't be kept
 	abort  func()    // closes it, whoever uses it
 	kept   bool      // it has carried a request before
 	since  time.Time // it is idle
@@ -28,6 +28,7 @@ type conn struct {
 	limit     int64       // how many bytes may still be read for the headers; negative = no limit
 	stop      func() bool // ends the watch over the request's context
 	mayRepeat bool        // the request failed, and may be sent over another connection
+	unsent    bool        // because nothing of it was sent
 }
 
 // buffers are lent to connections that are in use, so that idle ones hold none.
@@ -43,7 +44,7 @@ const (
 )
 
 func newConn(t *Transport, raw net.Conn) *conn {
-	c := &conn{Conn: raw, of: t, silent: silence(raw)}
+	c := &conn{Conn: raw, of: t, socket: newSocket(raw)}
 	c.abort = func() { _ = raw.Close() } // whoever waits learns of it
 	return c
 }
@@ -106,8 +107,8 @@ func (c *conn) ask(r *http.Request) (*http.Response, error) {
 			return nil, c.gone(err)
 		}
 	}
-	if _, err := c.Write(c.buf.out); err != nil {
-		return nil, c.gone(err)
+	if err := c.send(c.buf.out); err != nil {
+		return nil, err
 	}
 	c.limit = c.of.o.MaxHeaderBytes
 	if _, err := c.buf.in.Peek(1); err != nil {
@@ -134,6 +135,30 @@ func (c *conn) ask(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
+}
+
+var errNotSilent = errors.New("http1: the upstream closed a connection that was kept, or said what nobody asked for")
+
+// send writes the request. Bytes that came since the last answer would be taken for
+// the answer to this one, which is that of another user.
+func (c *conn) send(out []byte) error {
+	if c.kept {
+		silent, sent, err := c.socket.ask(out)
+		if !silent {
+			c.mayRepeat, c.unsent = true, true
+			return errNotSilent
+		}
+		if err != nil {
+			return c.gone(err)
+		}
+		out = out[sent:]
+	}
+	if len(out) > 0 {
+		if _, err := c.Write(out); err != nil {
+			return c.gone(err)
+		}
+	}
+	return nil
 }
 
 // gone is the error of a connection of which no answer was read. If it was kept, the
@@ -170,7 +195,7 @@ func (c *conn) done(reusable bool) {
 	quiet := c.buf.in.Buffered() == 0
 	c.of.idle.lend(c.buf)
 	c.buf = nil
-	if !c.stop() || !quiet || !reusable || c.silent == nil {
+	if !c.stop() || !quiet || !reusable || c.socket == nil {
 		c.abort()
 		return
 	}

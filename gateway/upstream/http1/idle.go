@@ -19,28 +19,19 @@ type idle struct {
 	spare sync.Pool
 }
 
-// take returns a connection that is open, as far as can be seen, and on which nothing
-// has arrived since its last answer: bytes that nobody asked for would be taken for
-// the answer to the next request, which is that of another user. Nil where there is
-// none.
+// take returns the connection that was used last; nil where there is none.
 func (i *idle) take() *conn {
-	for {
-		i.mu.Lock()
-		i.closed = false
-		last := len(i.conns) - 1
-		if last < 0 {
-			i.mu.Unlock()
-			return nil
-		}
-		c := i.conns[last]
-		i.conns[last] = nil
-		i.conns = i.conns[:last]
-		i.mu.Unlock()
-		if c.silent() {
-			return c
-		}
-		c.abort() // the upstream closed it, or said what nobody asked for
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.closed = false
+	last := len(i.conns) - 1
+	if last < 0 {
+		return nil
 	}
+	c := i.conns[last]
+	i.conns[last] = nil
+	i.conns = i.conns[:last]
+	return c
 }
 
 // put keeps a connection.

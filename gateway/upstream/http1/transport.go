@@ -85,10 +85,13 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // send sends a request that was written. The buffers are the connection's then,
 // unless there is an error.
 func (t *Transport) send(r *http.Request, buf *buffers) (*http.Response, error) {
-	if c := t.idle.take(); c != nil {
+	for c := t.idle.take(); c != nil; c = t.idle.take() {
 		res, err := c.exchange(r, buf)
 		if !c.mayRepeat || r.Context().Err() != nil {
 			return res, err
+		}
+		if !c.unsent {
+			break // to send it once more is enough
 		}
 	}
 	if err := r.Context().Err(); err != nil {

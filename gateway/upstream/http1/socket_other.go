@@ -8,4 +8,8 @@ import "net"
 // fallback carries everything there.
 const canLook = false
 
-func silence(net.Conn) func() bool { return nil }
+type socket struct{}
+
+func newSocket(net.Conn) *socket { return nil }
+
+func (*socket) ask([]byte) (silent bool, sent int, err error) { return false, 0, nil }
