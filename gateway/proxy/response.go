@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/httperr"
@@ -47,7 +48,7 @@ func (x *exchange) handOver(res *http.Response) {
 	h := x.writer.Header()
 	for name, values := range res.Header {
 		if has := h[name]; len(has) > 0 {
-			values = append(has[:len(has):len(has)], values...)
+			values = append(slices.Clip(has), values...)
 		}
 		h[name] = values
 	}

@@ -138,13 +138,13 @@ func (b *bench) signIn(address string) string {
 		b.tb.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, _ := fetch(b.tb, req)
-	for _, c := range res.Cookies() {
+	cookies, text := fetch(b.tb, req)
+	for _, c := range cookies {
 		if c.Name == "sp" {
 			return c.Name + "=" + c.Value
 		}
 	}
-	b.tb.Fatalf("sign-in: %d and no session", res.StatusCode)
+	b.tb.Fatalf("there is no session after the sign-in:\n%s", text)
 	return ""
 }
 
@@ -180,7 +180,7 @@ func (c *contender) mallocs(tb testing.TB) float64 {
 }
 
 // fetch sends one request, on a connection of its own, and follows no redirect.
-func fetch(tb testing.TB, req *http.Request) (res *http.Response, text string) {
+func fetch(tb testing.TB, req *http.Request) (cookies []*http.Cookie, text string) {
 	tb.Helper()
 	client := &http.Client{
 		Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
@@ -195,7 +195,7 @@ func fetch(tb testing.TB, req *http.Request) (res *http.Response, text string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return res, string(all)
+	return res.Cookies(), string(all)
 }
 
 // stopped ends a gateway that is about to be replaced.
