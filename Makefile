@@ -5,7 +5,7 @@ LINT     := golangci-lint@v2.15.0
 GOFUMPT  := gofumpt@v0.12.0
 FUZZTIME ?= 60s
 
-.PHONY: run test unit e2e test-long bench fuzz lint fmt tools
+.PHONY: run test unit e2e test-long bench bench-compare fuzz lint fmt tools
 
 run: ## run the gateway with config.yaml
 	$(GO) run ./cmd/sallyport
@@ -21,16 +21,20 @@ unit: ## unit, property and command line tests
 
 e2e: ## end-to-end tests with a real browser, provider, application and Valkey
 	$(GO) test -race -count=1 -p 1 -timeout 15m -tags e2e ./gateway/e2e ./gateway/e2e/env ./gateway/session/valkeystore
-	$(GO) test -count=1 -timeout 5m -tags e2e ./gateway/e2e/carry
+	$(GO) test -count=1 -p 1 -timeout 5m -tags e2e ./gateway/e2e/carry ./gateway/e2e/compare
 	$(GO) test -count=1 -tags e2e -run 'NearCache|Alloc' ./gateway ./gateway/echo
 
 test-long: fuzz ## fuzz every target for FUZZTIME, load a million sessions, break everything under the store, and stream for ten minutes
 	$(GO) test -count=1 -v -timeout 30m -tags 'e2e long' -run 'TestAMillion|TestChaos' ./gateway/session/valkeystore
 	$(GO) test -count=1 -v -timeout 30m -tags 'e2e long' -parallel 8 -run 'TestStreamsLive|TestMinutes' ./gateway/e2e/carry
 
-bench: ## benchmarks, some with a real Valkey; compare two runs with benchstat
+bench: ## benchmarks, some with a real Valkey (compare two runs with benchstat), then bench-compare
 	.ci/deps
 	$(GO) test -tags e2e -run '^$$' -bench . -benchmem ./...
+	$(MAKE) --no-print-directory bench-compare
+
+bench-compare: ## CPU of a request beside a bare ReverseProxy and nginx, some 5 minutes; COMPARE='-rounds 2 -seconds 1' is shorter
+	$(GO) test -count=1 -v -timeout 30m -tags 'e2e bench' -run TestCompare ./gateway/e2e/compare $(COMPARE)
 
 fuzz:
 	@set -e; $(GO) list ./... | while read -r pkg; do \

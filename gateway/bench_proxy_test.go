@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -12,10 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/jose"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
@@ -34,15 +34,17 @@ func BenchmarkProxy(b *testing.B) {
 
 	bare := httptest.NewServer(bareProxy(b, app.URL))
 	b.Cleanup(bare.Close)
-	handler, cookie := benchGateway(b, app.URL)
-	sallyport := httptest.NewServer(handler)
+	g := newBenchGateway(b, app.URL)
+	sallyport := httptest.NewServer(g.handler)
 	b.Cleanup(sallyport.Close)
 
-	b.Run("bare", func(b *testing.B) { askInParallel(b, bare.URL, cookie) })
-	b.Run("sallyport", func(b *testing.B) { askInParallel(b, sallyport.URL, cookie) })
+	cookie := "theme=dark; " + g.cookie
+	b.Run("bare", func(b *testing.B) { askInParallel(b, bare.URL, "Cookie", cookie) })
+	b.Run("session", func(b *testing.B) { askInParallel(b, sallyport.URL, "Cookie", cookie) })
+	b.Run("token", func(b *testing.B) { askInParallel(b, sallyport.URL+"/api", "Authorization", "Bearer "+g.token) })
 }
 
-func askInParallel(b *testing.B, base, cookie string) {
+func askInParallel(b *testing.B, base, name, value string) {
 	b.Helper()
 	b.ReportAllocs()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
@@ -56,7 +58,7 @@ func askInParallel(b *testing.B, base, cookie string) {
 				return
 			}
 			req.Host = "localhost:8080"
-			req.Header["Cookie"] = []string{"theme=dark; " + cookie}
+			req.Header[name] = []string{value}
 			res, err := client.Do(req)
 			if err != nil {
 				b.Error(err)
@@ -99,14 +101,30 @@ func (p *pooledBuffers) Get() []byte {
 
 func (p *pooledBuffers) Put(b []byte) { p.pool.Put((*[32 << 10]byte)(b)) }
 
-// benchGateway is a whole gateway with its log written to nowhere, and a cookie
-// of a session in it.
-func benchGateway(tb testing.TB, upstream string) (http.Handler, string) {
+// benchGateway is a whole gateway with its log written to nowhere, a cookie of a
+// session in it, and a token that it accepts.
+type benchGateway struct {
+	handler       http.Handler
+	cookie, token string
+}
+
+func newBenchGateway(tb testing.TB, upstream string) *benchGateway {
 	tb.Helper()
+	signer, err := jose.NewSecretSigner("HS256", "", []byte(benchSecret))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	token, err := signer.Sign("at+jwt", map[string]any{
+		"iss": "https://id.example.test", "aud": "api", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix(), "groups": []string{"users", "staff"},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
 	cfg, err := config.Parse("bench.yaml", []byte(`
 admin: {listen: ""}
 session: {embedded: {path: ""}}
 login: {providers: [{name: dev, type: dev, identities: [{subject: alice, email: alice@example.test, groups: [users, staff]}]}]}
+tokens: {issuers: [{issuer: "https://id.example.test", audiences: [api], secret: `+benchSecret+`}]}
 policies:
   - name: five
     rules:
@@ -117,23 +135,26 @@ policies:
       - {name: staff, allow: {groups: [staff]}}
 routes:
   - {name: app, paths: [/], upstream: "`+upstream+`", policy: five}
+  - {name: api, paths: [/api], upstream: "`+upstream+`", auth: [bearer], policy: five}
 `), nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	log, err := telemetry.NewLogger(config.Log{Level: "info", Format: "json"}, io.Discard)
+	lines := telemetry.NewLines(io.Discard)
+	log, err := telemetry.NewLogger(config.Log{Level: "info", Format: "json"}, lines)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	gw, err := gateway.New(tb.Context(), cfg, log.WithOptions(zap.WithCaller(false)), "bench")
+	gw, err := gateway.New(tb.Context(), cfg, log, "bench")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := gw.Close(); err != nil {
+		if err := errors.Join(gw.Close(), lines.Close()); err != nil {
 			tb.Error(err)
 		}
 	})
+	gateway.RunBackground(tb, gw) // without which no token is known not to be revoked
 	form := strings.NewReader("provider=dev&username=alice")
 	r := httptest.NewRequestWithContext(tb.Context(), http.MethodPost, "/.auth/login", form)
 	r.Host = "localhost:8080"
@@ -141,8 +162,10 @@ routes:
 	w := httptest.NewRecorder()
 	gw.Handler().ServeHTTP(w, r)
 	for _, ck := range w.Result().Cookies() {
-		return gw.Handler(), ck.Name + "=" + ck.Value
+		return &benchGateway{gw.Handler(), ck.Name + "=" + ck.Value, token}
 	}
 	tb.Fatalf("sign-in: %d\n%s", w.Code, w.Body)
-	return nil, ""
+	return nil
 }
+
+const benchSecret = "0123456789abcdef0123456789abcdef"

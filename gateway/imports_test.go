@@ -43,7 +43,9 @@ func allowed() map[string][]string {
 
 		// Front ends never import one another, and never login.
 		"gateway/proxy":    {"gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
-		"gateway/upstream": {"gateway/config"},
+		"gateway/upstream": {"gateway/config", "gateway/upstream/http1"},
+
+		"gateway/upstream/http1": {},
 
 		"gateway/listener":      {"gateway/config"},
 		"gateway/listener/acme": {"gateway/config"},
@@ -55,14 +57,17 @@ func allowed() map[string][]string {
 		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/shield", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/pages":          {"gateway/identity", "gateway/config", "gateway/httperr"},
 		"gateway/echo":           {"gateway/identity", "gateway/config", "gateway/httperr"},
-		"gateway/cost":           {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/jose", "gateway/session"},
+		"gateway/cost":           {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/jose", "gateway/session", "gateway/chart"},
+		"gateway/chart":          {},
 
-		"gateway":           {"*"},
-		"gateway/e2e":       {"*"},
-		"gateway/e2e/env":   {"gateway/tlstest"},
-		"gateway/e2e/carry": {},
-		"gateway/tlstest":   {},
-		"cmd/sallyport":     {"gateway", "gateway/config", "gateway/telemetry", "policy", "policy/policytest"},
+		"gateway":                  {"*"},
+		"gateway/e2e":              {"*"},
+		"gateway/e2e/env":          {"gateway/tlstest"},
+		"gateway/e2e/carry":        {},
+		"gateway/e2e/compare":      {"gateway/e2e/env", "gateway/jose", "gateway/chart"},
+		"gateway/e2e/compare/bare": {},
+		"gateway/tlstest":          {},
+		"cmd/sallyport":            {"gateway", "gateway/config", "gateway/telemetry", "policy", "policy/policytest"},
 	}
 }
 

@@ -46,10 +46,16 @@ line or a configuration that can't be used.`,
 
 // serve runs a gateway until ctx ends.
 func serve(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) error {
+	if cfg.Log.Format == "json" { // who reads the other one is watching
+		lines := telemetry.NewLines(stderr)
+		defer lines.Close() //nolint:errcheck // nobody is left to be told
+		stderr = lines
+	}
 	log, err := telemetry.NewLogger(cfg.Log, stderr)
 	if err != nil {
 		return err
 	}
+	defer tuneGC()()
 	g, err := gateway.New(ctx, cfg, log, version())
 	if err != nil {
 		return atRunTime(err)

@@ -76,7 +76,8 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 		return outage(err)
 	}
 	if v.Outcome != guard.Allow {
-		return p.refuse(w, r, &v)
+		refused := v // or every verdict would be on the heap
+		return p.refuse(w, r, &refused)
 	}
 	return p.forward(w, r, v, event)
 }
@@ -264,7 +265,7 @@ func (x *exchange) reset() {
 // RoundTrip implements http.RoundTripper for ReverseProxy.
 func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	var sticky [32]byte
-	if x.verdict.Session() != "" {
+	if x.event.Session != "" {
 		sticky = x.verdict.Identity.Ref
 	}
 	return x.target.Pool.RoundTrip(r, sticky)
@@ -272,6 +273,7 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // rewrite makes the upstream's request of the client's.
 func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
+	pr.Out.Header = withRoom(pr.Out.Header)
 	x.verdict.Rewrite(pr.Out.Header)
 	x.address(pr)
 	x.owner.forwarded(pr)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/httperr"
@@ -52,6 +53,20 @@ func (w *interim) WriteHeader(code int) {
 	w.ResponseWriter.WriteHeader(code)
 }
 
+// handOver gives the client the header fields of an answer as they are; ReverseProxy
+// would copy each of their values. Of an answer without trailers that is no stream,
+// nobody looks at them afterwards.
+func (x *exchange) handOver(res *http.Response) {
+	h := x.writer.Header()
+	for name, values := range res.Header {
+		if has := h[name]; len(has) > 0 {
+			values = append(slices.Clip(has), values...)
+		}
+		h[name] = values
+	}
+	res.Header = nil
+}
+
 // response looks at the upstream's answer before the client gets it.
 func (x *exchange) response(res *http.Response) error {
 	x.event.UpstreamTime, x.answer = time.Since(x.start), res
@@ -82,6 +97,9 @@ func (x *exchange) response(res *http.Response) error {
 		if err := x.seated(); err != nil {
 			return err
 		}
+	}
+	if !streams && len(res.Trailer) == 0 && res.StatusCode != http.StatusSwitchingProtocols {
+		x.handOver(res)
 	}
 	switch {
 	case res.StatusCode == http.StatusSwitchingProtocols:

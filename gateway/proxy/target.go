@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -106,4 +107,15 @@ func (x *exchange) address(pr *httputil.ProxyRequest) {
 func sentPath(r *http.Request) string {
 	raw, _, _ := strings.Cut(r.RequestURI, "?")
 	return raw
+}
+
+// ownFields is about how many header fields a gateway adds.
+const ownFields = 12
+
+// withRoom returns the headers in a map that does not grow when the gateway adds its
+// own, which would be done in several steps.
+func withRoom(h http.Header) http.Header {
+	larger := make(http.Header, len(h)+ownFields)
+	maps.Copy(larger, h)
+	return larger
 }

@@ -12,8 +12,12 @@ import (
 	"github.com/sallyport/sallyport/gateway/config"
 )
 
+// requestLine is the message of the one line a request.
+const requestLine = "request"
+
 // NewLogger builds the process's logger. It is not sampled: a line that says
-// who was let in must not be dropped.
+// who was let in must not be dropped. Where out is a *Lines, the lines of requests
+// that went well may be written a little later.
 func NewLogger(cfg config.Log, out io.Writer) (*zap.Logger, error) {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
@@ -29,6 +33,9 @@ func NewLogger(cfg config.Log, out io.Writer) (*zap.Logger, error) {
 		encoder = zapcore.NewConsoleEncoder(enc)
 	} else {
 		encoder = zapcore.NewJSONEncoder(enc)
+	}
+	if lines, ok := out.(*Lines); ok {
+		return zap.New(prompt{Core: zapcore.NewCore(encoder, lines, level), lines: lines, json: cfg.Format != "console"}), nil
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(out)), level)), nil
 }
@@ -52,19 +59,28 @@ func clip(s string) string {
 // Log writes the request's one line: at error level for our own failures, at
 // info otherwise.
 func (e *Event) Log(log *zap.Logger, took time.Duration) {
+	e.took = took
 	level := zapcore.InfoLevel
 	if e.Status >= 500 || e.Panic != nil {
 		level = zapcore.ErrorLevel
 	}
-	if c := log.Check(level, "request"); c != nil {
-		e.took = took
+	if p, ok := log.Core().(prompt); ok && level == zapcore.InfoLevel && p.request(e, log.Name()) {
+		return
+	}
+	if c := log.Check(level, requestLine); c != nil {
 		c.Write(zap.Inline(e))
 	}
 }
 
-// MarshalLogObject implements zapcore.ObjectMarshaler. Log is the way to write
-// an event; this spares it a slice of two dozen fields.
-func (e *Event) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+// fieldWriter is what the fields of an event need of an encoder.
+type fieldWriter interface {
+	AddString(key, value string)
+	AddInt64(key string, value int64)
+	AddDuration(key string, value time.Duration)
+}
+
+// fields writes all fields but those of a panic.
+func (e *Event) fields(enc fieldWriter) {
 	add := func(key, value string) {
 		if value != "" {
 			enc.AddString(key, clip(value))
@@ -75,7 +91,7 @@ func (e *Event) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	add("method", e.Method)
 	add("host", e.Host)
 	add("path", e.Path)
-	enc.AddInt("status", e.Status)
+	enc.AddInt64("status", int64(e.Status))
 	enc.AddInt64("bytes_out", e.BytesOut)
 	enc.AddDuration("took", e.took)
 	add("route", e.Route)
@@ -101,8 +117,14 @@ func (e *Event) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	if e.Err != nil {
 		add("error", e.Err.Error())
 	}
+}
+
+// MarshalLogObject implements zapcore.ObjectMarshaler. Log is the way to write
+// an event; this spares it a slice of two dozen fields.
+func (e *Event) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	e.fields(enc)
 	if e.Panic != nil {
-		add("panic", fmt.Sprint(e.Panic))
+		enc.AddString("panic", clip(fmt.Sprint(e.Panic)))
 		zap.Stack("stack").AddTo(enc)
 	}
 	return nil

@@ -36,6 +36,7 @@ type Metrics struct {
 	authorizerSeconds *prometheus.HistogramVec
 
 	listeners listeners
+	series    seriesTable
 }
 
 // NewMetrics makes the metrics on a registry of their own, so that two gateways
@@ -100,7 +101,8 @@ func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 
 // Request counts a finished request.
 func (m *Metrics) Request(e *Event) {
-	m.requests.WithLabelValues(e.Route, e.Outcome, e.Reason).Inc()
+	of := m.series.of(m, e)
+	of.requests.Inc()
 	if e.Shadow != "" {
 		m.shadows.WithLabelValues(e.Route, e.Outcome, e.Shadow).Inc()
 	}
@@ -108,14 +110,14 @@ func (m *Metrics) Request(e *Event) {
 		m.crossSites.WithLabelValues(e.Route, e.CrossSite, e.CrossSiteMode).Inc()
 	}
 	if e.DecideTime > 0 {
-		m.decision.WithLabelValues(e.Credential).Observe(e.DecideTime.Seconds())
+		of.decision.Observe(e.DecideTime.Seconds())
 	}
 	if e.Bytes > 0 {
-		m.credentialBytes.WithLabelValues(e.Credential).Add(float64(e.Bytes))
-		m.credentialSize.WithLabelValues(e.Credential).Observe(float64(e.Bytes))
+		of.credentialBytes.Add(float64(e.Bytes))
+		of.credentialSize.Observe(float64(e.Bytes))
 	}
 	if e.UpstreamTime > 0 {
-		m.upstream.WithLabelValues(e.Route).Observe(e.UpstreamTime.Seconds())
+		of.upstream.Observe(e.UpstreamTime.Seconds())
 	}
 }
 

@@ -25,6 +25,7 @@ type Connections struct {
 	log    *zap.Logger
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	direct bool // dial makes sockets, which are not in a test
 
 	mu  sync.Mutex
 	all map[settings]*connection
@@ -45,7 +46,7 @@ func NewConnections(log *zap.Logger) *Connections {
 	}
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 6}}
 	return &Connections{
-		log: log, dial: dialer.DialContext, all: map[settings]*connection{},
+		log: log, dial: dialer.DialContext, direct: true, all: map[settings]*connection{},
 		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},

@@ -11,7 +11,7 @@ import (
 func (c *Connections) SetNetwork(
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error), dial func(ctx context.Context, network, address string) (net.Conn, error),
 ) {
-	c.lookup, c.dial = lookup, dial
+	c.lookup, c.dial, c.direct = lookup, dial, false
 }
 
 // FollowFiles looks at all files once.

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/sallyport/sallyport/gateway/upstream/http1"
 )
 
 // transports carry requests over connections that were made with the same
@@ -19,7 +21,7 @@ type transports struct {
 
 func (t *transports) closeIdle() {
 	for _, one := range []http.RoundTripper{t.main, t.upgrade} {
-		if idle, ok := one.(*http.Transport); ok {
+		if idle, ok := one.(interface{ CloseIdleConnections() }); ok {
 			idle.CloseIdleConnections()
 		}
 	}
@@ -34,10 +36,23 @@ func newTransports(c *connection) *transports {
 		two.SetHTTP2(true)
 	case c.h2c:
 		two.SetUnencryptedHTTP2(true)
+	case c.all.direct:
+		return &transports{main: newDirect(c, newTransport(c, one))}
 	default:
 		return &transports{main: newTransport(c, one)}
 	}
 	return &transports{main: newTransport(c, two), upgrade: newTransport(c, one)}
+}
+
+// newDirect makes a transport that carries most requests itself, with the limits of
+// the one that carries the rest.
+func newDirect(c *connection, rest *http.Transport) http.RoundTripper {
+	return http1.New(http1.Options{
+		Dial:          func(ctx context.Context) (net.Conn, error) { return c.connectTo(ctx, nil) },
+		Fallback:      rest,
+		HeaderTimeout: rest.ResponseHeaderTimeout, MaxHeaderBytes: rest.MaxResponseHeaderBytes,
+		MaxIdle: rest.MaxIdleConnsPerHost, IdleTimeout: rest.IdleConnTimeout,
+	})
 }
 
 // newTransport makes a transport for network upstreams: a large idle pool, no

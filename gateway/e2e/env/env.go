@@ -45,6 +45,17 @@ func Main(m *testing.M, binary *string) int {
 	return m.Run()
 }
 
+// BuildPackage compiles a program for one test and returns the binary.
+func BuildPackage(tb testing.TB, pkg string, flags ...string) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), filepath.Base(pkg))
+	cmd := exec.CommandContext(tb.Context(), "go", append(append([]string{"build", "-o", path}, flags...), pkg)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
 // FreePort returns a loopback port that nobody listens on.
 func FreePort(tb testing.TB) int {
 	tb.Helper()
@@ -108,6 +119,9 @@ func (p *Process) end(signal syscall.Signal) int {
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
+
+// PID is the process's id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Output returns what the process has written so far.
 func (p *Process) Output() string { return p.out.String() }

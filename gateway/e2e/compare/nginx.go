@@ -1,0 +1,85 @@
+//go:build e2e && linux
+
+package compare
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/sallyport/sallyport/gateway/e2e/env"
+)
+
+// checkPath is what nginx asks Sallyport before it lets a request pass. Sallyport
+// has no endpoint of its own for that yet, so it is a route with the same policy and
+// the built-in application behind it: everything that a check needs, and an
+// answer made of JSON that nobody reads (and not of HTML, as a browser would get). It
+// is asked by HEAD, since nginx closes the connection after a check whose answer has
+// a body.
+const (
+	checkPath = "/check"
+	checkNote = "nginx asks a route of Sallyport with builtin:echo behind it, as long as there is no endpoint for that: a bit more work than a check"
+)
+
+// startNginx runs one worker. Without a gateway it protects nothing; with one it asks
+// it about each request, over connections that it keeps.
+func (b *bench) startNginx(g *gateway) *contender {
+	b.tb.Helper()
+	dir := b.tb.TempDir()
+	port := env.FreePort(b.tb)
+	auth, check := "", ""
+	if g != nil {
+		auth = "auth_request /allowed;"
+		check = fmt.Sprintf(`
+    upstream sallyport { server %s; keepalive 64; keepalive_requests 100000000; }`, g.address)
+	}
+	location := ""
+	if g != nil {
+		location = fmt.Sprintf(`
+        location = /allowed {
+            internal;
+            proxy_pass http://sallyport%s;
+            proxy_method HEAD;
+            proxy_pass_request_body off;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Content-Length "";
+            proxy_set_header Accept "";
+            proxy_set_header Host %s;
+        }`, checkPath, "localhost:"+g.address[len("127.0.0.1:"):])
+	}
+	path := env.WriteFile(b.tb, dir, "nginx.conf", fmt.Sprintf(`
+daemon off;
+worker_processes 1;
+pid %[1]s/nginx.pid;
+error_log stderr;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    client_body_temp_path %[1]s/body;
+    proxy_temp_path %[1]s/proxy;
+    fastcgi_temp_path %[1]s/fastcgi;
+    scgi_temp_path %[1]s/scgi;
+    uwsgi_temp_path %[1]s/uwsgi;
+    keepalive_requests 100000000;
+    upstream app { server %[2]s; keepalive 64; keepalive_requests 100000000; }%[4]s
+    server {
+        listen 127.0.0.1:%[3]d;
+        location / {
+            %[5]s
+            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+        }%[6]s
+    }
+}
+`, dir, b.app, port, check, auth, location))
+	p := b.pinned(dir, []string{"PATH=/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin:/bin"}, "nginx", "-p", dir, "-e", "stderr", "-c", filepath.Clean(path))
+	p.WaitHTTP(fmt.Sprintf("http://127.0.0.1:%d/", port))
+	c := &contender{name: nameNginx, address: local(port), processes: []*env.Process{p}}
+	if g != nil {
+		c.name = nameNginxAuth
+		c.processes = append(c.processes, g.Process)
+	}
+	return c
+}
