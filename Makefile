@@ -26,7 +26,7 @@ e2e: ## end-to-end tests with a real browser, provider, application and Valkey
 
 test-long: fuzz ## fuzz every target for FUZZTIME, load a million sessions, break everything under the store, and stream for ten minutes
 	$(GO) test -count=1 -v -timeout 30m -tags 'e2e long' -run 'TestAMillion|TestChaos' ./gateway/session/valkeystore
-	$(GO) test -count=1 -v -timeout 30m -tags 'e2e long' -run 'TestStreamsLive|TestMinutes' ./gateway/e2e/carry
+	$(GO) test -count=1 -v -timeout 30m -tags 'e2e long' -parallel 8 -run 'TestStreamsLive|TestMinutes' ./gateway/e2e/carry
 
 bench: ## benchmarks, some with a real Valkey (compare two runs with benchstat), then bench-compare
 	.ci/deps

@@ -22,7 +22,8 @@ import (
 // TestStreamsLiveForTenMinutes, each with as little going on as it has in life: an
 // event every second, a WebSocket and a gRPC stream on which nobody speaks until
 // the end, and an upload of a byte a second. The limits for heads and for idle
-// connections are far shorter.
+// connections are far shorter. It takes ten minutes where -parallel lets all of them
+// run at once.
 func TestStreamsLiveForTenMinutes(t *testing.T) {
 	const life = 10 * time.Minute
 	app := application(t, func(w http.ResponseWriter, r *http.Request) {
