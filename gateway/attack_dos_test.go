@@ -145,15 +145,18 @@ func TestHostileApplication(t *testing.T) {
 		"a bad status":         "HTTP/1.1 abc OK\r\n\r\n",
 		"a bad encoding":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n",
 		"a header with a bell": "HTTP/1.1 200 OK\r\nX-\x07: a\r\n\r\n",
+		"a status below 100":   "HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n",
 	} {
-		t.Run(name, func(t *testing.T) {
-			s.upstream.answers(reply)
-			a := s.as(t, "alice", "/app")
-			s.upstream.take()
-			if a.StatusCode != http.StatusBadGateway || strings.Contains(a.text, "nonsense") || strings.Contains(a.text, "127.0.0.1") {
-				t.Errorf("the answer is %d\n%s", a.StatusCode, a.text)
-			}
-		})
+		for _, method := range []string{"GET", "POST"} {
+			t.Run(name+" to "+method, func(t *testing.T) {
+				s.upstream.answers(reply)
+				a := s.raw(t, s.request(method, "/app", "Cookie: "+s.signIn(t, "alice"), "Content-Length: 0", "Connection: close"))
+				s.upstream.take()
+				if a.StatusCode != http.StatusBadGateway || strings.Contains(a.text, "nonsense") || strings.Contains(a.text, "127.0.0.1") {
+					t.Errorf("the answer is %d\n%s", a.StatusCode, a.text)
+				}
+			})
+		}
 	}
 	s.upstream.stop()
 	a := s.as(t, "alice", "/app")

@@ -13,6 +13,9 @@
 //	  -> guard.Verdict   strips what could pass for the gateway's word and every
 //	                     credential, then sets the identity headers
 //	  -> httputil.ReverseProxy, with Rewrite
+//	  -> upstream.Pool   one of the addresses of the application
+//	  <- guard.Verdict   strips the answer of what is not the application's to
+//	                     say, and has its shield harden the rest
 //
 // Authentication is that one function, shared by every front end; it is not
 // middleware. Errors travel back as values and become answers in one place,

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -67,8 +68,13 @@ func (x *exchange) handOver(res *http.Response) {
 	res.Header = nil
 }
 
+var errNoStatus = errors.New("the application's final answer has a status below 200")
+
 // response looks at the upstream's answer before the client gets it.
 func (x *exchange) response(res *http.Response) error {
+	if res.StatusCode < 200 && res.StatusCode != http.StatusSwitchingProtocols {
+		return errNoStatus // net/http can't write it, and panics
+	}
 	x.event.UpstreamTime, x.answer = time.Since(x.start), res
 	if err := x.appChallenge(res); err != nil {
 		return err

@@ -54,9 +54,10 @@ func (s Settings) pacedRequests() int { return int(s.Paced.Seconds() * float64(s
 // to whom each is new.
 func (b *bench) start(tokens []string) []*contender {
 	b.tb.Helper()
-	embedded := b.startGateway(`embedded: {path: sallyport.db}`)
+	embedded := b.startGateway(`embedded: {path: sallyport.db}`, "")
+	forgetful := b.startGateway(`embedded: {path: sallyport.db}`, ", cache: {max_bytes: 0}")
 	valkey := env.StartValkey(b.tb)
-	near := b.startGateway(fmt.Sprintf(`store: valkey, valkey: {urls: ["%s"]}, keys_files: [session-key]`, valkey.URL()))
+	near := b.startGateway(fmt.Sprintf(`store: valkey, valkey: {urls: ["%s"]}, keys_files: [session-key]`, valkey.URL()), "")
 
 	const page, api = "/projects/42/issues?page=2", "/api/projects/42/issues?page=2"
 	ask := func(c *contender, path, credential string) *contender {
@@ -82,6 +83,7 @@ func (b *bench) start(tokens []string) []*contender {
 		ask(of(embedded, nameEmbedded, 1.12, 0.8), page, withCookie(embedded.cookie)),
 		ask(of(near, nameNear, 1.12, 0.8), page, withCookie(near.cookie)),
 		ask(of(embedded, nameCached, 1.2, 0.9), api, withToken(known)),
+		ask(of(forgetful, nameVerified, 2, 1.6), api, withToken(known)),
 		b.startCold(api, tokens),
 		ask(auth, page, withCookie(embedded.cookie)),
 	}
@@ -92,13 +94,13 @@ func (b *bench) start(tokens []string) []*contender {
 // of the tokens of the last.
 func (b *bench) startCold(path string, tokens []string) *contender {
 	b.tb.Helper()
-	c := &contender{name: nameCold, budget: 2, stretch: 1.6}
+	c := &contender{name: nameCold}
 	var g *gateway
 	c.fresh = func() {
 		if g != nil {
 			g.stopped(b.tb)
 		}
-		g = b.startGateway(`embedded: {path: sallyport.db}`)
+		g = b.startGateway(`embedded: {path: sallyport.db}`, "")
 		c.address, c.metrics, c.processes = g.address, "http://"+g.admin+"/metrics", []*env.Process{g.Process}
 		list := make([][]byte, len(tokens))
 		for i, token := range tokens {

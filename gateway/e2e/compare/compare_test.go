@@ -25,7 +25,7 @@ func TestEveryProxyAnswersAndIsInTheTable(t *testing.T) {
 	}
 	for _, name := range []string{
 		"httputil.ReverseProxy, tuned", "nginx proxy_pass, no auth", "Sallyport, session, embedded store", "Sallyport, session, Valkey and near cache",
-		"Sallyport, RS256 token, known", "Sallyport, RS256 token, each new", "nginx auth_request to Sallyport",
+		"Sallyport, RS256 token, known", "Sallyport, RS256 token, verified each time", "Sallyport, RS256 tokens, each new", "nginx auth_request to Sallyport",
 	} {
 		if strings.Count(table.String(), "| "+name+" ") != 1 || !strings.Contains(picture.String(), name) {
 			t.Errorf("%s is not in the table and the picture\n%s", name, table.String())

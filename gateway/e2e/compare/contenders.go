@@ -24,7 +24,8 @@ const (
 	nameEmbedded  = "Sallyport, session, embedded store"
 	nameNear      = "Sallyport, session, Valkey and near cache"
 	nameCached    = "Sallyport, RS256 token, known"
-	nameCold      = "Sallyport, RS256 token, each new"
+	nameVerified  = "Sallyport, RS256 token, verified each time"
+	nameCold      = "Sallyport, RS256 tokens, each new"
 	nameNginxAuth = "nginx auth_request to Sallyport"
 )
 
@@ -95,8 +96,9 @@ type gateway struct {
 }
 
 // startGateway runs Sallyport as it comes, with a log, metrics, a policy of five rules
-// and the default identity headers. store is the content of the session section.
-func (b *bench) startGateway(store string) *gateway {
+// and the default identity headers. store is the content of the session section,
+// tokens more of the section of that name.
+func (b *bench) startGateway(store, tokens string) *gateway {
 	b.tb.Helper()
 	dir := b.tb.TempDir()
 	g := &gateway{address: local(env.FreePort(b.tb)), admin: local(env.FreePort(b.tb))}
@@ -107,7 +109,7 @@ server: {listen: "%[1]s", public_url: "http://localhost:%[2]s"}
 admin: {listen: "%[3]s"}
 session: {%[4]s}
 login: {providers: [{name: dev, type: dev, identities: [{subject: alice, email: alice@example.com, groups: [users, staff]}]}]}
-tokens: {issuers: [{issuer: "%[5]s", audiences: [api], algorithms: [RS256], jwks_file: jwks.json}]}
+tokens: {issuers: [{issuer: "%[5]s", audiences: [api], algorithms: [RS256], jwks_file: jwks.json}]%[8]s}
 policies:
   - name: five
     rules:
@@ -120,7 +122,7 @@ routes:
   - {name: app, paths: [/], upstream: "http://%[6]s", policy: five}
   - {name: api, paths: [/api], upstream: "http://%[6]s", auth: [bearer], policy: five}
   - {name: check, paths: ["=%[7]s"], upstream: "builtin:echo", policy: five}
-`, g.address, g.address[strings.LastIndexByte(g.address, ':')+1:], g.admin, store, issuerName, b.app, checkPath))
+`, g.address, g.address[strings.LastIndexByte(g.address, ':')+1:], g.admin, store, issuerName, b.app, checkPath, tokens))
 	g.Process = b.pinned(dir, nil, b.binary, "serve", "-c", filepath.Join(dir, "config.yaml"))
 	g.WaitHTTP("http://" + g.admin + "/livez")
 	g.WaitHTTP("http://" + g.address + "/.auth/me")

@@ -75,6 +75,7 @@ http {
 }
 `, dir, b.app, port, check, auth, location))
 	p := b.pinned(dir, []string{"PATH=/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin:/bin"}, "nginx", "-p", dir, "-e", "stderr", "-c", filepath.Clean(path))
+	b.tb.Cleanup(func() { p.Stop() }) // asked to, it ends its worker as well
 	p.WaitHTTP(fmt.Sprintf("http://127.0.0.1:%d/", port))
 	c := &contender{name: nameNginx, address: local(port), processes: []*env.Process{p}}
 	if g != nil {
