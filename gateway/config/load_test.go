@@ -187,7 +187,7 @@ func TestSessionStoreIsReadAsWritten(t *testing.T) {
 	want.KeysFiles = []string{"testdata/files/session-key"}
 	want.Valkey.URLs = []string{"valkeys://valkey.internal"}
 	want.Valkey.Password = "a secret inline"
-	want.Valkey.TLS = config.ValkeyTLS{
+	want.Valkey.TLS = config.ClientTLS{
 		CAFile: "testdata/files/cert.pem", CertFile: "testdata/files/cert.pem", KeyFile: "testdata/files/key.pem", ServerName: "sessions.internal",
 	}
 	want.Valkey.Timeout = 10 * time.Second

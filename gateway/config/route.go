@@ -34,7 +34,7 @@ type Route struct {
 	// of gRPC answers always do.
 	Trailers    []string     `mapstructure:"trailers"`
 	Timeouts    Timeouts     `mapstructure:"timeouts"`
-	UpstreamTLS UpstreamTLS  `mapstructure:"upstream_tls"`
+	UpstreamTLS ClientTLS    `mapstructure:"upstream_tls"`
 	Balance     Balance      `mapstructure:"balance"`
 	Streams     RouteStreams `mapstructure:"streams"`
 	Shield      Shield       `mapstructure:"shield"`
@@ -83,16 +83,6 @@ type Timeouts struct {
 	Connect        time.Duration `mapstructure:"connect"`         // with the TLS handshake
 	ResponseHeader time.Duration `mapstructure:"response_header"` // from the end of the request
 	Idle           time.Duration `mapstructure:"idle"`            // without a byte in either direction
-}
-
-// UpstreamTLS is for https upstreams. An empty CAFile stands for the system's
-// authorities, an empty ServerName for the host of the URL. Files are read again
-// when they change.
-type UpstreamTLS struct {
-	CAFile     string `mapstructure:"ca_file"`
-	CertFile   string `mapstructure:"cert_file"` // of the gateway, as a client
-	KeyFile    string `mapstructure:"key_file"`
-	ServerName string `mapstructure:"server_name"`
 }
 
 // MaxUpstreams bounds the upstreams of one route.

@@ -99,16 +99,16 @@ type Valkey struct {
 	SentinelUsername     string        `mapstructure:"sentinel_username"` // where the sentinels have credentials of their own
 	SentinelPassword     Secret        `mapstructure:"sentinel_password"`
 	SentinelPasswordFile string        `mapstructure:"sentinel_password_file"`
-	TLS                  ValkeyTLS     `mapstructure:"tls"`
+	TLS                  ClientTLS     `mapstructure:"tls"`        // for valkeys:// alone
 	Timeout              time.Duration `mapstructure:"timeout"`    // hard deadline of every call
 	KeyPrefix            string        `mapstructure:"key_prefix"` // begins every key; two installations on one Valkey need different ones
 }
 
-// ValkeyTLS applies to valkeys:// alone. An empty CAFile stands for the
-// system's authorities, an empty ServerName for the host of the URL.
-type ValkeyTLS struct {
+// ClientTLS is for connections that the gateway makes. An empty CAFile stands for
+// the system's authorities, an empty ServerName for the host of the URL.
+type ClientTLS struct {
 	CAFile     string `mapstructure:"ca_file"`
-	CertFile   string `mapstructure:"cert_file"` // of this client
+	CertFile   string `mapstructure:"cert_file"` // of the gateway, as a client
 	KeyFile    string `mapstructure:"key_file"`
 	ServerName string `mapstructure:"server_name"`
 }

@@ -8,29 +8,9 @@ import (
 	"time"
 )
 
-// upstreamTLS refuses keys of TLS where there is none, because somebody believes
-// then that the connection is encrypted.
 func (k *checker) upstreamTLS(at string, r Route) {
-	t := r.UpstreamTLS
 	secure := slices.ContainsFunc(r.Upstream, func(u string) bool { return strings.HasPrefix(u, "https:") }) || k.lost.touches(at+".upstream")
-	at += ".upstream_tls"
-	for _, key := range [][2]string{{"ca_file", t.CAFile}, {"cert_file", t.CertFile}, {"key_file", t.KeyFile}, {"server_name", t.ServerName}} {
-		if !secure && key[1] != "" {
-			k.fault(at+"."+key[0], "does not apply, because no upstream of the route begins with https://", "write https:// there, or remove it")
-		}
-	}
-	switch {
-	case t.CertFile != "" && t.KeyFile == "":
-		k.missing(at+".key_file", "is missing beside cert_file", "write key_file: FILE")
-	case t.KeyFile != "" && t.CertFile == "":
-		k.missing(at+".cert_file", "is missing beside key_file", "write cert_file: FILE")
-	}
-	k.file(at+".ca_file", t.CAFile)
-	k.file(at+".cert_file", t.CertFile)
-	k.file(at+".key_file", t.KeyFile)
-	if t.ServerName != "" && !isHost(t.ServerName) {
-		k.fault(at+".server_name", fmt.Sprintf("%q is not a host name", shorten(t.ServerName)), "write the name in the certificate, without a port")
-	}
+	k.clientTLS(at+".upstream_tls", r.UpstreamTLS, !secure, "no upstream of the route begins with https://", "write https:// there, or remove it")
 }
 
 // balance checks how requests are spread. What matters only for several upstreams

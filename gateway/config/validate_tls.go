@@ -9,12 +9,7 @@ import (
 func (k *checker) tls() {
 	const at = "server.tls"
 	t := k.Server.TLS
-	switch {
-	case t.CertFile != "" && t.KeyFile == "":
-		k.missing(at+".key_file", "is missing beside cert_file", "write key_file: FILE")
-	case t.KeyFile != "" && t.CertFile == "":
-		k.missing(at+".cert_file", "is missing beside key_file", "write cert_file: FILE")
-	case t.ClientCAFile != "" && !t.Given():
+	if !k.pair(at, t.CertFile, t.KeyFile) && t.ClientCAFile != "" && !t.Given() {
 		k.missing(at+".cert_file", "is missing beside client_ca_file", "write cert_file and key_file: client certificates need TLS here")
 	}
 	k.file(at+".cert_file", t.CertFile)
@@ -73,5 +68,35 @@ func (k *checker) acme() {
 	k.file(at+".ca_file", a.CAFile)
 	if a.Storage == "" {
 		k.missing(at+".storage", "is empty", "name a folder that outlives the process: authorities limit how often they issue a certificate anew")
+	}
+}
+
+// pair checks a certificate and its key, and reports whether one of them is missing.
+func (k *checker) pair(at, cert, key string) (incomplete bool) {
+	switch {
+	case cert != "" && key == "":
+		k.missing(at+".key_file", "is missing beside cert_file", "write key_file: FILE")
+	case key != "" && cert == "":
+		k.missing(at+".cert_file", "is missing beside key_file", "write cert_file: FILE")
+	default:
+		return false
+	}
+	return true
+}
+
+// clientTLS checks the keys of TLS to a server. It refuses them where there is no
+// TLS, because somebody believes then that the connection is encrypted.
+func (k *checker) clientTLS(at string, t ClientTLS, plain bool, because, fix string) {
+	for _, key := range [][2]string{{"ca_file", t.CAFile}, {"cert_file", t.CertFile}, {"key_file", t.KeyFile}, {"server_name", t.ServerName}} {
+		if plain && key[1] != "" {
+			k.fault(at+"."+key[0], "does not apply, because "+because, fix)
+		}
+	}
+	k.pair(at, t.CertFile, t.KeyFile)
+	k.file(at+".ca_file", t.CAFile)
+	k.file(at+".cert_file", t.CertFile)
+	k.file(at+".key_file", t.KeyFile)
+	if t.ServerName != "" && !isHost(t.ServerName) {
+		k.fault(at+".server_name", fmt.Sprintf("%q is not a host name", shorten(t.ServerName)), "write the name in the certificate, without a port")
 	}
 }

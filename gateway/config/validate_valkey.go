@@ -64,28 +64,10 @@ func (k *checker) valkeyURLs(at string) {
 	}
 }
 
-// valkeyTLS refuses keys of TLS where there is none, because somebody believes
-// then that the connection is encrypted.
-func (k *checker) valkeyTLS(at string, t ValkeyTLS) {
+func (k *checker) valkeyTLS(at string, t ClientTLS) {
 	addrs, err := k.Session.Valkey.Addresses()
 	plain := err == nil && !addrs[0].TLS && !k.lost.touches("session.valkey.urls")
-	for _, key := range [][2]string{{"ca_file", t.CAFile}, {"cert_file", t.CertFile}, {"key_file", t.KeyFile}, {"server_name", t.ServerName}} {
-		if plain && key[1] != "" {
-			k.fault(at+"."+key[0], "does not apply, because no entry of urls begins with valkeys://", "write valkeys:// there, or remove it")
-		}
-	}
-	switch {
-	case t.CertFile != "" && t.KeyFile == "":
-		k.missing(at+".key_file", "is missing beside cert_file", "write key_file: FILE")
-	case t.KeyFile != "" && t.CertFile == "":
-		k.missing(at+".cert_file", "is missing beside key_file", "write cert_file: FILE")
-	}
-	k.file(at+".ca_file", t.CAFile)
-	k.file(at+".cert_file", t.CertFile)
-	k.file(at+".key_file", t.KeyFile)
-	if t.ServerName != "" && !isHost(t.ServerName) {
-		k.fault(at+".server_name", fmt.Sprintf("%q is not a host name", shorten(t.ServerName)), "write the name in the certificate, without a port")
-	}
+	k.clientTLS(at, t, plain, "no entry of urls begins with valkeys://", "write valkeys:// there, or remove it")
 }
 
 // valkeyUser checks a user, whose keys are username, password and

@@ -36,7 +36,7 @@ type settings struct {
 	url             string
 	connect, header time.Duration
 	resolve         time.Duration
-	tls             config.UpstreamTLS // zero unless the URL is https
+	tls             config.ClientTLS // zero unless the URL is https
 }
 
 // NewConnections makes an empty set. Nil logs nothing.

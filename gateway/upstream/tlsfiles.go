@@ -31,7 +31,7 @@ var (
 
 // tlsFiles are the files of upstream_tls, and what was made of them.
 type tlsFiles struct {
-	config.UpstreamTLS
+	config.ClientTLS
 	ready atomic.Pointer[tls.Config]
 
 	held   tlsTexts // what ready is made of
@@ -47,8 +47,8 @@ func (t tlsTexts) equal(o tlsTexts) bool {
 }
 
 // newTLSFiles reads the files for the first time. Errors are joined *OptionErrors.
-func newTLSFiles(t config.UpstreamTLS, host string) (*tlsFiles, error) {
-	f := &tlsFiles{UpstreamTLS: t}
+func newTLSFiles(t config.ClientTLS, host string) (*tlsFiles, error) {
+	f := &tlsFiles{ClientTLS: t}
 	if f.ServerName == "" {
 		f.ServerName = host
 	}

@@ -64,7 +64,7 @@ func TestEverySchemeReachesItsApplication(t *testing.T) {
 	serveOn(t, secure, &tls.Config{Certificates: []tls.Certificate{ca.Server("127.0.0.1").Load(t)}})
 	sock, path := socket(t)
 	serveOn(t, sock, nil)
-	trust := config.UpstreamTLS{CAFile: ca.CertFile}
+	trust := config.ClientTLS{CAFile: ca.CertFile}
 	for upstreamURL, want := range map[string][2]string{
 		"http://" + l.Addr().String():       {"HTTP/1.1", "HTTP/1.1"},
 		"h2c://" + l.Addr().String():        {"HTTP/2.0", "HTTP/1.1"},
@@ -108,15 +108,15 @@ func TestAnUpstreamMustProveWhoItIs(t *testing.T) {
 	l := listen(t)
 	serveOn(t, l, &tls.Config{Certificates: []tls.Certificate{ca.Server("app.internal").Load(t)}})
 	for name, tt := range map[string]struct {
-		tls  config.UpstreamTLS
+		tls  config.ClientTLS
 		good bool
 	}{
-		"the system's authorities":     {config.UpstreamTLS{ServerName: "app.internal"}, false},
-		"another authority":            {config.UpstreamTLS{CAFile: stranger.CertFile, ServerName: "app.internal"}, false},
-		"the address, not the name":    {config.UpstreamTLS{CAFile: ca.CertFile}, false},
-		"another name":                 {config.UpstreamTLS{CAFile: ca.CertFile, ServerName: "other.internal"}, false},
-		"its authority, and its name":  {config.UpstreamTLS{CAFile: ca.CertFile, ServerName: "app.internal"}, true},
-		"its name in another spelling": {config.UpstreamTLS{CAFile: ca.CertFile, ServerName: "APP.internal"}, true},
+		"the system's authorities":     {config.ClientTLS{ServerName: "app.internal"}, false},
+		"another authority":            {config.ClientTLS{CAFile: stranger.CertFile, ServerName: "app.internal"}, false},
+		"the address, not the name":    {config.ClientTLS{CAFile: ca.CertFile}, false},
+		"another name":                 {config.ClientTLS{CAFile: ca.CertFile, ServerName: "other.internal"}, false},
+		"its authority, and its name":  {config.ClientTLS{CAFile: ca.CertFile, ServerName: "app.internal"}, true},
+		"its name in another spelling": {config.ClientTLS{CAFile: ca.CertFile, ServerName: "APP.internal"}, true},
 	} {
 		r := route("https://" + l.Addr().String())
 		r.UpstreamTLS = tt.tls
@@ -157,7 +157,7 @@ func TestFilesOfUpstreamTLSAreReadAgain(t *testing.T) {
 	})
 	dir := t.TempDir()
 	r := route("https://" + l.Addr().String())
-	r.UpstreamTLS = config.UpstreamTLS{
+	r.UpstreamTLS = config.ClientTLS{
 		CAFile: filepath.Join(dir, "ca.pem"), CertFile: filepath.Join(dir, "gateway.pem"), KeyFile: filepath.Join(dir, "gateway.key"),
 		ServerName: "app.internal",
 	}
@@ -219,7 +219,7 @@ func TestBadFilesOfUpstreamTLSAreFaults(t *testing.T) {
 	if err := os.WriteFile(empty, bytes.Repeat([]byte("x"), 10), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for want, bad := range map[string]config.UpstreamTLS{
+	for want, bad := range map[string]config.ClientTLS{
 		"upstream_tls.ca_file":                         {CAFile: empty},
 		"upstream_tls.cert_file":                       {CertFile: pair.CertFile, KeyFile: other.KeyFile},
 		"upstream_tls.key_file":                        {CertFile: pair.CertFile, KeyFile: filepath.Join(t.TempDir(), "lost")},

@@ -128,7 +128,7 @@ func TestTheHardestServer(t *testing.T) {
 	client := ca.Client("gateway")
 	cfg := settings(fmt.Sprintf("valkeys://localhost:%d/2", server.Port))
 	cfg.Username, cfg.PasswordFile = "sallyport", env.WriteFile(t, t.TempDir(), "password", "secret\n")
-	cfg.TLS = config.ValkeyTLS{CAFile: ca.CertFile, CertFile: client.CertFile, KeyFile: client.KeyFile}
+	cfg.TLS = config.ClientTLS{CAFile: ca.CertFile, CertFile: client.CertFile, KeyFile: client.KeyFile}
 	conform(t, cfg, defaultCache())
 	if n := server.DBSize(); n != 0 {
 		t.Errorf("%d keys in the database that was not named", n)
@@ -150,7 +150,7 @@ func TestSentinelGroupWithTLS(t *testing.T) {
 	group := env.StartSentinel(t, env.SentinelTLS(ca), env.SentinelDataPassword("data"))
 	cfg := settings(group.URLs()...)
 	cfg.SentinelMaster, cfg.Password = env.SentinelName, "data"
-	cfg.TLS = config.ValkeyTLS{CAFile: ca.CertFile, CertFile: client.CertFile, KeyFile: client.KeyFile}
+	cfg.TLS = config.ClientTLS{CAFile: ca.CertFile, CertFile: client.CertFile, KeyFile: client.KeyFile}
 	conform(t, cfg, defaultCache())
 }
 
@@ -173,7 +173,7 @@ func TestClusterWithTLS(t *testing.T) {
 	ca := tlstest.New(t)
 	client := ca.Client("gateway")
 	cfg := settings(env.StartCluster(t, env.ValkeyMutualTLS(ca)).URLs()...)
-	cfg.TLS = config.ValkeyTLS{CAFile: ca.CertFile, CertFile: client.CertFile, KeyFile: client.KeyFile}
+	cfg.TLS = config.ClientTLS{CAFile: ca.CertFile, CertFile: client.CertFile, KeyFile: client.KeyFile}
 	conform(t, cfg, defaultCache())
 }
 

@@ -34,7 +34,7 @@ func TestConnectingMayTakeLongerThanACall(t *testing.T) {
 	way := env.StartTCPProxy(t, server.Addr)
 	client := ca.Client("gateway")
 	cfg := settings("valkeys://" + way.Addr)
-	cfg.TLS = config.ValkeyTLS{CAFile: ca.CertFile, CertFile: client.CertFile, KeyFile: client.KeyFile, ServerName: "localhost"}
+	cfg.TLS = config.ClientTLS{CAFile: ca.CertFile, CertFile: client.CertFile, KeyFile: client.KeyFile, ServerName: "localhost"}
 	cfg.Timeout = 500 * time.Millisecond
 	s := open(t, cfg, defaultCache())
 	way.Delay(175 * time.Millisecond) // each way

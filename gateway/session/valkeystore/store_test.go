@@ -181,7 +181,7 @@ func TestCertificatesMayBeExchanged(t *testing.T) {
 	}
 	install(bad)
 	cfg := settings(server.URL())
-	cfg.TLS = config.ValkeyTLS{CAFile: ca.CertFile, CertFile: dir + "/cert", KeyFile: dir + "/key", ServerName: "localhost"}
+	cfg.TLS = config.ClientTLS{CAFile: ca.CertFile, CertFile: dir + "/cert", KeyFile: dir + "/key", ServerName: "localhost"}
 	s, err := valkeystore.Open(valkeystore.Options{Valkey: cfg, Cache: defaultCache()})
 	if err != nil {
 		t.Fatal(err)
