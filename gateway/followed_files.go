@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/followed"
 )
 
 // followedFile is a file that the configuration names and that is read again when
@@ -23,9 +24,8 @@ type followedFile struct {
 	// entries that is. With an error nothing changes; it repeats no secret.
 	take func(text []byte) (entries int, err error)
 
-	held   []byte // what was taken last
-	last   []byte // what was read last
-	failed string // what was said last about not taking it
+	files   followed.Files
+	entries int // of what was taken last
 }
 
 const (
@@ -48,8 +48,11 @@ func (f *followedFile) load() error {
 	if err != nil {
 		return err
 	}
-	_, err = f.accept(text)
-	return err
+	if err := f.accept(text); err != nil {
+		return err
+	}
+	f.files.Hold(text)
+	return nil
 }
 
 func (f *followedFile) read() ([]byte, error) {
@@ -65,15 +68,16 @@ func (f *followedFile) read() ([]byte, error) {
 	return text, err
 }
 
-func (f *followedFile) accept(text []byte) (entries int, err error) {
+func (f *followedFile) accept(text []byte) error {
 	if len(text) == 0 {
-		return 0, errFollowedEmpty // a disk that was full leaves such files behind
+		return errFollowedEmpty // a disk that was full leaves such files behind
 	}
-	if entries, err = f.take(text); err != nil {
-		return 0, fmt.Errorf("%s: %w", f.name, err)
+	entries, err := f.take(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.name, err)
 	}
-	f.held = text
-	return entries, nil
+	f.entries = entries
+	return nil
 }
 
 // followFiles reads the files again and again until ctx ends.
@@ -92,27 +96,16 @@ func followFiles(ctx context.Context, files []*followedFile, log *zap.Logger) {
 	}
 }
 
-// follow takes what the file holds once two looks have found the same: a file that
-// is being written is empty for a moment, and an empty list shuts nobody out. It
-// says once what is wrong, and once that it is mended.
+// follow takes what the file holds once it is settled: one that is being written is
+// empty for a moment, and an empty list shuts nobody out. It says once what is wrong,
+// and once that it is mended.
 func (f *followedFile) follow(log *zap.Logger) {
 	text, err := f.read()
-	entries := 0
-	if err == nil {
-		settled := bytes.Equal(text, f.last)
-		f.last = text
-		if !settled || bytes.Equal(text, f.held) && f.failed == "" {
-			return
-		}
-		entries, err = f.accept(text)
+	change, err := f.files.Look([][]byte{text}, err, func() error { return f.accept(text) })
+	switch {
+	case err != nil:
+		log.Error("a file can't be taken, what it held before still counts", zap.String("key", f.path), zap.Error(err))
+	case change != followed.Same:
+		log.Info("a file was read again", zap.String("key", f.path), zap.Int("entries", f.entries))
 	}
-	if err != nil {
-		if err.Error() != f.failed {
-			f.failed = err.Error()
-			log.Error("a file can't be taken, what it held before still counts", zap.String("key", f.path), zap.Error(err))
-		}
-		return
-	}
-	f.failed = ""
-	log.Info("a file was read again", zap.String("key", f.path), zap.Int("entries", entries))
 }

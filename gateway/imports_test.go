@@ -23,6 +23,7 @@ func allowed() map[string][]string {
 		"gateway/identity":          {},
 		"gateway/config":            {},
 		"gateway/httperr":           {},
+		"gateway/followed":          {},
 		"gateway/jose":              {},
 		"gateway/telemetry":         {"gateway/config"},
 		"gateway/jwks":              {"gateway/jose", "gateway/config", "gateway/telemetry"},
@@ -43,11 +44,11 @@ func allowed() map[string][]string {
 
 		// Front ends never import one another, and never login.
 		"gateway/proxy":    {"gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
-		"gateway/upstream": {"gateway/config", "gateway/upstream/http1"},
+		"gateway/upstream": {"gateway/config", "gateway/followed", "gateway/upstream/http1"},
 
 		"gateway/upstream/http1": {},
 
-		"gateway/listener":      {"gateway/config"},
+		"gateway/listener":      {"gateway/config", "gateway/followed"},
 		"gateway/listener/acme": {"gateway/config"},
 
 		"gateway/listener/acme/acmetest": {},

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/followed"
 )
 
 // CertificateOptions say which certificates are presented and asked for.
@@ -203,31 +204,28 @@ func (c *Certificates) Run(ctx context.Context) {
 	}
 }
 
-// follow looks at the files of one key. It says once what is wrong with them, and
-// once that it is mended; what was held before counts until then.
+// follow looks at the files of one key. It says once what is wrong with them; what
+// was held before counts until that is mended.
 func (c *Certificates) follow(f *pemFiles) (taken bool) {
-	taken, err := f.follow()
+	text, err := f.read()
+	change, err := f.files.Look(text, err, func() error { return f.take(text) })
 	switch {
-	case err != nil && err.Error() != f.failed:
-		f.failed = err.Error()
+	case err != nil:
 		c.o.Reloaded(false)
 		c.o.Log.Error("a new certificate can't be taken, the one before is still presented", zap.String("key", f.key), zap.Error(err))
-	case taken:
-		f.failed = ""
+	case change == followed.Taken:
 		c.o.Reloaded(true)
 		c.o.Log.Info("a certificate was read anew", zap.String("key", f.key))
 	}
-	return taken
+	return change == followed.Taken
 }
 
 // pemFiles are files that mean something together, as a certificate and its key.
 type pemFiles struct {
-	key    string // of the configuration
-	names  []string
-	take   func(text [][]byte) error
-	held   [][]byte // what was taken
-	last   [][]byte // what was read last
-	failed string   // what was said last about not taking them
+	key   string // of the configuration
+	names []string
+	take  func(text [][]byte) error
+	files followed.Files
 }
 
 // maxPEM bounds what a file can make the gateway hold.
@@ -252,41 +250,6 @@ func (f *pemFiles) load() error {
 	if err == nil {
 		err = f.take(text)
 	}
-	f.held = text
+	f.files.Hold(text...)
 	return err
-}
-
-// follow takes what the files hold once two looks have found the same: they are
-// written one after the other. What could not be taken is tried again, because it
-// can be a matter of time.
-func (f *pemFiles) follow() (taken bool, err error) {
-	text, err := f.read()
-	if err != nil {
-		return false, err
-	}
-	settled := same(text, f.last)
-	f.last = text
-	if !settled || same(text, f.held) {
-		if settled {
-			f.failed = "" // they are as they were
-		}
-		return false, nil
-	}
-	if err := f.take(text); err != nil {
-		return false, err
-	}
-	f.held = text
-	return true, nil
-}
-
-func same(a, b [][]byte) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !bytes.Equal(a[i], b[i]) {
-			return false
-		}
-	}
-	return true
 }

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/followed"
 )
 
 const (
@@ -33,18 +33,13 @@ var (
 type tlsFiles struct {
 	config.ClientTLS
 	ready atomic.Pointer[tls.Config]
-
-	held   tlsTexts // what ready is made of
-	last   tlsTexts // what was read last
-	failed string   // what was said last about not taking it
+	files followed.Files
 }
 
 // tlsTexts are what the files of the authorities, the certificate and its key hold.
 type tlsTexts struct{ ca, cert, key []byte }
 
-func (t tlsTexts) equal(o tlsTexts) bool {
-	return bytes.Equal(t.ca, o.ca) && bytes.Equal(t.cert, o.cert) && bytes.Equal(t.key, o.key)
-}
+func (t *tlsTexts) all() [][]byte { return [][]byte{t.ca, t.cert, t.key} }
 
 // newTLSFiles reads the files for the first time. Errors are joined *OptionErrors.
 func newTLSFiles(t config.ClientTLS, host string) (*tlsFiles, error) {
@@ -59,6 +54,7 @@ func newTLSFiles(t config.ClientTLS, host string) (*tlsFiles, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.files.Hold(texts.all()...)
 	return f, nil
 }
 
@@ -114,7 +110,6 @@ func (f *tlsFiles) take(texts tlsTexts) error {
 	if len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	f.held = texts
 	f.ready.Store(made)
 	return nil
 }
@@ -137,29 +132,18 @@ func (c *Connections) followFiles(ctx context.Context) {
 	}
 }
 
-// followFiles takes what the files hold once two looks have found the same: one
-// that is being written, or was written while the other was not yet, is no fault.
-// It says once what is wrong, and once that it is mended.
+// followFiles takes what the files hold once they are settled: one that was written
+// while the other was not yet is no fault. It says once what is wrong, and once that
+// it is mended.
 func (c *connection) followFiles() {
 	f, log := c.files, c.all.log.With(zap.String("upstream", c.url))
 	texts, err := f.read()
-	if err == nil {
-		settled := texts.equal(f.last)
-		f.last = texts
-		if !settled || texts.equal(f.held) && f.failed == "" {
-			return
-		}
-		if err = f.take(texts); err == nil {
-			c.renew()
-		}
+	change, err := f.files.Look(texts.all(), err, func() error { return f.take(texts) })
+	switch {
+	case err != nil:
+		log.Error("a file of upstream_tls can't be taken, what it held before still counts", zap.Error(err))
+	case change != followed.Same:
+		c.renew()
+		log.Info("the files of upstream_tls were read")
 	}
-	if err != nil {
-		if err.Error() != f.failed {
-			f.failed = err.Error()
-			log.Error("a file of upstream_tls can't be taken, what it held before still counts", zap.Error(err))
-		}
-		return
-	}
-	f.failed = ""
-	log.Info("the files of upstream_tls were read")
 }
