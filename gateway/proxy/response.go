@@ -98,20 +98,20 @@ func (x *exchange) response(res *http.Response) error {
 	if x.body != nil && res.ProtoMajor == 2 {
 		res.Body = &lastWord{ReadCloser: res.Body, request: x.body, client: x.writer.ResponseWriter}
 	}
-	streams := isStream(res.Header)
-	if streams || res.StatusCode == http.StatusSwitchingProtocols {
+	switching := res.StatusCode == http.StatusSwitchingProtocols
+	streams := switching || isStream(res.Header)
+	if streams {
 		if err := x.seated(); err != nil {
 			return err
 		}
 	}
-	if !streams && len(res.Trailer) == 0 && res.StatusCode != http.StatusSwitchingProtocols {
-		x.handOver(res)
-	}
 	switch {
-	case res.StatusCode == http.StatusSwitchingProtocols:
+	case switching:
 		x.event.Status = res.StatusCode // ReverseProxy writes it past every ResponseWriter
 		x.switched = res.Body           // for Hijack, if the switch comes about
 		return nil
+	case !streams && len(res.Trailer) == 0:
+		x.handOver(res)
 	case streams:
 		f := &flow{ReadCloser: res.Body, client: x.writer.ResponseWriter}
 		if isGRPC(res.Header) && x.request.ProtoMajor == 2 {
