@@ -43,15 +43,6 @@ func (v *Verdict) MayTrail(name string) bool {
 	return !v.Route.Headers.Strips(name) && !inHeaderAlone(http.CanonicalHeaderKey(name))
 }
 
-// Trailer takes out of a trailer section what may not stand there.
-func (v *Verdict) Trailer(h http.Header) {
-	for name := range h {
-		if !v.MayTrail(name) {
-			delete(h, name)
-		}
-	}
-}
-
 func inHeaderAlone(name string) bool {
 	switch name {
 	case "Set-Cookie", "Cookie", "Authorization", "Www-Authenticate", "Dpop", "X-Api-Key", "X-Request-Id",

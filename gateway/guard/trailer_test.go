@@ -33,9 +33,8 @@ func TestTrailersCarryNothingThatWasJudgedInTheHeader(t *testing.T) {
 	}
 	want := http.Header{"Grpc-Status": {"0"}, "Grpc-Message": {"fine"}, "Server-Timing": {"db;dur=1"}, "X-Checksum": {"1"}, "Digest": {"x"}, "Etag": {`"1"`}}
 	maps.Copy(got, want)
-	v.Trailer(got)
+	maps.DeleteFunc(got, func(name string, _ []string) bool { return !v.MayTrail(name) })
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	v.Trailer(nil)
 }
