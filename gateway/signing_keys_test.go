@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -94,12 +95,13 @@ func TestTokensAreMintedInDevelopmentOnly(t *testing.T) {
 	}
 }
 
+// writeSealingKey writes the key of that name, always the same: two random ones
+// would have the same id once in 256 runs, which a ring refuses.
 func writeSealingKey(t *testing.T, name string) string {
 	t.Helper()
-	secret := make([]byte, 32)
-	rand.Read(secret)
+	secret := sha256.Sum256([]byte(name))
 	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(secret)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(secret[:])), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

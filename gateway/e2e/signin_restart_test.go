@@ -47,7 +47,7 @@ func TestGatewaySwitchInMidLogin(t *testing.T) {
 func TestKeyRotationInMidLogin(t *testing.T) {
 	s := startSite(t, siteOptions{gateways: 2})
 	s.waitReady(t)
-	newer := newKey()
+	newer := sealingKey("newer")
 	ring := func(files string) {
 		for n := range s.gateways {
 			env.WriteFile(t, s.dirs[n], "newer", newer)
