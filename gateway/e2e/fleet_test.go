@@ -174,6 +174,11 @@ func (f *fleet) signOut(g *env.Gateway, cookie string) int {
 func (f *fleet) waitStatus(t *testing.T, g *env.Gateway, cookie string, status int) {
 	t.Helper()
 	var last result
+	defer func() {
+		if t.Failed() && last.status != status {
+			t.Logf("the last answer: %v", last)
+		}
+	}()
 	env.WaitUntil(t, "status "+strconv.Itoa(status), func() bool {
 		last = f.get(g, "/", cookie)
 		return last.status == status

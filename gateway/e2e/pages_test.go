@@ -164,14 +164,10 @@ func TestWholeSignInWorksByKeyboardAlone(t *testing.T) {
 	// One way to sign in: the cursor waits in its first field.
 	b.Open(gateway.URL + "/.auth/login?provider=local&return_to=/reports")
 	b.WaitText("Password")
-	if !focused(`input[name="username"]`) {
-		t.Error("the only form does not have the focus")
-	}
+	env.WaitUntil(t, "the only form has the focus", func() bool { return focused(`input[name="username"]`) })
 	b.Press("carol" + kb.Tab + "wrong" + kb.Enter)
 	b.WaitText("That did not work")
-	if !focused(`input[name="password"]`) {
-		t.Error("after a wrong password the focus is not on the password")
-	}
+	env.WaitUntil(t, "after a wrong password the focus is on the password", func() bool { return focused(`input[name="password"]`) })
 	if got := b.Script(`document.getElementById(document.activeElement.getAttribute("aria-describedby")).getAttribute("role") + "/" + document.title`); got != "alert/Sign-in refused · Sallyport" {
 		t.Errorf("a screen reader is not told what went wrong: %q", got)
 	}

@@ -161,14 +161,29 @@ func (s *Sentinel) WaitNewPrimary(old *Valkey) *Valkey {
 	return primary
 }
 
-// WaitReplica waits until v follows the current primary and is in sync.
+// WaitReplica waits until v follows the current primary and has all that was
+// written there before the call. A link that is up is not enough: a primary
+// streams only after the first acknowledgement, up to a second later.
 func (s *Sentinel) WaitReplica(v *Valkey) {
 	s.t.Helper()
 	primary := s.CurrentPrimary()
-	WaitUntil(s.t, v.Addr+" follows "+primary.Addr, func() bool {
+	offset := func(v *Valkey, name string) (int, map[string]string) {
 		text, err := v.TryDo("INFO", "replication") // it is disconnected when its role changes
 		state := fields(text)
-		return err == nil && state["master_port"] == strconv.Itoa(primary.Port) && state["master_link_status"] == "up"
+		at, parseErr := strconv.Atoi(state[name])
+		if err != nil || parseErr != nil {
+			return -1, state
+		}
+		return at, state
+	}
+	var written int
+	WaitUntil(s.t, primary.Addr+" tells what it has written", func() bool {
+		written, _ = offset(primary, "master_repl_offset")
+		return written >= 0
+	})
+	WaitUntil(s.t, v.Addr+" has all of "+primary.Addr, func() bool {
+		at, state := offset(v, "slave_repl_offset")
+		return at >= written && state["master_port"] == strconv.Itoa(primary.Port) && state["master_link_status"] == "up"
 	})
 }
 
