@@ -71,6 +71,7 @@ type plan struct {
 	tokens     string // more YAML members of tokens
 	adminToken string // a file; "" turns the admin API off
 	upstream   string // default: the recorder
+	top        string // more YAML sections
 }
 
 func newSite(t *testing.T, p plan) *site {
@@ -161,6 +162,7 @@ func siteYAML(p *plan, keys string) string {
 		listen = "listeners: [" + p.listeners + "]"
 	}
 	return strings.NewReplacer(
+		"$TOP", p.top,
 		"$LISTEN", listen,
 		"$PUBLIC", p.publicURL, "$TRUSTED", p.trusted, "$LIMITS", p.limits, "$SERVER", p.server, "$SESSION", p.session,
 		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$LOGIN", p.login, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
@@ -211,6 +213,7 @@ routes:
   - {name: admin-host, hosts: [admin.localhost], paths: [/], upstream: "$UP", policy: admins}
   - {name: wild-host, hosts: ["*.localhost"], paths: [/], upstream: "$UP", policy: users}
   $ROUTES
+$TOP
 `)
 }
 

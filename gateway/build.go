@@ -176,6 +176,15 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		return nil, err
 	}
 
+	ingress := asked{cfg: cfg, table: table, signIn: signIn, edge: edge, log: log}
+	subtrees := map[string]httperr.HandlerFunc{
+		"/backchannel-logout/":  signIn.BackChannelLogout,
+		"/frontchannel-logout/": signIn.FrontChannelLogout,
+	}
+	if checks := ingress.forwardAuth(p); checks != nil {
+		subtrees[checkSubtree] = checks.Serve
+	}
+
 	p.handler = &handler{
 		prefix: cfg.Server.AuthPrefix,
 		endpoints: shared(signIn, map[string]httperr.HandlerFunc{
@@ -193,10 +202,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			metadataPath: signing.serveMetadata,
 			tokenPath:    signIn.Token(signing.exchange()),
 		}),
-		subtrees: map[string]httperr.HandlerFunc{
-			"/backchannel-logout/":  signIn.BackChannelLogout,
-			"/frontchannel-logout/": signIn.FrontChannelLogout,
-		},
+		subtrees: subtrees,
 		callback: signIn.Callback, knownHost: table.KnownHost, front: front.Serve,
 		edge: &frontEdge, ownEdge: edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
 		limits: cfg.Server.Limits, final: newFinalHeaders(cfg.Server.HSTS, &p.draining),

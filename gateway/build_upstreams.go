@@ -31,6 +31,9 @@ func buildTargets(
 	var faults config.Faults
 	for i := range cfg.Routes {
 		c := &cfg.Routes[i]
+		if len(c.Upstream) == 0 {
+			continue // other proxies ask about it, and nothing is forwarded
+		}
 		pool, err := upstream.New(upstream.Options{Route: *c, Builtin: builtin, Connections: shared, Log: log})
 		if err != nil {
 			faults = append(faults, faultsAt(cfg, fmt.Sprintf("routes[%d]", i), err)...)

@@ -22,6 +22,9 @@ const ownRoute = ".auth"
 // redirectRoute is what the listeners are called there that redirect to https.
 const redirectRoute = ".redirect"
 
+// checkSubtree is where other proxies ask, below the prefix.
+const checkSubtree = "/check/"
+
 // handler is the outermost handler of the public listener. It knows nothing of
 // authentication.
 type handler struct {
@@ -152,7 +155,8 @@ func (h *handler) own(r *http.Request) (httperr.HandlerFunc, bool) {
 	if !ok {
 		return nil, false
 	}
-	if !h.knownHost(r.Host) {
+	// A proxy that asks may call the gateway by any name; its address is looked at.
+	if !strings.HasPrefix(rest, checkSubtree) && !h.knownHost(r.Host) {
 		return unknownHost, true
 	}
 	if serve, ok := h.endpoints[rest]; ok {

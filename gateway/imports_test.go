@@ -43,8 +43,10 @@ func allowed() map[string][]string {
 		"gateway/guard":    {"gateway/route", "gateway/authn", "gateway/headers", "gateway/identity", "policy"},
 
 		// Front ends never import one another, and never login.
-		"gateway/proxy":    {"gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
-		"gateway/upstream": {"gateway/config", "gateway/followed", "gateway/upstream/http1"},
+		"gateway/frontend":    {"gateway/guard", "gateway/httperr", "gateway/telemetry"},
+		"gateway/proxy":       {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
+		"gateway/forwardauth": {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config"},
+		"gateway/upstream":    {"gateway/config", "gateway/followed", "gateway/upstream/http1"},
 
 		"gateway/upstream/http1": {},
 

@@ -41,12 +41,13 @@ func at(c *config.Config, path string) any {
 
 func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 	const (
-		plain   = "routes: [{name: app, upstream: builtin:echo, public: true}]\n"
-		short   = "issuer: https://file.example.com\nclient_id: file\nupstream: http://file:1\n"
-		tls     = "server: {tls: {cert_file: testdata/files/cert.pem, key_file: testdata/files/key.pem}}\n" + plain
-		https   = "server: {public_url: https://app.example.com, hsts: {max_age: 8760h}}\n" + plain
-		valkey  = "session: {store: valkey, keys_files: [testdata/files/session-key]}\n" + plain
-		valkeys = "session: {store: valkey, keys_files: [testdata/files/session-key], valkey: {urls: [valkeys://valkey.internal], " +
+		plain    = "routes: [{name: app, upstream: builtin:echo, public: true}]\n"
+		short    = "issuer: https://file.example.com\nclient_id: file\nupstream: http://file:1\n"
+		tls      = "server: {tls: {cert_file: testdata/files/cert.pem, key_file: testdata/files/key.pem}}\n" + plain
+		https    = "server: {public_url: https://app.example.com, hsts: {max_age: 8760h}}\n" + plain
+		trusting = "server: {trusted_proxies: [127.0.0.1]}\n" + plain
+		valkey   = "session: {store: valkey, keys_files: [testdata/files/session-key]}\n" + plain
+		valkeys  = "session: {store: valkey, keys_files: [testdata/files/session-key], valkey: {urls: [valkeys://valkey.internal], " +
 			"tls: {cert_file: testdata/files/cert.pem, key_file: testdata/files/key.pem}}}\n" + plain
 		sentinels = "session: {store: valkey, keys_files: [testdata/files/session-key], valkey: {sentinel_master: main, " +
 			"password_file: testdata/files/secret, sentinel_password_file: testdata/files/secret}}\n" + plain
@@ -133,6 +134,12 @@ func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 		"assertions.algorithm":                  {plain, "EdDSA"},
 		"assertions.lifetime":                   {plain, "30s"},
 		"assertions.keys_files":                 {plain, "[testdata/files/key.pem]"},
+		"forward_auth.enabled":                  {trusting, "[nginx, envoy]"},
+		"ext_authz.listen":                      {trusting, "127.0.0.1:9191"},
+		"ext_authz.tls.cert_file":               {trusting + "ext_authz: {listen: \"127.0.0.1:9191\", tls: {key_file: testdata/files/secret}}\n", "testdata/files/secret"},
+		"ext_authz.tls.key_file":                {trusting + "ext_authz: {listen: \"127.0.0.1:9191\", tls: {cert_file: testdata/files/secret}}\n", "testdata/files/secret"},
+		"ext_authz.tls.client_ca_file":          {trusting + "ext_authz: {listen: \"127.0.0.1:9191\", tls: {cert_file: testdata/files/secret, key_file: testdata/files/secret}}\n", "testdata/files/secret"},
+		"compat.oauth2_proxy":                   {plain, "true"},
 		"policies":                              {plain, "[{name: staff, rules: [{allow: {groups: [staff]}}]}]"},
 		"routes":                                {plain, "[{name: env, upstream: builtin:echo, public: true}]"},
 		"pages.name":                            {plain, "Front Door"},

@@ -77,6 +77,7 @@ func ParseIn(dir, name string, data []byte, environ []string) (*Config, error) {
 	check.expandShortForm()
 	c.entryDefaults()
 	check.server()
+	check.ingress()
 	check.session()
 	check.login()
 	check.signOut()

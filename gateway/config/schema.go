@@ -20,6 +20,10 @@ type Config struct {
 
 	Assertions Assertions `mapstructure:"assertions"`
 
+	ForwardAuth ForwardAuth `mapstructure:"forward_auth"`
+	ExtAuthz    ExtAuthz    `mapstructure:"ext_authz"`
+	Compat      Compat      `mapstructure:"compat"`
+
 	Policies []Policy `mapstructure:"policies"`
 	Routes   []Route  `mapstructure:"routes"`
 	Pages    Pages    `mapstructure:"pages"`

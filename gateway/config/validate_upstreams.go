@@ -11,7 +11,9 @@ import (
 func (k *checker) upstreams(at string, r Route) {
 	switch len(r.Upstream) {
 	case 0:
-		k.upstream(at+".upstream", "")
+		if !k.ChecksOnly() || k.given(at+".upstream") {
+			k.upstream(at+".upstream", "")
+		}
 	case 1:
 		k.upstream(at+".upstream", r.Upstream[0])
 	default:

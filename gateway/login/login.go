@@ -19,12 +19,14 @@ const maxForm = 64 << 10
 // LoginURL is where a navigation to r is sent to sign in: a path on the same
 // host, from which the browser comes back to r's own URL. A URL that cannot be
 // come back to is left out.
-func (s *Service) LoginURL(r *http.Request) string {
-	target, err := s.returnTo(s.ownAddress(r))
+func (s *Service) LoginURL(r *http.Request) string { return s.loginURL("", s.ownAddress(r)) }
+
+func (s *Service) loginURL(origin, wish string) string {
+	target, err := s.returnTo(wish)
 	if err != nil || target == "" {
-		return s.prefix + "/login"
+		return origin + s.prefix + "/login"
 	}
-	return s.prefix + "/login?return_to=" + url.QueryEscape(target)
+	return origin + s.prefix + "/login?return_to=" + url.QueryEscape(target)
 }
 
 // ownAddress is the request's own URL, to the byte, as a path where it can be one.

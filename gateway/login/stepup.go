@@ -108,10 +108,26 @@ func notWish(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }
 
 // StepUpURL is LoginURL for a sign-in that is to be like want.
 func (s *Service) StepUpURL(r *http.Request, want StepUp) string {
+	return want.ask(s.LoginURL(r))
+}
+
+// AbsoluteStepUpURL is StepUpURL for somebody who would resolve a path against
+// another address than the browser's. Where the hosts share a cookie, the sign-in is
+// at that of public_url, so that the others need not lead there.
+func (s *Service) AbsoluteStepUpURL(r *http.Request, want StepUp) string {
+	origin := s.origin(r)
+	if s.cookies.Clear().Domain != "" {
+		origin = s.publicOrigin()
+	}
+	return want.ask(s.loginURL(origin, s.nameHost(r, s.ownAddress(r))))
+}
+
+// ask adds the requirement to the address of a sign-in.
+func (want *StepUp) ask(address string) string {
 	w := wish{ACR: want.ACR, AMR: want.AMR, MaxAge: int64(want.MaxAge / time.Second)}
 	q := url.Values{}
 	w.query(q)
-	return appendQuery(s.LoginURL(r), q)
+	return appendQuery(address, q)
 }
 
 // meets reports whether a proof is what was wished for. Who binds no judge gets

@@ -6,7 +6,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -20,6 +19,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/sallyport/sallyport/gateway/frontend"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/session"
@@ -70,10 +70,9 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 	start := time.Now()
 	v, err := p.Guard.Decide(r)
 	event.DecideTime = time.Since(start)
-	record(event, &v)
+	frontend.Record(event, &v)
 	if err != nil {
-		event.Outcome, event.Reason = "unknown", "unavailable"
-		return outage(err)
+		return frontend.Outage(event, err)
 	}
 	if v.Outcome != guard.Allow {
 		refused := v // or every verdict would be on the heap
@@ -82,106 +81,29 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 	return p.forward(w, r, v, event)
 }
 
-func record(e *telemetry.Event, v *guard.Verdict) {
-	e.Outcome, e.Reason, e.Rule = v.Outcome.String(), v.Reason, v.Rule
-	e.Credential, e.Bytes, e.Err, e.Decision = string(v.Kind), v.Bytes, v.Err, v.Decision
-	e.CrossSite, e.CrossSiteMode = v.CrossSite.Kind, v.CrossSite.Mode
-	if v.Shadow.Judged {
-		e.Shadow, e.ShadowRule, e.ShadowReason = v.Shadow.Effect.String(), v.Shadow.Rule, v.Shadow.Reason
-	}
-	if v.Route != nil {
-		e.Route = v.Route.Name
-	}
-	if v.Identity != nil {
-		e.Issuer, e.Subject, e.Session = v.Identity.Issuer, v.Identity.Subject, v.Session()
-	}
-}
-
-// outage is the answer when something that must be asked could not answer.
-func outage(err error) error {
-	return &httperr.Error{
-		Code: http.StatusServiceUnavailable, Reason: "unavailable", Err: err,
-		Public: "The gateway can't check right now whether you may come in. Your sign-in is kept; try again in a moment.",
-		Header: http.Header{"Retry-After": {"5"}},
-	}
-}
-
 // refuse answers what may not pass, by the table of answers.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict) error {
-	if v.Decision != "" {
-		w.Header().Set(httperr.DecisionHeader, v.Decision)
-	}
-	switch v.Outcome {
-	case guard.Challenge, guard.StepUp:
-		return p.challenge(w, r, v)
-	case guard.TooMany:
-		return &httperr.Error{
-			Code: http.StatusTooManyRequests, Reason: v.Reason, Public: "There were too many wrong passwords. Wait before the next attempt.",
-			Header: httperr.RetryAfter(v.Wait),
-		}
-	case guard.NoRoute:
-		return &httperr.Error{Code: http.StatusNotFound, Reason: v.Reason, Public: "Nothing is served at this address."}
-	case guard.BadHost:
-		return &httperr.Error{Code: http.StatusMisdirectedRequest, Reason: v.Reason, Public: "This host is not served here."}
-	case guard.BadMethod:
-		e := &httperr.Error{Code: http.StatusMethodNotAllowed, Reason: v.Reason, Public: "This method is not allowed here.", Header: http.Header{}}
-		if len(v.Allowed) > 0 {
-			e.Header.Set("Allow", strings.Join(v.Allowed, ", "))
-		}
-		if r.Method == http.MethodConnect {
-			e.Header.Set("Connection", "close")
-		}
+	location, e := frontend.Refuse(w, r, v, p.Challenge)
+	if location == "" {
 		return e
-	case guard.Malformed:
-		return malformed(v.Reason)
-	case guard.Forbid, guard.Allow:
 	}
-	e := &httperr.Error{
-		Code: http.StatusForbidden, Reason: v.Reason, Err: v.Err, Message: v.Message,
-		Public: "You are signed in, but this is not for you.",
-	}
-	switch v.Reason {
-	case guard.ReasonNoCredential:
-		e.Public = "The application has a sign-in of its own, and the gateway has none for you."
-	case guard.ReasonWrongProvider:
-		e.Public = "You are signed in, but this needs a sign-in of another kind."
-		e.LoginURL = p.Challenge(r, v).LoginURL
-	}
-	if v.CrossSite.Mode == guard.CrossSiteEnforce {
-		e.Public = "A page of another site sent this in your name."
-	}
-	if v.Identity != nil {
-		e.Who = cmp.Or(v.Identity.Email, v.Identity.Subject)
-	}
-	return e
-}
-
-func (p *Proxy) challenge(w http.ResponseWriter, r *http.Request, v *guard.Verdict) error {
-	c := p.Challenge(r, v)
-	if c.Location != "" {
-		h := w.Header()
-		h.Set("Location", c.Location)
-		h.Set("Cache-Control", "no-store")
-		w.WriteHeader(http.StatusFound)
-		return nil
-	}
-	public := "A valid credential is required."
-	if v.Outcome == guard.StepUp {
-		public = "This needs a newer or a stronger sign-in."
-	}
-	return &httperr.Error{
-		Code: http.StatusUnauthorized, Reason: v.Reason, LoginURL: c.LoginURL,
-		Public: public,
-		Header: http.Header{"Www-Authenticate": c.WWWAuthenticate},
-	}
+	h := w.Header()
+	h.Set("Location", location)
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusFound)
+	return nil
 }
 
 // forward carries an allowed request to its upstream and the answer back.
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict, event *telemetry.Event) error {
 	target := p.Targets[v.Route]
+	if target == nil {
+		event.Outcome, event.Reason = "no_route", "check_only"
+		return &httperr.Error{Code: http.StatusNotFound, Reason: "check_only", Public: "Nothing is served at this address."}
+	}
 	path, ok := target.path(r)
 	if !ok {
-		return malformed("ambiguous_path")
+		return frontend.Malformed("ambiguous_path")
 	}
 	if most := target.maxBody(p.MaxBody); most > 0 && r.ContentLength > most {
 		return tooLarge(nil)
@@ -336,10 +258,6 @@ func upstreamError(err error) error {
 		return &httperr.Error{Code: http.StatusGatewayTimeout, Reason: "upstream_timeout", Err: err, Public: "The application did not answer in time."}
 	}
 	return &httperr.Error{Code: http.StatusBadGateway, Reason: "upstream_unreachable", Err: err, Public: "The application could not be reached."}
-}
-
-func malformed(reason string) error {
-	return &httperr.Error{Code: http.StatusBadRequest, Reason: reason, Public: "The request is malformed or could be understood in two ways."}
 }
 
 func tooLarge(err error) error {

@@ -19,6 +19,7 @@ type Event struct {
 	Method     string
 	Host       string
 	Path       string // without the query, which may hold secrets
+	Dialect    string // of the proxy that asks; empty where the client itself is there
 
 	Route      string
 	Outcome    string // of the decision: allow, forbid, challenge, ...

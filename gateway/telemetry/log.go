@@ -91,6 +91,7 @@ func (e *Event) fields(enc fieldWriter) {
 	add("method", e.Method)
 	add("host", e.Host)
 	add("path", e.Path)
+	add("dialect", e.Dialect)
 	enc.AddInt64("status", int64(e.Status))
 	enc.AddInt64("bytes_out", e.BytesOut)
 	enc.AddDuration("took", e.took)

@@ -1,0 +1,62 @@
+package gateway
+
+import (
+	"net/http"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/forwardauth"
+	"github.com/sallyport/sallyport/gateway/frontend"
+	"github.com/sallyport/sallyport/gateway/guard"
+	"github.com/sallyport/sallyport/gateway/headers"
+	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/login"
+	"github.com/sallyport/sallyport/gateway/route"
+	"github.com/sallyport/sallyport/policy"
+)
+
+// asked are the front ends by which other proxies ask.
+type asked struct {
+	cfg    *config.Config
+	table  *route.Table
+	signIn *login.Service
+	edge   *httperr.Edge // for the clients that the proxies ask for
+	log    *zap.Logger
+}
+
+// forwardAuth makes the check endpoints that are enabled; nil for none.
+func (a *asked) forwardAuth(p *parts) *forwardauth.Service {
+	if len(a.cfg.ForwardAuth.Enabled) == 0 {
+		return nil
+	}
+	prefix := a.cfg.Server.AuthPrefix
+	return forwardauth.New(forwardauth.Options{
+		Guard: p.guard, Challenge: a.challenger(), Passes: a.passes(),
+		Prefix: prefix + "/check", Dialects: a.cfg.ForwardAuth.Enabled,
+		Own:     func(path string) bool { _, own := belowPrefix(path, prefix); return own },
+		Trusted: p.trust.peer, Edge: a.edge, Log: a.log.Named("forwardauth"),
+	})
+}
+
+// challenger sends browsers to absolute addresses: the proxies that pass the
+// redirect on are at another one.
+func (a *asked) challenger() guard.Challenger {
+	return challenger(func(r *http.Request, want policy.StepUp) string {
+		return a.signIn.AbsoluteStepUpURL(r, login.StepUp(want))
+	}, a.cfg.Server.URL().Host)
+}
+
+// passes knows every header that says who somebody is, on whatever route: a proxy
+// has one list of them.
+func (a *asked) passes() *frontend.Passes {
+	var names []string
+	for _, rt := range a.table.Routes() {
+		names = slices.Concat(names, rt.Headers.Names(), []string{rt.Headers.IDTokenHeader()})
+		if rt.Assert != nil {
+			names = append(names, headers.AssertionHeader)
+		}
+	}
+	return frontend.NewPasses(slices.DeleteFunc(names, func(name string) bool { return name == "" }))
+}

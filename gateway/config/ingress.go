@@ -1,0 +1,47 @@
+package config
+
+// The proxies that the check endpoints speak to.
+const (
+	DialectNginx   = "nginx"
+	DialectTraefik = "traefik"
+	DialectCaddy   = "caddy"
+	DialectHAProxy = "haproxy"
+	DialectEnvoy   = "envoy"
+)
+
+// Dialects are all of them.
+func Dialects() []string {
+	return []string{DialectNginx, DialectTraefik, DialectCaddy, DialectHAProxy, DialectEnvoy}
+}
+
+// ForwardAuth is the auth service of another proxy, asked by HTTP. Each dialect
+// has an endpoint of its own, below the auth prefix: check/nginx and so on.
+type ForwardAuth struct {
+	Enabled []string `mapstructure:"enabled"` // Dialects; empty = none
+}
+
+// ExtAuthz is the auth service of Envoy, asked by gRPC. An empty Listen turns it
+// off.
+type ExtAuthz struct {
+	Listen string      `mapstructure:"listen"` // see ParseListen
+	TLS    ExtAuthzTLS `mapstructure:"tls"`
+}
+
+// ExtAuthzTLS is the certificate of that listener; without any it is plain. With
+// ClientCAFile only clients with a certificate of that authority can connect.
+type ExtAuthzTLS struct {
+	CertFile     string `mapstructure:"cert_file"`
+	KeyFile      string `mapstructure:"key_file"`
+	ClientCAFile string `mapstructure:"client_ca_file"`
+}
+
+// Compat are the endpoints of other products, for those who come from them.
+type Compat struct {
+	OAuth2Proxy bool `mapstructure:"oauth2_proxy"` // /oauth2/auth, /oauth2/start, /oauth2/sign_out, /oauth2/userinfo
+}
+
+// ChecksOnly tells whether requests may be judged here that others forward, so
+// that a route needs no upstream.
+func (c *Config) ChecksOnly() bool {
+	return len(c.ForwardAuth.Enabled) > 0 || c.ExtAuthz.Listen != "" || c.Compat.OAuth2Proxy
+}
