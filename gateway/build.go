@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/echo"
+	"github.com/sallyport/sallyport/gateway/extauthz"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/identity"
@@ -30,20 +31,23 @@ import (
 
 // parts is a built gateway: what it serves, what runs beside, what to close.
 type parts struct {
-	handler    http.Handler
-	redirect   http.Handler // of the listeners that redirect to https
-	admin      http.Handler
-	trust      *trust
-	metrics    *telemetry.Metrics
-	draining   atomic.Bool // the end was asked for
-	guard      *guard.Guard
-	entrances  map[string]*guard.Entrance // the listeners with policies
-	tls        *tls.Config                // of the public listeners; nil without a certificate
-	acme       *acme.Manager              // nil where no certificate is to be issued
-	streams    *session.Streams           // runs until the drain begins
-	background []func(context.Context)    // each runs until the drain is over
-	checks     []admin.Check              // what readiness looks at
-	closers    []func() error             // in the order of their making
+	handler      http.Handler
+	redirect     http.Handler // of the listeners that redirect to https
+	admin        http.Handler
+	trust        *trust
+	metrics      *telemetry.Metrics
+	draining     atomic.Bool // the end was asked for
+	guard        *guard.Guard
+	entrances    map[string]*guard.Entrance    // the listeners with policies
+	tls          *tls.Config                   // of the public listeners; nil without a certificate
+	acme         *acme.Manager                 // nil where no certificate is to be issued
+	extAuthz     *extauthz.Service             // nil where Envoy does not ask by gRPC
+	checkTLS     *tls.Config                   // of that listener; nil without a certificate
+	streams      *session.Streams              // runs until the drain begins
+	certificates []func() map[string]time.Time // when they run out, by name
+	background   []func(context.Context)       // each runs until the drain is over
+	checks       []admin.Check                 // what readiness looks at
+	closers      []func() error                // in the order of their making
 }
 
 // close releases everything, last made first.
@@ -77,8 +81,11 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, err
 	}
-	if err = buildCertificates(cfg, log, metrics, p); err != nil {
+	if err = errors.Join(buildCertificates(cfg, log, metrics, p), buildExtAuthzCertificates(cfg, log, metrics, p)); err != nil {
 		return nil, err
+	}
+	if len(p.certificates) > 0 {
+		metrics.Certificates(p.certificateEnds)
 	}
 	kept, err := buildSessions(ctx, cfg, log, metrics, open, p)
 	if err != nil {
@@ -157,7 +164,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		return nil, err
 	}
 	p.guard = guard.New(guard.Options{
-		Entrances: len(p.entrances) > 0,
+		Entrances: len(p.entrances) > 0 || cfg.ExtAuthz.Listen != "",
 		Routes:    table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: denied.keep,
 	})
 	targets, upstreams, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, log.Named("upstream"), p)
@@ -176,7 +183,11 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		return nil, err
 	}
 
-	ingress := asked{cfg: cfg, table: table, signIn: signIn, edge: edge, log: log}
+	watching := observer{
+		trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit, final: newFinalHeaders(cfg.Server.HSTS, &p.draining),
+	}
+	ingress := asked{cfg: cfg, table: table, signIn: signIn, edge: edge, watch: &watching, log: log}
+	p.extAuthz = ingress.extAuthz(p, policies, sessions.Cookies().Owns)
 	subtrees := map[string]httperr.HandlerFunc{
 		"/backchannel-logout/":  signIn.BackChannelLogout,
 		"/frontchannel-logout/": signIn.FrontChannelLogout,
@@ -204,14 +215,14 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		}),
 		subtrees: subtrees,
 		callback: signIn.Callback, knownHost: table.KnownHost, front: front.Serve,
-		edge: &frontEdge, ownEdge: edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
-		limits: cfg.Server.Limits, final: newFinalHeaders(cfg.Server.HSTS, &p.draining),
+		edge: &frontEdge, ownEdge: edge, watch: watching, limits: cfg.Server.Limits,
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,
 	}
+	turning := watching
+	turning.final = newFinalHeaders(config.HSTS{}, &p.draining)
 	p.redirect = &handler{
 		redirect: redirectHTTPS(cfg.Server, table.ServedHost, p.prove()),
-		ownEdge:  edge, trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit,
-		limits: cfg.Server.Limits, final: newFinalHeaders(config.HSTS{}, &p.draining),
+		ownEdge:  edge, watch: turning, limits: cfg.Server.Limits,
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,
 	}
 	storeCheck := admin.Check{Name: "store", Required: true, Probe: store.Ping}

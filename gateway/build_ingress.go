@@ -23,6 +23,7 @@ type asked struct {
 	table  *route.Table
 	signIn *login.Service
 	edge   *httperr.Edge // for the clients that the proxies ask for
+	watch  *observer
 	log    *zap.Logger
 }
 
@@ -31,13 +32,17 @@ func (a *asked) forwardAuth(p *parts) *forwardauth.Service {
 	if len(a.cfg.ForwardAuth.Enabled) == 0 {
 		return nil
 	}
-	prefix := a.cfg.Server.AuthPrefix
 	return forwardauth.New(forwardauth.Options{
 		Guard: p.guard, Challenge: a.challenger(), Passes: a.passes(),
-		Prefix: prefix + "/check", Dialects: a.cfg.ForwardAuth.Enabled,
-		Own:     func(path string) bool { _, own := belowPrefix(path, prefix); return own },
-		Trusted: p.trust.peer, Edge: a.edge, Log: a.log.Named("forwardauth"),
+		Prefix: a.cfg.Server.AuthPrefix + "/check", Dialects: a.cfg.ForwardAuth.Enabled,
+		Own: a.own, Trusted: p.trust.peer, Edge: a.edge, Log: a.log.Named("forwardauth"),
 	})
+}
+
+// own knows the paths that no application gets a request for.
+func (a *asked) own(path string) bool {
+	_, own := belowPrefix(path, a.cfg.Server.AuthPrefix)
+	return own
 }
 
 // challenger sends browsers to absolute addresses: the proxies that pass the

@@ -35,22 +35,33 @@ func buildCertificates(cfg *config.Config, log *zap.Logger, metrics *telemetry.M
 		p.acme, o.Issued, o.Protocols = issued, issued.GetCertificate, []string{acme.Protocol}
 	}
 	certs, err := listener.NewCertificates(o)
-	if e, ok := errors.AsType[*listener.FileError](err); ok {
-		return config.Faults{cfg.Fault(e.Key, e.Err.Error(), "name a PEM certificate chain and its private key")}
-	}
 	if err != nil {
-		return err
+		return certificateFaults(cfg, err)
 	}
-	metrics.Certificates(func() map[string]time.Time {
-		ends := certs.Ends()
-		if p.acme != nil {
-			maps.Copy(ends, p.acme.Ends())
-		}
-		return ends
-	})
+	p.certificates = append(p.certificates, certs.Ends)
+	if p.acme != nil {
+		p.certificates = append(p.certificates, p.acme.Ends)
+	}
 	p.tls = certs.Config()
 	p.background = append(p.background, certs.Run)
 	return nil
+}
+
+// certificateFaults says which key names the files that can't be used.
+func certificateFaults(cfg *config.Config, err error) error {
+	if e, ok := errors.AsType[*listener.FileError](err); ok {
+		return config.Faults{cfg.Fault(e.Key, e.Err.Error(), "name a PEM certificate chain and its private key")}
+	}
+	return err
+}
+
+// certificateEnds tells when each certificate of any listener runs out.
+func (p *parts) certificateEnds() map[string]time.Time {
+	all := map[string]time.Time{}
+	for _, ends := range p.certificates {
+		maps.Copy(all, ends())
+	}
+	return all
 }
 
 // prove answers an authority that looks for a proof; nil where none is asked.

@@ -26,10 +26,11 @@ type Gateway struct {
 	log   *zap.Logger
 	parts *parts
 
-	group   *listener.Group
-	admin   *http.Server
-	adminAt net.Listener
-	notify  *listener.Notifier
+	group    *listener.Group
+	admin    *http.Server
+	adminAt  net.Listener
+	checksAt []net.Listener // where Envoy asks
+	notify   *listener.Notifier
 }
 
 // New builds a gateway from a configuration that was loaded with config.Load,
@@ -62,7 +63,7 @@ func (g *Gateway) Handler() http.Handler { return g.parts.handler }
 // AdminHandler is what the admin listener serves.
 func (g *Gateway) AdminHandler() http.Handler { return g.parts.admin }
 
-// Listen binds the public addresses and that of the operators. After an error only
+// Listen binds the public addresses, that where Envoy asks, and that of the operators. After an error only
 // Close may follow.
 func (g *Gateway) Listen(ctx context.Context) error {
 	binder := listener.NewBinder()
@@ -77,6 +78,9 @@ func (g *Gateway) Listen(ctx context.Context) error {
 	}
 	g.parts.metrics.Connections(g.group.Open)
 	g.parts.listened(g.group.Addresses())
+	if err := g.listenExtAuthz(ctx, binder); err != nil {
+		return err
+	}
 	if g.cfg.Admin.Listen == "" {
 		return nil
 	}
@@ -130,8 +134,15 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer endStreams()
 	running.Go(func() { g.parts.streams.Run(serving) })
 
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	running.Go(func() { failed <- g.group.Serve() })
+	if g.parts.extAuthz != nil {
+		running.Go(func() {
+			if err := g.serveExtAuthz(); err != nil {
+				failed <- err
+			}
+		})
+	}
 	if g.admin != nil {
 		running.Go(func() {
 			if err := g.admin.Serve(g.adminAt); !errors.Is(err, http.ErrServerClosed) {
@@ -148,6 +159,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	g.notify.Stopping()
 	g.parts.draining.Store(true)
+	if g.parts.extAuthz != nil {
+		g.parts.extAuthz.NotServing()
+	}
 	if err == nil {
 		err = g.lameDuck(failed)
 	}
@@ -178,7 +192,9 @@ func (g *Gateway) drain(ctx context.Context, endStreams func()) error {
 	endStreams()
 	patience, cancel := context.WithTimeout(ctx, g.cfg.Server.Drain.Timeout)
 	defer cancel()
-	late := g.group.Shutdown(patience)
+	lateCheck := make(chan error, 1)
+	go func() { lateCheck <- g.shutdownExtAuthz(patience) }()
+	late := errors.Join(g.group.Shutdown(patience), <-lateCheck)
 	if errors.Is(late, context.DeadlineExceeded) {
 		g.log.Warn("requests were cut off that had not finished in time", zap.Duration("timeout", g.cfg.Server.Drain.Timeout))
 		late = nil
@@ -201,6 +217,7 @@ func (g *Gateway) Close() error {
 	if g.group != nil {
 		errs = append(errs, g.group.Close())
 	}
+	errs = append(errs, g.closeExtAuthz())
 	if g.adminAt != nil {
 		errs = append(errs, g.adminAt.Close())
 	}

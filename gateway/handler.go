@@ -1,18 +1,12 @@
 package gateway
 
 import (
-	"encoding/binary"
-	"encoding/hex"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/httperr"
-	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // ownRoute is what the gateway's own endpoints are called in logs and metrics.
@@ -36,13 +30,9 @@ type handler struct {
 	front     httperr.HandlerFunc
 	edge      *httperr.Edge // for the front end
 	ownEdge   *httperr.Edge // for the own endpoints
-	trust     *trust
-	metrics   *telemetry.Metrics
-	log       *zap.Logger
-	audit     *zap.Logger
+	watch     observer
 
 	limits   config.Limits
-	final    finalHeaders
 	redirect httperr.HandlerFunc // of a listener that serves nothing else; nil of the others
 
 	formTimeout time.Duration // for the bodies that the own endpoints read; 0 = no limit
@@ -50,24 +40,15 @@ type handler struct {
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rec := &telemetry.Recorder{ResponseWriter: w}
-	e := &rec.Event
-	e.Start = time.Now()
-	e.RequestID = requestID(r)
-	e.ClientAddr = h.trust.client(r)
-	e.Method, e.Host, e.Path = r.Method, r.Host, r.URL.Path
-	// Everybody who gets the request or the answer reads the same id there.
-	id := []string{e.RequestID}
-	w.Header()[httperr.RequestIDHeader], r.Header[httperr.RequestIDHeader] = id, id
-
+	rec := h.watch.begin(w, r)
+	defer h.watch.finish(rec)
 	if !r.ProtoAtLeast(1, 1) {
 		// net/http ignores Transfer-Encoding in HTTP/1.0, so that a body which
 		// another reader saw would be read as the next request (CWE-444).
 		w.Header()["Connection"] = []string{"close"}
 	}
 
-	defer h.finish(rec)
-	rec.Final = h.final.now()
+	e := &rec.Event
 	serve, edge := h.front, h.edge
 	if own, ok := h.own(r); ok {
 		e.Route, e.Outcome, e.Reason, e.Credential = ownRoute, "answered", "ok", "none"
@@ -93,49 +74,6 @@ func awaitBody(w http.ResponseWriter, r *http.Request, patience time.Duration) {
 	if r.ContentLength != 0 && patience > 0 {
 		// An error means a connection that knows no deadlines, as in a test.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
-	}
-}
-
-// finish closes the event, also after a panic, which costs the client its
-// connection but nobody else anything.
-func (h *handler) finish(rec *telemetry.Recorder) {
-	e := &rec.Event
-	panicked := recover()
-	if panicked != nil && panicked != http.ErrAbortHandler { //nolint:errorlint // a panic value, not a returned error
-		e.Panic = panicked
-		if e.Status == 0 {
-			e.Status = http.StatusInternalServerError
-		}
-	}
-	if e.Status == 0 {
-		e.Status = http.StatusOK // net/http answers so for a handler that wrote nothing
-	}
-	h.metrics.Request(e)
-	e.Log(h.log, time.Since(e.Start))
-	if e.Outcome == "forbid" {
-		(&telemetry.Audit{
-			Event: "deny", Outcome: "ok", Reason: e.Reason, Rule: e.Rule, Route: e.Route, Decision: e.Decision,
-			RequestID: e.RequestID, ClientAddr: e.ClientAddr,
-			Issuer: e.Issuer, Subject: e.Subject, Session: e.Session,
-		}).Log(h.audit)
-	}
-	if panicked != nil {
-		// net/http closes the connection; it logs nothing for this value.
-		panic(http.ErrAbortHandler)
-	}
-}
-
-// observe records an error in the event before the edge answers with it.
-func observe(w http.ResponseWriter, _ *http.Request, err *httperr.Error) {
-	e := telemetry.EventOf(w)
-	if e.Outcome == "answered" || e.Outcome == "allow" || e.Outcome == "" {
-		e.Reason = err.Reason
-	}
-	if err.Err != nil {
-		e.Err = err.Err
-	}
-	if err.Code == httperr.StatusClientClosed {
-		e.Status = err.Code
 	}
 }
 
@@ -209,31 +147,4 @@ func unknownHost(http.ResponseWriter, *http.Request) error {
 
 func notServed(http.ResponseWriter, *http.Request) error {
 	return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "Nothing is served at this address."}
-}
-
-// requestID takes the client's request id if it is well formed, so that a
-// request can be followed through several hops, and makes one otherwise. It is
-// a label, not a secret.
-func requestID(r *http.Request) string {
-	if given := r.Header[httperr.RequestIDHeader]; len(given) == 1 && wellFormedID(given[0]) {
-		return given[0]
-	}
-	var id [8]byte
-	binary.BigEndian.PutUint64(id[:], rand.Uint64()) //nolint:gosec // not a secret
-	return hex.EncodeToString(id[:])
-}
-
-func wellFormedID(id string) bool {
-	if len(id) < 8 || len(id) > 64 {
-		return false
-	}
-	for i := range len(id) {
-		c := id[i]
-		switch {
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '-', c == '_', c == '.':
-		default:
-			return false
-		}
-	}
-	return true
 }

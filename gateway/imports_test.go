@@ -46,6 +46,7 @@ func allowed() map[string][]string {
 		"gateway/frontend":    {"gateway/guard", "gateway/httperr", "gateway/telemetry"},
 		"gateway/proxy":       {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
 		"gateway/forwardauth": {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config"},
+		"gateway/extauthz":    {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry"},
 		"gateway/upstream":    {"gateway/config", "gateway/followed", "gateway/upstream/http1"},
 
 		"gateway/upstream/http1": {},
@@ -83,6 +84,9 @@ func owners() map[string]string {
 		"github.com/valkey-io/valkey-go": "gateway/session/valkeystore",
 
 		"github.com/caddyserver/certmagic": "gateway/listener/acme",
+
+		"github.com/envoyproxy/go-control-plane/": "gateway/extauthz",
+		"google.golang.org/grpc":                  "gateway/extauthz",
 
 		"github.com/coreos/go-systemd/":  "gateway/listener",
 		"github.com/pires/go-proxyproto": "gateway/listener",

@@ -74,6 +74,9 @@ func greet(w io.Writer, cfg *config.Config, g *gateway.Gateway) {
 		where = append(where, address(a.Listener, a.Addr))
 	}
 	fmt.Fprintf(w, "Sallyport %s listens on %s", version(), strings.Join(where, ", "))
+	if checks := g.ExtAuthzAddr(); checks != nil {
+		fmt.Fprintf(w, ", ext_authz on %s", address(config.Listener{}, checks))
+	}
 	if admin := g.AdminAddr(); admin != nil {
 		fmt.Fprintf(w, ", admin on %s", admin)
 	}

@@ -43,12 +43,12 @@ type HeaderError struct{ Header, Problem string }
 func (e *HeaderError) Error() string { return e.Header + " " + e.Problem }
 
 // ReasonHeader carries the reason of a refusal to a proxy that passes no body on.
-const ReasonHeader = "Sallyport-Reason"
+const ReasonHeader = frontend.ReasonHeader
 
 // Reasons of refusals, besides those of the guard.
 const (
-	ReasonUntrusted = "untrusted_proxy"
-	ReasonOriginal  = "bad_original_request"
+	ReasonUntrusted = frontend.ReasonUntrusted
+	ReasonOriginal  = frontend.ReasonOriginal
 )
 
 // Options are what a Service needs. All fields are required.

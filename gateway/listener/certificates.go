@@ -23,7 +23,11 @@ import (
 // CertificateOptions say which certificates are presented and asked for.
 type CertificateOptions struct {
 	TLS config.TLS
+	Key string // of TLS in the configuration; "" is server.tls
 	Log *zap.Logger
+	// RequireClient says that without a client certificate there is no connection,
+	// where the configuration has authorities for them.
+	RequireClient bool
 	// Issued returns the certificate for a client that asks for a name, or nil
 	// where it is one of those in files. It may be nil.
 	Issued func(*tls.ClientHelloInfo) (*tls.Certificate, error)
@@ -52,13 +56,14 @@ type Certificates struct {
 
 // NewCertificates reads the files. The error is a *FileError.
 func NewCertificates(o CertificateOptions) (*Certificates, error) {
+	o.Key = cmp.Or(o.Key, "server.tls")
 	c := &Certificates{o: o, pairs: make([]*tls.Certificate, len(o.TLS.Pairs()))}
 	for i, pair := range o.TLS.Pairs() {
-		key := fmt.Sprintf("server.tls.certificates[%d]", i)
+		key := fmt.Sprintf("%s.certificates[%d]", o.Key, i)
 		if o.TLS.CertFile != "" {
-			key = fmt.Sprintf("server.tls.certificates[%d]", i-1)
+			key = fmt.Sprintf("%s.certificates[%d]", o.Key, i-1)
 			if i == 0 {
-				key = "server.tls"
+				key = o.Key
 			}
 		}
 		c.files = append(c.files, &pemFiles{key: key, names: []string{pair.CertFile, pair.KeyFile}, take: func(text [][]byte) error {
@@ -66,7 +71,7 @@ func NewCertificates(o CertificateOptions) (*Certificates, error) {
 		}})
 	}
 	if o.TLS.ClientCAFile != "" {
-		c.files = append(c.files, &pemFiles{key: "server.tls.client_ca_file", names: []string{o.TLS.ClientCAFile}, take: c.takeClients})
+		c.files = append(c.files, &pemFiles{key: o.Key + ".client_ca_file", names: []string{o.TLS.ClientCAFile}, take: c.takeClients})
 	}
 	for _, f := range c.files {
 		if err := f.load(); err != nil {
@@ -115,6 +120,9 @@ func (c *Certificates) publish() {
 	next.GetCertificate = c.o.Issued
 	if c.client != nil {
 		next.ClientCAs, next.ClientAuth = c.client, tls.VerifyClientCertIfGiven
+		if c.o.RequireClient {
+			next.ClientAuth = tls.RequireAndVerifyClientCert
+		}
 	}
 	c.current.Store(next)
 }

@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/extauthz"
+	"github.com/sallyport/sallyport/gateway/guard"
+	"github.com/sallyport/sallyport/gateway/listener"
+	"github.com/sallyport/sallyport/gateway/telemetry"
+)
+
+// buildExtAuthzCertificates reads the certificates of the gRPC listener; nothing
+// without any.
+func buildExtAuthzCertificates(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, p *parts) error {
+	files := cfg.ExtAuthz.TLS
+	if cfg.ExtAuthz.Listen == "" || files.CertFile == "" {
+		return nil
+	}
+	certs, err := listener.NewCertificates(listener.CertificateOptions{
+		TLS: config.TLS{CertFile: files.CertFile, KeyFile: files.KeyFile, ClientCAFile: files.ClientCAFile},
+		Key: "ext_authz.tls", RequireClient: true, Log: log.Named("tls"), Reloaded: metrics.CertificateReload,
+	})
+	if err != nil {
+		return certificateFaults(cfg, err)
+	}
+	p.certificates = append(p.certificates, certs.Ends)
+	p.checkTLS = certs.Config()
+	p.background = append(p.background, certs.Run)
+	return nil
+}
+
+// extAuthz makes what Envoy asks by gRPC; nil where it is off.
+func (a *asked) extAuthz(p *parts, policies *policies, ownCookie func(name string) bool) *extauthz.Service {
+	if a.cfg.ExtAuthz.Listen == "" {
+		return nil
+	}
+	entrances := make(map[string]*guard.Entrance, len(policies.sets))
+	for name, set := range policies.sets {
+		entrances[name] = &guard.Entrance{Name: "ext_authz, policy " + name, Policy: set}
+	}
+	limits := a.cfg.Server.Limits
+	return extauthz.New(extauthz.Options{
+		Guard: p.guard, Challenge: a.challenger(), Passes: a.passes(), Own: a.own, OwnCookie: ownCookie,
+		Trusted: p.trust.peer, Policies: entrances, Watch: a.watch.check, Edge: a.edge, Log: a.log.Named("extauthz"),
+		TLS: p.checkTLS, Handshake: limits.ReadHeaderTimeout, MaxConnections: limits.MaxConnections,
+	})
+}
+
+// listenExtAuthz binds the address of the gRPC listener, where it is on.
+func (g *Gateway) listenExtAuthz(ctx context.Context, binder *listener.Binder) (err error) {
+	if g.parts.extAuthz == nil {
+		return nil
+	}
+	if g.checksAt, err = binder.Open(ctx, g.cfg.ExtAuthz.Listen); err != nil {
+		return fmt.Errorf("ext_authz.listen: %w", err)
+	}
+	return nil
+}
+
+// ExtAuthzAddr returns the address of the listener that Envoy asks at, once Listen has
+// bound it; nil where it is off.
+func (g *Gateway) ExtAuthzAddr() net.Addr {
+	if len(g.checksAt) == 0 {
+		return nil
+	}
+	return g.checksAt[0].Addr()
+}
+
+// serveExtAuthz serves until shutdownExtAuthz.
+func (g *Gateway) serveExtAuthz() error {
+	if err := g.parts.extAuthz.Serve(g.checksAt); err != nil {
+		return fmt.Errorf("ext_authz.listen: %w", err)
+	}
+	return nil
+}
+
+// shutdownExtAuthz lets checks under way finish until ctx ends.
+func (g *Gateway) shutdownExtAuthz(ctx context.Context) error {
+	if g.parts.extAuthz == nil {
+		return nil
+	}
+	return g.parts.extAuthz.Shutdown(ctx)
+}
+
+// closeExtAuthz closes what listenExtAuthz has opened, where it was never served.
+func (g *Gateway) closeExtAuthz() error {
+	var errs []error
+	for _, l := range g.checksAt {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,187 @@
+// Package extauthz is the front end that Envoy asks by gRPC, as the service
+// envoy.service.auth.v3.Authorization: whether a request that it has received may
+// pass, and with which headers. It asks the guard like every front end; the answer
+// carries the very status, header and body that the client would get if the gateway
+// forwarded by itself. Which addresses it listens on is the caller's.
+package extauthz
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/peer"
+
+	"github.com/sallyport/sallyport/gateway/frontend"
+	"github.com/sallyport/sallyport/gateway/guard"
+	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/telemetry"
+)
+
+// Dialect is what this way of asking is called in logs and metrics.
+const Dialect = "envoy_grpc"
+
+// Options are what a Service needs. All fields are required but TLS and
+// MaxConnections.
+type Options struct {
+	Guard     *guard.Guard     // that knows of entrances
+	Challenge guard.Challenger // with absolute URLs: Envoy is at another address than the gateway
+	Passes    *frontend.Passes
+	// Own reports whether a path is one of the gateway's own: what Envoy sends to an
+	// application from there is not for it.
+	Own func(path string) bool
+	// OwnCookie reports whether a cookie is one of the gateway's own.
+	OwnCookie func(name string) bool
+	// Trusted reports whether a peer is a proxy that may ask.
+	Trusted func(remoteAddr string) bool
+	// Policies are those that Envoy's configuration can ask for besides the route's.
+	Policies map[string]*guard.Entrance
+	// Watch watches over one request that is asked about, and over what serve does
+	// with it. Where serve panics, Watch does so with http.ErrAbortHandler.
+	Watch func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request))
+	// Edge writes refusals, for the client that Envoy asks for. It must know no gRPC:
+	// Envoy tells gRPC clients itself.
+	Edge *httperr.Edge
+	Log  *zap.Logger
+
+	TLS            *tls.Config   // nil: without TLS
+	Handshake      time.Duration // how long a connection may take to be one
+	MaxConnections int           // at each listener; 0 = no limit
+}
+
+// Service answers Envoy, and is the server that it connects to. It is safe for
+// concurrent use.
+type Service struct {
+	authv3.UnimplementedAuthorizationServer
+	Options
+
+	names  map[string]string // of the headers that are set, as HTTP/2 spells them
+	server *server
+}
+
+// New makes a Service. It serves nobody until Serve.
+func New(o Options) *Service {
+	s := &Service{Options: o, names: map[string]string{}}
+	for _, name := range o.Passes.Names() {
+		s.names[name] = strings.ToLower(name)
+	}
+	s.server = newServer(s)
+	return s
+}
+
+// Check implements authv3.AuthorizationServer. Whatever happens, the answer is one
+// that Envoy takes for a refusal, unless the guard has allowed: an error of gRPC
+// would be left to failure_mode_allow.
+func (s *Service) Check(ctx context.Context, in *authv3.CheckRequest) (out *authv3.CheckResponse, _ error) {
+	c := &check{Service: s, answer: answer{header: http.Header{}}}
+	defer func() {
+		if p := recover(); p != nil {
+			if p != http.ErrAbortHandler { //nolint:errorlint // a panic value, not a returned error
+				s.Log.Error("a check panicked", zap.Any("panic", p), zap.Stack("stack"))
+			}
+			out = panicked()
+		}
+	}()
+
+	// 1. Rebuild the request that Envoy asks about. That the peer may ask was seen
+	// before the message was read.
+	original, err := s.original(ctx, in.GetAttributes())
+	if err != nil {
+		s.Log.Warn("a proxy asks about a request that it does not describe", zap.String("dialect", Dialect), zap.Error(err))
+		s.Watch(&c.answer, asked(ctx), c.undescribed)
+		return c.response(), nil
+	}
+
+	// 2. Decide, as for any request.
+	s.Watch(&c.answer, original, c.decide)
+	return c.response(), nil
+}
+
+// asked is the call itself, where nothing is known of a client's request.
+func asked(ctx context.Context) *http.Request {
+	r := &http.Request{
+		Method: http.MethodPost, Header: http.Header{}, Proto: "HTTP/2.0", ProtoMajor: 2,
+		URL: &url.URL{Path: authv3.Authorization_Check_FullMethodName}, RequestURI: authv3.Authorization_Check_FullMethodName,
+	}
+	if p, ok := peer.FromContext(ctx); ok {
+		r.RemoteAddr = p.Addr.String()
+	}
+	return r.WithContext(ctx)
+}
+
+// check is one of them.
+type check struct {
+	*Service
+	answer  answer
+	verdict guard.Verdict
+
+	allowed bool
+	pass    frontend.Pass // where it is allowed
+	sent    http.Header   // by the client
+}
+
+// decide is given to Options.Watch.
+func (c *check) decide(w http.ResponseWriter, r *http.Request) {
+	event := telemetry.EventOf(w)
+	event.Dialect = Dialect
+	if c.Own(r.URL.Path) {
+		c.refuse(w, r, &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."})
+		return
+	}
+	start := time.Now()
+	v, err := c.Guard.Decide(r)
+	event.DecideTime = time.Since(start)
+	frontend.Record(event, &v)
+	c.verdict = v
+	switch {
+	case err != nil:
+		c.refuse(w, r, frontend.Outage(event, err))
+	case v.Outcome == guard.Allow:
+		c.pass, c.sent = c.Passes.Pass(r, &v), r.Header
+		c.allowed = true // last: whatever panics before leaves a refusal
+		w.WriteHeader(http.StatusOK)
+	default:
+		location, e := frontend.Refuse(w, r, &v, c.Challenge)
+		if location == "" {
+			c.refuse(w, r, e)
+			return
+		}
+		h := w.Header()
+		h.Set(frontend.ReasonHeader, v.Reason)
+		h.Set("Location", location)
+		h.Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusFound)
+	}
+}
+
+// undescribed is given to Options.Watch where there is no request to decide on.
+func (c *check) undescribed(w http.ResponseWriter, r *http.Request) {
+	event := telemetry.EventOf(w)
+	event.Dialect, event.Outcome = Dialect, "malformed"
+	c.refuse(w, r, frontend.Malformed(frontend.ReasonOriginal))
+}
+
+func (c *check) refuse(w http.ResponseWriter, r *http.Request, e *httperr.Error) {
+	w.Header().Set(frontend.ReasonHeader, e.Reason)
+	c.Edge.Write(w, r, e)
+}
+
+// refusePeer tells of a call by somebody who may not ask.
+func (s *Service) refusePeer(ctx context.Context, addr net.Addr) {
+	defer func() {
+		_ = recover() // the refusal stands, and the panic is in the log
+	}()
+	r := asked(ctx)
+	r.RemoteAddr = addr.String()
+	s.Watch(&answer{header: http.Header{}}, r, func(w http.ResponseWriter, r *http.Request) {
+		event := telemetry.EventOf(w)
+		event.Dialect, event.Outcome, event.Reason = Dialect, "forbid", frontend.ReasonUntrusted
+		w.WriteHeader(http.StatusForbidden)
+	})
+}
