@@ -36,7 +36,7 @@ func (a *asked) forwardAuth(p *parts) *forwardauth.Service {
 		Guard: p.guard, Challenge: a.challenger(), Passes: a.passes(),
 		Prefix: prefix + "/check", Dialects: a.cfg.ForwardAuth.Enabled,
 		Own:     func(path string) bool { _, own := belowPrefix(path, prefix); return own },
-		Trusted: p.trust.peer, Edge: a.edge, Log: a.log.Named("forwardauth"),
+		Trusted: p.trust.peer, Edge: a.edge, MaxTarget: a.cfg.Server.Limits.MaxTargetBytes,
 	})
 }
 
