@@ -48,7 +48,7 @@ func (a *asked) extAuthz(p *parts, policies *policies, ownCookie func(name strin
 	return extauthz.New(extauthz.Options{
 		Guard: p.guard, Challenge: a.challenger(), Passes: a.passes(), Own: a.own, OwnCookie: ownCookie,
 		Trusted: p.trust.peer, Policies: entrances, Watch: a.watch.check, Edge: a.edge, Log: a.log.Named("extauthz"),
-		TLS: p.checkTLS, Handshake: limits.ReadHeaderTimeout, MaxConnections: limits.MaxConnections,
+		TLS: p.checkTLS, Handshake: limits.ReadHeaderTimeout, MaxConnections: limits.MaxConnections, MaxTarget: limits.MaxTargetBytes,
 	})
 }
 

@@ -35,7 +35,7 @@ func (a *asked) forwardAuth(p *parts) *forwardauth.Service {
 	return forwardauth.New(forwardauth.Options{
 		Guard: p.guard, Challenge: a.challenger(), Passes: a.passes(),
 		Prefix: a.cfg.Server.AuthPrefix + "/check", Dialects: a.cfg.ForwardAuth.Enabled,
-		Own: a.own, Trusted: p.trust.peer, Edge: a.edge, Log: a.log.Named("forwardauth"),
+		Own: a.own, Trusted: p.trust.peer, Edge: a.edge, MaxTarget: a.cfg.Server.Limits.MaxTargetBytes,
 	})
 }
 

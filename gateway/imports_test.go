@@ -43,7 +43,7 @@ func allowed() map[string][]string {
 		"gateway/guard":    {"gateway/route", "gateway/authn", "gateway/headers", "gateway/identity", "policy"},
 
 		// Front ends never import one another, and never login.
-		"gateway/frontend":    {"gateway/guard", "gateway/httperr", "gateway/telemetry"},
+		"gateway/frontend":    {"gateway/guard", "gateway/headers", "gateway/httperr", "gateway/telemetry"},
 		"gateway/proxy":       {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
 		"gateway/forwardauth": {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/extauthz":    {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry"},

@@ -28,7 +28,7 @@ import (
 const Dialect = "envoy_grpc"
 
 // Options are what a Service needs. All fields are required but TLS and
-// MaxConnections.
+// the limits.
 type Options struct {
 	Guard     *guard.Guard     // that knows of entrances
 	Challenge guard.Challenger // with absolute URLs: Envoy is at another address than the gateway
@@ -42,13 +42,14 @@ type Options struct {
 	Trusted func(remoteAddr string) bool
 	// Policies are those that Envoy's configuration can ask for besides the route's.
 	Policies map[string]*guard.Entrance
+	MaxTarget int // bytes of the target of a request that is asked about; 0 = no limit
 	// Watch watches over one request that is asked about, and over what serve does
 	// with it. Where serve panics, Watch does so with http.ErrAbortHandler.
 	Watch func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request))
 	// Edge writes refusals, for the client that Envoy asks for. It must know no gRPC:
 	// Envoy tells gRPC clients itself.
 	Edge *httperr.Edge
-	Log  *zap.Logger
+	Log  *zap.Logger // of what Watch does not see
 
 	TLS            *tls.Config   // nil: without TLS
 	Handshake      time.Duration // how long a connection may take to be one
@@ -91,10 +92,13 @@ func (s *Service) Check(ctx context.Context, in *authv3.CheckRequest) (out *auth
 
 	// 1. Rebuild the request that Envoy asks about. That the peer may ask was seen
 	// before the message was read.
-	original, err := s.original(ctx, in.GetAttributes())
-	if err != nil {
-		s.Log.Warn("a proxy asks about a request that it does not describe", zap.String("dialect", Dialect), zap.Error(err))
-		s.Watch(&c.answer, asked(ctx), c.undescribed)
+	original, e := s.original(ctx, in.GetAttributes())
+	if e != nil {
+		s.Watch(&c.answer, asked(ctx), func(w http.ResponseWriter, r *http.Request) {
+			event := telemetry.EventOf(w)
+			event.Dialect, event.Outcome, event.Reason = Dialect, guard.Malformed.String(), e.Reason
+			c.refuse(w, r, e)
+		})
 		return c.response(), nil
 	}
 
@@ -131,6 +135,7 @@ func (c *check) decide(w http.ResponseWriter, r *http.Request) {
 	event := telemetry.EventOf(w)
 	event.Dialect = Dialect
 	if c.Own(r.URL.Path) {
+		event.Outcome, event.Reason = guard.NoRoute.String(), guard.ReasonNoRoute
 		c.refuse(w, r, &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."})
 		return
 	}
@@ -160,13 +165,6 @@ func (c *check) decide(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// undescribed is given to Options.Watch where there is no request to decide on.
-func (c *check) undescribed(w http.ResponseWriter, r *http.Request) {
-	event := telemetry.EventOf(w)
-	event.Dialect, event.Outcome = Dialect, "malformed"
-	c.refuse(w, r, frontend.Malformed(frontend.ReasonOriginal))
-}
-
 func (c *check) refuse(w http.ResponseWriter, r *http.Request, e *httperr.Error) {
 	w.Header().Set(frontend.ReasonHeader, e.Reason)
 	c.Edge.Write(w, r, e)
@@ -181,7 +179,7 @@ func (s *Service) refusePeer(ctx context.Context, addr net.Addr) {
 	r.RemoteAddr = addr.String()
 	s.Watch(&answer{header: http.Header{}}, r, func(w http.ResponseWriter, r *http.Request) {
 		event := telemetry.EventOf(w)
-		event.Dialect, event.Outcome, event.Reason = Dialect, "forbid", frontend.ReasonUntrusted
+		event.Dialect, event.Outcome, event.Reason = Dialect, guard.Forbid.String(), frontend.ReasonUntrusted
 		w.WriteHeader(http.StatusForbidden)
 	})
 }

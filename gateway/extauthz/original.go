@@ -12,16 +12,30 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/sallyport/sallyport/gateway/frontend"
+	"github.com/sallyport/sallyport/gateway/httperr"
 )
 
 // PolicyExtension is the one key of context_extensions that is understood: the name
 // of a policy that must allow besides that of the route.
 const PolicyExtension = "policy"
 
-// original rebuilds the request. All of it is Envoy's word or the client's; which is
-// which is written in envoy/service/auth/v3/attribute_context.proto. Errors are
-// *frontend.OriginalError.
-func (s *Service) original(ctx context.Context, a *authv3.AttributeContext) (*http.Request, error) {
+// original rebuilds the request. Who reads the log learns what was wrong with it.
+func (s *Service) original(ctx context.Context, a *authv3.AttributeContext) (*http.Request, *httperr.Error) {
+	if s.MaxTarget > 0 && len(a.GetRequest().GetHttp().GetPath()) > s.MaxTarget {
+		return nil, frontend.TargetTooLong()
+	}
+	r, err := s.rebuilt(ctx, a)
+	if err != nil {
+		e := frontend.Malformed(frontend.ReasonOriginal)
+		e.Err = err
+		return nil, e
+	}
+	return r, nil
+}
+
+// rebuilt takes Envoy's word and the client's; which is which is written in
+// envoy/service/auth/v3/attribute_context.proto. Errors are *frontend.OriginalError.
+func (s *Service) rebuilt(ctx context.Context, a *authv3.AttributeContext) (*http.Request, error) {
 	asked := a.GetRequest().GetHttp()
 	if asked == nil {
 		return nil, &frontend.OriginalError{Field: "request", Problem: "is missing: only HTTP is judged, so ask from an HTTP filter"}

@@ -7,12 +7,10 @@
 package forwardauth
 
 import (
-	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/frontend"
 	"github.com/sallyport/sallyport/gateway/guard"
@@ -24,8 +22,8 @@ import (
 type Dialect struct {
 	Name string
 	// Original reads what the proxy says of the request, from the headers that it
-	// documents and from nothing else. prefix is the path of the endpoint. Errors are
-	// *frontend.OriginalError or *HeaderError.
+	// documents and from nothing else, and takes those out of r. prefix is the path of
+	// the endpoint. Errors are *HeaderError.
 	Original func(r *http.Request, prefix string) (frontend.Original, error)
 	// Subtree says that the original path follows that of the endpoint.
 	Subtree bool
@@ -34,6 +32,9 @@ type Dialect struct {
 	Opaque bool
 	// Withhold names headers of answers that this proxy has no use for.
 	Withhold []string
+	// Removal is the header of an answer that lists what the proxy is to remove from
+	// the request; empty where no answer can make it.
+	Removal string
 }
 
 // HeaderError says that a proxy did not send what its dialect is made of.
@@ -49,6 +50,7 @@ const ReasonHeader = frontend.ReasonHeader
 const (
 	ReasonUntrusted = frontend.ReasonUntrusted
 	ReasonOriginal  = frontend.ReasonOriginal
+	ReasonSpoofed   = "spoofed_header"
 )
 
 // Options are what a Service needs. All fields are required.
@@ -58,6 +60,7 @@ type Options struct {
 	Passes    *frontend.Passes
 	Prefix    string   // of the endpoints: those that follow are one path segment each
 	Dialects  []string // by name; others are not served
+	MaxTarget int      // bytes of the target of a request that is asked about; 0 = no limit
 	// Own reports whether a path is one of the gateway's own: what a proxy sends to
 	// the application from there is not for it.
 	Own func(path string) bool
@@ -65,23 +68,28 @@ type Options struct {
 	Trusted func(remoteAddr string) bool
 	// Edge writes refusals, for the client that the proxy asks for.
 	Edge *httperr.Edge
-	Log  *zap.Logger
 }
 
 // Service is immutable and safe for concurrent use.
 type Service struct {
 	Options
-	dialects map[string]*Dialect
+	base     string // Prefix and a slash
+	dialects map[string]*endpoint
+	noStore  []string
+}
+
+// endpoint is where a dialect is spoken.
+type endpoint struct {
+	Dialect
+	path string
 }
 
 // New makes a Service.
 func New(o Options) *Service {
-	s := &Service{Options: o, dialects: map[string]*Dialect{}}
+	s := &Service{Options: o, base: o.Prefix + "/", dialects: map[string]*endpoint{}, noStore: []string{"no-store"}}
 	for _, d := range dialects() {
-		for _, name := range o.Dialects {
-			if name == d.Name {
-				s.dialects[name] = &d
-			}
+		if slices.Contains(o.Dialects, d.Name) {
+			s.dialects[d.Name] = &endpoint{Dialect: d, path: s.base + d.Name}
 		}
 	}
 	return s
@@ -91,34 +99,35 @@ func dialects() []Dialect { return []Dialect{nginx(), traefik(), caddy(), haprox
 
 // Serve is the handler of all endpoints. It is an httperr.HandlerFunc.
 func (s *Service) Serve(w http.ResponseWriter, r *http.Request) error {
-	event := telemetry.EventOf(w)
-	w.Header().Set("Cache-Control", "no-store")
+	defer fail(w)
+	w.Header()["Cache-Control"] = s.noStore
+	ignoreBody(w, r)
 
 	// 1. Find the dialect.
-	name, rest, below := strings.Cut(strings.TrimPrefix(r.URL.Path, s.Prefix+"/"), "/")
-	d := s.dialects[name]
-	if d == nil || below && !d.Subtree || rest != "" && !below {
+	d := s.endpoint(r.URL.Path)
+	if d == nil {
 		return &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."}
 	}
+	event := telemetry.EventOf(w)
+	event.Dialect = d.Name
 
 	// 2. Believe nobody but the operator's own proxies.
 	if !s.Trusted(r.RemoteAddr) {
-		event.Outcome = "forbid"
+		event.Outcome, event.Reason = guard.Forbid.String(), ReasonUntrusted
 		return &httperr.Error{Code: http.StatusForbidden, Reason: ReasonUntrusted, Public: "Only the proxies of this site may ask here."}
 	}
 
 	// 3. Rebuild the request that the proxy asks about.
-	original, err := s.original(d, r)
-	if err != nil {
-		s.Log.Warn("a proxy asks about a request that it does not describe", zap.String("dialect", name), zap.Error(err))
-		event.Outcome = "malformed"
-		return frontend.Malformed(ReasonOriginal)
+	original, e := s.original(d, r)
+	if e != nil {
+		event.Outcome, event.Reason = guard.Malformed.String(), e.Reason
+		return s.refuse(w, r, d, e)
 	}
-	event.Dialect = name
 	event.Method, event.Host, event.Path = original.Method, original.Host, original.URL.Path
 
 	// 4. Decide, as for any request.
 	if s.Own(original.URL.Path) {
+		event.Outcome, event.Reason = guard.NoRoute.String(), guard.ReasonNoRoute
 		return s.refuse(w, original, d, &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."})
 	}
 	start := time.Now()
@@ -129,64 +138,40 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request) error {
 		return s.refuse(w, original, d, frontend.Outage(event, err))
 	}
 	if v.Outcome == guard.Allow {
-		s.allow(w, original, d, &v)
-		return nil
+		return s.allow(w, original, d, &v)
 	}
 	location, e := frontend.Refuse(w, original, &v, s.Challenge)
 	if location != "" {
-		s.redirect(w, d, location, v.Reason)
+		redirect(w, d, location, v.Reason)
 		return nil
 	}
 	return s.refuse(w, original, d, e)
 }
 
-func (s *Service) original(d *Dialect, r *http.Request) (*http.Request, error) {
-	o, err := d.Original(r, s.Prefix+"/"+d.Name)
-	if err != nil {
-		return nil, err
-	}
-	return o.Request(r.Context())
-}
-
-// allow answers with status 200, the one that every proxy takes for a yes, and
-// with no body: nginx closes the connection after one.
-func (s *Service) allow(w http.ResponseWriter, original *http.Request, d *Dialect, v *guard.Verdict) {
-	h := w.Header()
-	maps.Copy(h, s.Passes.Pass(original, v).Set)
-	for _, name := range d.Withhold {
-		delete(h, name)
-	}
-	w.WriteHeader(http.StatusOK)
-}
-
-func (s *Service) redirect(w http.ResponseWriter, d *Dialect, location, reason string) {
-	h := w.Header()
-	h.Set("Location", location)
-	if d.Opaque {
-		h.Set(ReasonHeader, reason)
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	w.WriteHeader(http.StatusFound)
-}
-
-// refuse answers for the client, or in the three statuses that an opaque proxy
-// understands.
-func (s *Service) refuse(w http.ResponseWriter, original *http.Request, d *Dialect, e *httperr.Error) error {
-	h := w.Header()
-	h.Set(ReasonHeader, e.Reason)
-	if !d.Opaque {
-		s.Edge.Write(w, original, e)
+// endpoint finds the one of a path; nil where nothing is served.
+func (s *Service) endpoint(path string) *endpoint {
+	name, _, below := strings.Cut(strings.TrimPrefix(path, s.base), "/")
+	d := s.dialects[name]
+	if d == nil || below && !d.Subtree {
 		return nil
 	}
-	maps.Copy(h, e.Header)
-	status := e.Code
-	if status >= http.StatusBadRequest && status < http.StatusInternalServerError && status != http.StatusUnauthorized {
-		status = http.StatusForbidden
+	return d
+}
+
+// original rebuilds the request. Who reads the log learns what was wrong with it.
+func (s *Service) original(d *endpoint, r *http.Request) (*http.Request, *httperr.Error) {
+	o, err := d.Original(r, d.path)
+	if err == nil {
+		if s.MaxTarget > 0 && len(o.Target) > s.MaxTarget {
+			return nil, frontend.TargetTooLong()
+		}
+		o.Header, o.Peer = r.Header, r.RemoteAddr
+		var original *http.Request
+		if original, err = o.Request(r.Context()); err == nil {
+			return original, nil
+		}
 	}
-	if s.Edge.Observe != nil {
-		s.Edge.Observe(w, original, e)
-	}
-	w.WriteHeader(status)
-	return nil
+	e := frontend.Malformed(ReasonOriginal)
+	e.Err = err
+	return nil, e
 }

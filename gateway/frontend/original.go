@@ -21,8 +21,8 @@ type Original struct {
 	Peer   string // who sent the request to the proxy, or the proxy, as a RemoteAddr
 }
 
-// maxTarget bounds what is rebuilt: all of it was a header of the proxy's.
-const maxTarget = 16 << 10
+// maxTarget bounds what is rebuilt, whatever the configuration allows.
+const maxTarget = 64 << 10
 
 // OriginalError says what of an Original can't be believed. Field is one of its
 // fields, in lower case; the value is never in the text.
@@ -64,6 +64,9 @@ func (o *Original) Request(ctx context.Context) (*http.Request, error) {
 	u, err := url.ParseRequestURI(o.Target)
 	if err != nil {
 		return nil, &OriginalError{"target", "can't be parsed"}
+	}
+	if o.Header == nil {
+		o.Header = http.Header{}
 	}
 	r := &http.Request{
 		Method: o.Method, URL: u, RequestURI: o.Target, Host: o.Host, Header: o.Header, RemoteAddr: o.Peer,

@@ -45,6 +45,12 @@ func Malformed(reason string) *httperr.Error {
 	return &httperr.Error{Code: http.StatusBadRequest, Reason: reason, Public: "The request is malformed or could be understood in two ways."}
 }
 
+// TargetTooLong is the answer to a request target that is longer than the gateway
+// takes.
+func TargetTooLong() *httperr.Error {
+	return &httperr.Error{Code: http.StatusRequestURITooLong, Reason: "target_too_long", Public: "The address is too long."}
+}
+
 // Refuse says how to answer a request that may not pass: by a redirect to location
 // or, where that is empty, with the error. A denial that is kept gets its name into
 // the header of w.

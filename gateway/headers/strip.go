@@ -178,6 +178,28 @@ func foldByte(c byte) byte {
 	return 0
 }
 
+// SameName reports whether an application may take one header name for another:
+// letters and digits are the same, whatever is between them. It does not allocate.
+func SameName(a, b string) bool {
+	i, j := 0, 0
+	for {
+		for i < len(a) && foldByte(a[i]) == 0 {
+			i++
+		}
+		for j < len(b) && foldByte(b[j]) == 0 {
+			j++
+		}
+		if i == len(a) || j == len(b) {
+			return i == len(a) && j == len(b)
+		}
+		if foldByte(a[i]) != foldByte(b[j]) {
+			return false
+		}
+		i++
+		j++
+	}
+}
+
 func foldName(name string) string {
 	b := make([]byte, 0, len(name))
 	for i := range len(name) {

@@ -31,6 +31,7 @@ type Metrics struct {
 	shadows         *prometheus.CounterVec
 	crossSites      *prometheus.CounterVec
 	shieldFindings  *prometheus.CounterVec
+	checks          *prometheus.CounterVec
 
 	authorizer        *prometheus.CounterVec
 	authorizerSeconds *prometheus.HistogramVec
@@ -76,6 +77,8 @@ func NewMetrics(version string) *Metrics {
 			"route", "kind", "mode"),
 		shieldFindings: counter("shield_findings_total", "Weaknesses of applications' answers, by what the shield of the route does about them.",
 			"route", "finding", "mode"),
+		checks: counter("checks_total", "Requests that other proxies asked about, by the way in which they ask and the outcome of the decision.",
+			"dialect", "outcome"),
 		streamsEnded: counter("streams_ended_total", "Streams that the gateway ended, by reason.", "why"),
 		authorizer: counter("authorizer_requests_total", "Requests that an external authorizer was to decide, by policy and what became of them.",
 			"policy", "result"),
@@ -89,7 +92,7 @@ func NewMetrics(version string) *Metrics {
 	build.Set(1)
 	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.credentialSize,
 		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, m.shadows,
-		m.crossSites, m.shieldFindings,
+		m.crossSites, m.shieldFindings, m.checks,
 		m.authorizer, m.authorizerSeconds, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.listeners = newListeners(m.registry)
@@ -108,6 +111,9 @@ func (m *Metrics) Request(e *Event) {
 	}
 	if e.CrossSite != "" {
 		m.crossSites.WithLabelValues(e.Route, e.CrossSite, e.CrossSiteMode).Inc()
+	}
+	if of.checks != nil {
+		of.checks.Inc()
 	}
 	if e.DecideTime > 0 {
 		of.decision.Observe(e.DecideTime.Seconds())

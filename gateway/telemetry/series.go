@@ -9,12 +9,13 @@ import (
 )
 
 // seriesKey is what tells requests apart in metrics. All of it is of closed sets.
-type seriesKey struct{ route, outcome, reason, credential string }
+type seriesKey struct{ route, outcome, reason, credential, dialect string }
 
 // requestSeries are the series that requests with the same key count in; nil are
 // those that none had anything for so far. It is immutable.
 type requestSeries struct {
 	requests        prometheus.Counter
+	checks          prometheus.Counter
 	decision        prometheus.Observer
 	credentialBytes prometheus.Counter
 	credentialSize  prometheus.Observer
@@ -30,7 +31,7 @@ type seriesTable struct {
 
 // of returns the series for a request, with everything that the request has.
 func (t *seriesTable) of(m *Metrics, e *Event) *requestSeries {
-	key := seriesKey{e.Route, e.Outcome, e.Reason, e.Credential}
+	key := seriesKey{e.Route, e.Outcome, e.Reason, e.Credential, e.Dialect}
 	if all := t.all.Load(); all != nil {
 		if s := (*all)[key]; s != nil && s.covers(e) {
 			return s
@@ -61,6 +62,9 @@ func (s *requestSeries) covers(e *Event) bool {
 // would be shown.
 func (s *requestSeries) fill(m *Metrics, e *Event) {
 	s.requests = m.requests.WithLabelValues(e.Route, e.Outcome, e.Reason)
+	if e.Dialect != "" {
+		s.checks = m.checks.WithLabelValues(e.Dialect, e.Outcome)
+	}
 	if e.DecideTime > 0 {
 		s.decision = m.decision.WithLabelValues(e.Credential)
 	}
