@@ -51,6 +51,8 @@ func TestEveryWayInDecidesAlike(t *testing.T) {
 	ways := map[string]func(*testing.T, *policytest.Case) decided{
 		"explain": s.explained,
 		"proxy":   s.proxied,
+
+		"ext_authz": s.askedByEnvoy,
 	}
 	for _, way := range slices.Sorted(maps.Keys(ways)) {
 		t.Run(way, func(t *testing.T) {
@@ -93,6 +95,7 @@ func expected(c *policytest.Case) decided {
 type decisionSite struct {
 	*site
 	compiled *gateway.Policies
+	envoy    *envoy
 }
 
 func newDecisionSite(t *testing.T, file *policytest.File, compiled *gateway.Policies) *decisionSite {
@@ -105,9 +108,10 @@ func newDecisionSite(t *testing.T, file *policytest.File, compiled *gateway.Poli
 	for _, set := range compiled.All() {
 		fmt.Fprintf(&routes, "  - {name: %s, paths: [/%[1]s/], upstream: \"$UP\", policy: %[1]s, auth: [session, bearer], headers: [{name: X-Forwarded-Issuer, claim: iss}]}\n", set.Name())
 	}
-	return &decisionSite{compiled: compiled, site: newSite(t, plan{
-		adminToken: adminToken(t), trusted: "127.0.0.1", policies: strings.TrimPrefix(policies, "  "), routes: strings.TrimPrefix(routes.String(), "  "),
-	})}
+	asked := newEnvoy(t, plan{
+		adminToken: adminToken(t), policies: strings.TrimPrefix(policies, "  "), routes: strings.TrimPrefix(routes.String(), "  "),
+	})
+	return &decisionSite{compiled: compiled, site: asked.site, envoy: asked}
 }
 
 // credential makes the token of the case's user.
@@ -165,16 +169,23 @@ func (s *decisionSite) proxied(t *testing.T, c *policytest.Case) decided {
 	default:
 		t.Errorf("%s: %d %s", c.Name, answer.StatusCode, answer.text)
 	}
-	poll(t, "the log of "+c.Name, func() bool {
+	d.shadow = s.shadow(t, id)
+	return d
+}
+
+// shadow is what the log line of a request has of policies in shadow.
+func (s *site) shadow(t *testing.T, requestID string) (effect string) {
+	t.Helper()
+	poll(t, "the log of "+requestID, func() bool {
 		for _, line := range s.log.FilterMessage("request").All() {
-			if f := line.ContextMap(); f["request_id"] == id {
-				d.shadow, _ = f["shadow"].(string)
+			if f := line.ContextMap(); f["request_id"] == requestID {
+				effect, _ = f["shadow"].(string)
 				return true
 			}
 		}
 		return false
 	})
-	return d
+	return effect
 }
 
 func (s *decisionSite) explained(t *testing.T, c *policytest.Case) decided {

@@ -231,8 +231,10 @@ func TestEnvoySendsTheClientWhatTheGatewayWould(t *testing.T) {
 		text   string
 	}{
 		"a person who is not signed in": {
-			about{target: "/x?y=1", lines: browser}, 302,
-			map[string]string{"Location": "http://localhost:8080/.auth/login?return_to=%2Fx%3Fy%3D1", "Sallyport-Reason": "no_credential"}, "",
+			about{target: "/x?y=1", lines: browser},
+			302,
+			map[string]string{"Location": "http://localhost:8080/.auth/login?return_to=%2Fx%3Fy%3D1", "Sallyport-Reason": "no_credential"},
+			"",
 		},
 		"a program that is not signed in": {
 			about{target: "/api/x"}, 401, map[string]string{"Www-Authenticate": `Bearer realm="localhost:8080"`, "Content-Type": "application/problem+json"}, `"reason":"no_credential"`,
@@ -311,11 +313,11 @@ func TestEnvoyAsksForAPolicyBesides(t *testing.T) {
 		extensions map[string]string
 		status     int
 	}{
-		"one that allows him":  {map[string]string{"policy": "users"}, 200},
-		"one that does not":    {map[string]string{"policy": "admins"}, 403},
+		"one that allows him":   {map[string]string{"policy": "users"}, 200},
+		"one that does not":     {map[string]string{"policy": "admins"}, 403},
 		"one that is not there": {map[string]string{"policy": "nobody-wrote-it"}, 400},
-		"none":                 {map[string]string{"policy": ""}, 400},
-		"a key with a mistake": {map[string]string{"polcy": "admins"}, 400},
+		"none":                  {map[string]string{"policy": ""}, 400},
+		"a key with a mistake":  {map[string]string{"polcy": "admins"}, 400},
 	} {
 		in := e.asking(t, about{user: "alice"})
 		in.Attributes.ContextExtensions = c.extensions
