@@ -99,6 +99,13 @@ func newSite(t *testing.T, p plan) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.start(t, cfg)
+	return s
+}
+
+// start runs the gateway of a configuration until the test ends.
+func (s *site) start(t *testing.T, cfg *config.Config) {
+	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	s.log, s.logText = logs, &lockedBuffer{}
 	written, err := telemetry.NewLogger(config.Log{Level: "debug", Format: "json"}, s.logText)
@@ -123,12 +130,13 @@ func newSite(t *testing.T, p plan) *site {
 	go func() { ended <- s.gw.Run(ctx) }()
 	s.stop = sync.OnceValue(func() error { stop(); return <-ended })
 	t.Cleanup(func() {
-		s.upstream.stop() // first: it may keep requests waiting
+		if s.upstream != nil {
+			s.upstream.stop() // first: it may keep requests waiting
+		}
 		if err := s.stop(); err != nil {
 			t.Errorf("the gateway ended with: %v", err)
 		}
 	})
-	return s
 }
 
 // lockedBuffer is a log that is read while others write it.
