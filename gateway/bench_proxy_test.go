@@ -155,17 +155,22 @@ routes:
 		}
 	})
 	gateway.RunBackground(tb, gw) // without which no token is known not to be revoked
-	form := strings.NewReader("provider=dev&username=alice")
-	r := httptest.NewRequestWithContext(tb.Context(), http.MethodPost, "/.auth/login", form)
+	return &benchGateway{gw.Handler(), devCookie(tb, gw), token}
+}
+
+// devCookie signs alice in.
+func devCookie(tb testing.TB, gw *gateway.Gateway) string {
+	tb.Helper()
+	r := httptest.NewRequestWithContext(tb.Context(), http.MethodPost, "/.auth/login", strings.NewReader("provider=dev&username=alice"))
 	r.Host = "localhost:8080"
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w := httptest.NewRecorder()
 	gw.Handler().ServeHTTP(w, r)
 	for _, ck := range w.Result().Cookies() {
-		return &benchGateway{gw.Handler(), ck.Name + "=" + ck.Value, token}
+		return ck.Name + "=" + ck.Value
 	}
 	tb.Fatalf("sign-in: %d\n%s", w.Code, w.Body)
-	return nil
+	return ""
 }
 
 const benchSecret = "0123456789abcdef0123456789abcdef"
