@@ -13,6 +13,7 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/extauthz"
@@ -77,6 +78,15 @@ func TestEnvoyMalformedValues(t *testing.T) {
 				t.Errorf("%.100q leads to %q", what, got.Header.Get("Location"))
 			}
 		}
+	}
+}
+
+// TestEnvoySendsTooMuch: a message that no header needs is not read to its end.
+func TestEnvoySendsTooMuch(t *testing.T) {
+	e := newEnvoy(t, plan{})
+	in := e.asking(t, about{user: "alice", lines: []string{"X-Big: " + strings.Repeat("a", 2<<20)}})
+	if out, err := e.client.Check(t.Context(), in); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("the answer is %v, %v", out, err)
 	}
 }
 

@@ -47,10 +47,8 @@ func (c *check) response() *authv3.CheckResponse {
 // allow lets the request pass. Each identity header that any route knows is in the
 // answer, to be set or to be removed, so that nothing of the client's stays.
 func (c *check) allow() *authv3.CheckResponse {
-	ok := &authv3.OkHttpResponse{
-		Headers:         make([]*corev3.HeaderValueOption, 0, len(c.pass.Set)),
-		HeadersToRemove: make([]string, 0, len(c.pass.Set)+len(c.pass.Remove)),
-	}
+	ok := &authv3.OkHttpResponse{HeadersToRemove: make([]string, 0, len(c.pass.Set)+len(c.pass.Remove))}
+	set := newOverwriting(len(c.pass.Set))
 	for name, values := range c.pass.Set {
 		key := c.lower(name)
 		switch value := values[0]; {
@@ -59,9 +57,10 @@ func (c *check) allow() *authv3.CheckResponse {
 		case (name == "Cookie" || name == "Authorization") && unchanged(c.sent[name], value):
 			// It is the client's, and may be what a string of protobuf can't hold.
 		default:
-			ok.Headers = append(ok.Headers, overwrite(key, value))
+			set.add(key, value)
 		}
 	}
+	ok.Headers = set.options
 	for _, name := range c.pass.Remove {
 		ok.HeadersToRemove = append(ok.HeadersToRemove, c.lower(name))
 	}
@@ -84,9 +83,10 @@ func (c *check) deny() *authv3.CheckResponse {
 		code = http.StatusServiceUnavailable // nothing was written: the client, or Envoy, is gone
 	}
 	denied := &authv3.DeniedHttpResponse{
-		Status: &typev3.HttpStatus{Code: typev3.StatusCode(code)}, //nolint:gosec // three digits
+		Status: &typev3.HttpStatus{Code: typev3.StatusCode(code)},
 		Body:   text(string(c.answer.body)),
 	}
+	set := newOverwriting(len(c.answer.header))
 	for name, values := range c.answer.header {
 		if len(values) == 0 || hop(name) {
 			continue
@@ -95,10 +95,11 @@ func (c *check) deny() *authv3.CheckResponse {
 		if name == "Set-Cookie" {
 			value = values[len(values)-1] // these can't be joined, and one is all that every proxy passes on
 		}
-		denied.Headers = append(denied.Headers, overwrite(strings.ToLower(name), value))
+		set.add(strings.ToLower(name), value)
 	}
+	denied.Headers = set.options
 	return &authv3.CheckResponse{
-		Status:          &status.Status{Code: int32(grpcCode(code))}, //nolint:gosec // less than 17
+		Status:          &status.Status{Code: int32(grpcCode(code))},
 		HttpResponse:    &authv3.CheckResponse_DeniedResponse{DeniedResponse: denied},
 		DynamicMetadata: c.metadata(),
 	}
@@ -106,11 +107,12 @@ func (c *check) deny() *authv3.CheckResponse {
 
 // panicked is the refusal where nothing else can be relied on.
 func panicked() *authv3.CheckResponse {
+	set := newOverwriting(1)
+	set.add("cache-control", "no-store")
 	return &authv3.CheckResponse{
 		Status: &status.Status{Code: int32(codes.Internal)},
 		HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
-			Status:  &typev3.HttpStatus{Code: typev3.StatusCode_InternalServerError},
-			Headers: []*corev3.HeaderValueOption{overwrite("cache-control", "no-store")},
+			Status: &typev3.HttpStatus{Code: typev3.StatusCode_InternalServerError}, Headers: set.options,
 		}},
 	}
 }
@@ -136,14 +138,31 @@ func grpcCode(status int) codes.Code {
 	return codes.PermissionDenied
 }
 
-// overwrite replaces whatever there is by one value. Up to 1.36, Envoy looks at the
-// deprecated append alone, which means overwriting where it is absent; newer ones
-// look at append_action, whose zero value appends to what the client has sent.
-func overwrite(name, value string) *corev3.HeaderValueOption {
-	return &corev3.HeaderValueOption{
-		Header:       &corev3.HeaderValue{Key: name, Value: text(value)},
-		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
-	}
+// overwriting is a list of headers each of which replaces whatever there is. Up to
+// 1.36, Envoy looks at the deprecated append alone, which means overwriting where it
+// is absent; newer ones look at append_action, whose zero value appends to what the
+// client has sent.
+type overwriting struct {
+	options []*corev3.HeaderValueOption
+	room    []replaced
+}
+
+type replaced struct {
+	option corev3.HeaderValueOption
+	header corev3.HeaderValue
+}
+
+// newOverwriting makes room for n of them.
+func newOverwriting(n int) overwriting {
+	return overwriting{options: make([]*corev3.HeaderValueOption, 0, n), room: make([]replaced, n)}
+}
+
+// add adds one of those that there is room for.
+func (o *overwriting) add(name, value string) {
+	one := &o.room[len(o.options)]
+	one.header.Key, one.header.Value = name, text(value)
+	one.option.Header, one.option.AppendAction = &one.header, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
+	o.options = append(o.options, &one.option)
 }
 
 // text makes a string that protobuf can carry: an answer that can't be encoded would

@@ -41,7 +41,7 @@ type Options struct {
 	// Trusted reports whether a peer is a proxy that may ask.
 	Trusted func(remoteAddr string) bool
 	// Policies are those that Envoy's configuration can ask for besides the route's.
-	Policies map[string]*guard.Entrance
+	Policies  map[string]*guard.Entrance
 	MaxTarget int // bytes of the target of a request that is asked about; 0 = no limit
 	// Watch watches over one request that is asked about, and over what serve does
 	// with it. Where serve panics, Watch does so with http.ErrAbortHandler.
@@ -177,7 +177,7 @@ func (s *Service) refusePeer(ctx context.Context, addr net.Addr) {
 	}()
 	r := asked(ctx)
 	r.RemoteAddr = addr.String()
-	s.Watch(&answer{header: http.Header{}}, r, func(w http.ResponseWriter, r *http.Request) {
+	s.Watch(&answer{header: http.Header{}}, r, func(w http.ResponseWriter, _ *http.Request) {
 		event := telemetry.EventOf(w)
 		event.Dialect, event.Outcome, event.Reason = Dialect, guard.Forbid.String(), frontend.ReasonUntrusted
 		w.WriteHeader(http.StatusForbidden)

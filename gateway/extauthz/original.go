@@ -115,6 +115,7 @@ func (s *Service) header(asked *authv3.AttributeContext_HttpRequest) (http.Heade
 			h[name] = append(h[name], value)
 		}
 	}
+	values := make([]string, 0, len(asked.GetHeaders()))
 	for key, value := range asked.GetHeaders() {
 		name, is := field(key)
 		if !is {
@@ -123,7 +124,8 @@ func (s *Service) header(asked *authv3.AttributeContext_HttpRequest) (http.Heade
 		if len(h[name]) > 0 {
 			return nil, &frontend.OriginalError{Field: "headers", Problem: "hold one twice, in different letters"}
 		}
-		h[name] = []string{value}
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
 	for _, line := range h["Cookie"] {
 		if len(list) == 0 && s.merged(line) {

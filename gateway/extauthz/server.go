@@ -133,7 +133,7 @@ func (s *server) admit(ctx context.Context, info *tap.Info) (context.Context, er
 	return nil, errUntrusted
 }
 
-var errUntrusted = status.Error(codes.PermissionDenied, "only the proxies of this site may ask here") //nolint:gochecknoglobals // it never changes
+var errUntrusted = status.Error(codes.PermissionDenied, "only the proxies of this site may ask here")
 
 // stream ends the streams of health and reflection when the server does: they would
 // last as long as their clients like.
