@@ -35,7 +35,7 @@ func TestAllowAnswersCarryEveryIdentityHeader(t *testing.T) {
 			a    about
 			want map[string]string
 		}{
-			"somebody without an address":     {about{target: "/app", lines: []string{mallory}}, map[string]string{
+			"somebody without an address": {about{target: "/app", lines: []string{mallory}}, map[string]string{
 				"X-Forwarded-User": "mallory", "X-Forwarded-Preferred-Username": "mallory", "X-Forwarded-Groups": "users", "Cookie": "app=1",
 				"X-Auth-Request-User": "mallory", "X-Auth-Request-Preferred-Username": "mallory", "X-Auth-Request-Groups": "users",
 			}},

@@ -67,9 +67,11 @@ func troubledSite(t *testing.T) (s *site, store *troubledStore, cookie string) {
 		t.Fatal(err)
 	}
 	checks := forwardauth.New(forwardauth.Options{
-		Guard:     guard.New(guard.Options{Routes: table, Cookies: manager.Cookies(), Scheme: "http"}),
-		Challenge: func(*http.Request, *guard.Verdict) guard.Prompt { return guard.Prompt{WWWAuthenticate: []string{"Test"}} },
-		Passes:    frontend.NewPasses(set.Names()), Prefix: "/.auth/check", Dialects: config.Dialects(),
+		Guard: guard.New(guard.Options{Routes: table, Cookies: manager.Cookies(), Scheme: "http"}),
+		Challenge: func(*http.Request, *guard.Verdict) guard.Prompt {
+			return guard.Prompt{WWWAuthenticate: []string{"Test"}}
+		},
+		Passes: frontend.NewPasses(set.Names()), Prefix: "/.auth/check", Dialects: config.Dialects(),
 		Own: func(string) bool { return false }, Trusted: func(string) bool { return true }, Edge: &httperr.Edge{},
 	})
 	errorLog, err := zap.NewStdLogAt(zap.NewNop(), zap.WarnLevel)

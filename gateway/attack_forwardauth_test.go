@@ -66,8 +66,8 @@ func TestCheckWithoutTheForwardedRequest(t *testing.T) {
 			name, _, _ := strings.Cut(line, ":")
 			without := slices.Delete(slices.Clone(says[dialect]), i, i+1)
 			for what, lines := range map[string][]string{
-				"missing": without,
-				"empty":   append(slices.Clone(without), name+": "),
+				"missing":             without,
+				"empty":               append(slices.Clone(without), name+": "),
 				"in another spelling": append(slices.Clone(without), strings.Replace(line, "-", "_", 1)),
 			} {
 				for _, who := range []string{"X-Nobody: 1", alice} {
