@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/sallyport/sallyport/gateway"
 )
 
 // TestChecksOfWebSockets: proxies take Upgrade out of what they ask, and leave the
@@ -222,5 +224,25 @@ func TestChecksOfAGatewayThatLeaves(t *testing.T) {
 	a := s.raw(t, s.request("GET", "/.auth/check/nginx", cookie, "X-Original-URL: http://"+s.host+"/app", "X-Original-Method: GET"))
 	if open(t, "nginx", a); !a.Close {
 		t.Error("the connection stays")
+	}
+}
+
+// TestRouteThatIsOnlyAskedAbout has no upstream: nothing is forwarded, and all else is
+// as ever.
+func TestRouteThatIsOnlyAskedAbout(t *testing.T) {
+	s := asking(t, plan{adminToken: adminToken(t), routes: `- {name: elsewhere, paths: [/elsewhere/], policy: users}`})
+	for _, dialect := range dialects() {
+		open(t, dialect, s.checked(t, dialect, about{user: "alice", target: "/elsewhere/x"}))
+		closed(t, dialect, s.checked(t, dialect, about{target: "/elsewhere/x"}), 401)
+	}
+	s.problem(t, s.as(t, "alice", "/elsewhere/x", "Accept: application/json"), http.StatusNotFound, "check_only")
+	s.denied(t, s.as(t, "", "/elsewhere/x"), 401)
+	var x gateway.Explanation
+	status, text := s.ask(t, "POST", "/explain", map[string]any{"method": "GET", "url": "/elsewhere/x", "headers": http.Header{"Cookie": {s.signIn(t, "alice")}}}, &x)
+	if status != http.StatusOK || x.Verdict.Outcome != "allow" || x.Route != "elsewhere" {
+		t.Errorf("explained as %d %s", status, text)
+	}
+	if code, state := s.readiness(t); code != http.StatusOK {
+		t.Errorf("not ready: %s", state)
 	}
 }
