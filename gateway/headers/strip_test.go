@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sallyport/sallyport/gateway/config"
-
 	"github.com/sallyport/sallyport/gateway/headers"
 )
 
