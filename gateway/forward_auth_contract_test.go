@@ -49,6 +49,13 @@ func TestChecksOfEveryMethod(t *testing.T) {
 			}
 			closed(t, dialect+" "+method, a, status)
 		}
+		// A form that comes too late can't be kept: its body stays with the proxy.
+		form := s.checked(t, dialect, about{method: "POST", target: "/app", lines: []string{
+			"Accept: text/html", "Origin: http://" + s.host, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Content-Type: application/x-www-form-urlencoded",
+		}})
+		if closed(t, dialect, form, 401); (form.text == "") != (dialect == "nginx") || strings.Contains(form.text, "/resend") {
+			t.Errorf("%s: a form is answered with %.300s", dialect, form.text)
+		}
 		closed(t, dialect, s.checked(t, dialect, about{user: "alice", method: "POST", target: "/rw/"}), 403)
 		open(t, dialect, s.checked(t, dialect, about{user: "alice", method: "GET", target: "/rw/"}))
 		a := s.checked(t, dialect, about{user: "alice", method: "PATCH", target: "/rw/"})
