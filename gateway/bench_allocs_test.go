@@ -4,6 +4,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -105,6 +106,40 @@ func TestServingARequestAllocatesLessThanABareProxy(t *testing.T) {
 		}
 	}
 }
+
+// TestACheckAllocatesLittle counts what the gateway does for a check, without the
+// server's part. Each figure is what there is now; whoever needs more says what for.
+func TestACheckAllocatesLittle(t *testing.T) {
+	g := askedGateway(t)
+	for _, dialect := range []string{"nginx", "traefik"} {
+		r := checkOf(t, "http://localhost:8080", dialect, g.cookie)
+		r.RequestURI, r.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:4711"
+		sent, w := r.Header.Clone(), &blindWriter{header: make(http.Header, 32)}
+		got := testing.AllocsPerRun(500, func() {
+			clear(r.Header)
+			maps.Copy(r.Header, sent)
+			clear(w.header)
+			g.handler.ServeHTTP(w, r)
+			if w.status != http.StatusOK {
+				t.Fatalf("the answer is %d", w.status)
+			}
+		})
+		t.Logf("a check of %s allocates %.0f times", dialect, got)
+		if got > 9 {
+			t.Errorf("a check of %s allocates %.0f times", dialect, got)
+		}
+	}
+}
+
+// blindWriter keeps nothing but the header and the status.
+type blindWriter struct {
+	header http.Header
+	status int
+}
+
+func (w *blindWriter) Header() http.Header         { return w.header }
+func (w *blindWriter) Write(b []byte) (int, error) { return len(b), nil }
+func (w *blindWriter) WriteHeader(status int)      { w.status = status }
 
 // cannedApp is an application that allocates nothing: it answers every request
 // head with the same bytes, so that all that is counted is the proxy's.

@@ -108,7 +108,7 @@ type benchGateway struct {
 	cookie, token string
 }
 
-func newBenchGateway(tb testing.TB, upstream string) *benchGateway {
+func newBenchGateway(tb testing.TB, upstream string, sections ...string) *benchGateway {
 	tb.Helper()
 	signer, err := jose.NewSecretSigner("HS256", "", []byte(benchSecret))
 	if err != nil {
@@ -136,7 +136,7 @@ policies:
 routes:
   - {name: app, paths: [/], upstream: "`+upstream+`", policy: five}
   - {name: api, paths: [/api], upstream: "`+upstream+`", auth: [bearer], policy: five}
-`), nil)
+`+strings.Join(sections, "\n")), nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -84,13 +84,23 @@ func (t *trust) client(r *http.Request) string {
 			if err != nil {
 				return host // a chain that can't be read is not believed further
 			}
-			host = addr.Unmap().String()
+			host = canonical(addr.Unmap(), hop)
 			if !t.address(host) {
 				return host
 			}
 		}
 	}
 	return host
+}
+
+// canonical is the text of addr. It allocates only where sent is another one.
+func canonical(addr netip.Addr, sent string) string {
+	var room [64]byte
+	text := addr.AppendTo(room[:0])
+	if string(text) == sent {
+		return sent
+	}
+	return string(text)
 }
 
 // addr is client as an address; the zero Addr for a peer on a unix socket.

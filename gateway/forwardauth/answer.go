@@ -13,7 +13,7 @@ import (
 
 // allow answers with status 200, the one that every proxy takes for a yes, and
 // with no body: nginx closes the connection after one.
-func (s *Service) allow(w http.ResponseWriter, original *http.Request, d *endpoint, v *guard.Verdict) error {
+func (s *Service) allow(w http.ResponseWriter, original *http.Request, d *endpoint, v *guard.Verdict) {
 	h := w.Header()
 	pass := frontend.Pass{Set: h}
 	s.Passes.Into(&pass, original, v)
@@ -27,13 +27,13 @@ func (s *Service) allow(w http.ResponseWriter, original *http.Request, d *endpoi
 		}
 		event := telemetry.EventOf(w)
 		event.Outcome, event.Reason = guard.Malformed.String(), ReasonSpoofed
-		return s.refuse(w, original, d, frontend.Malformed(ReasonSpoofed))
+		s.refuse(w, original, d, frontend.Malformed(ReasonSpoofed))
+		return
 	}
 	for _, name := range d.Withhold {
 		delete(h, name)
 	}
 	w.WriteHeader(http.StatusOK)
-	return nil
 }
 
 // removed lists what must not come to the application: the headers without a value
@@ -60,12 +60,12 @@ func redirect(w http.ResponseWriter, d *endpoint, location, reason string) {
 
 // refuse answers for the client, or in the statuses that an opaque proxy
 // understands.
-func (s *Service) refuse(w http.ResponseWriter, original *http.Request, d *endpoint, e *httperr.Error) error {
+func (s *Service) refuse(w http.ResponseWriter, original *http.Request, d *endpoint, e *httperr.Error) {
 	h := w.Header()
 	h[ReasonHeader] = []string{e.Reason}
 	if !d.Opaque || original.Context().Err() != nil { // nobody waits for the answer
 		s.Edge.Write(w, original, e)
-		return nil
+		return
 	}
 	maps.Copy(h, e.Header)
 	status := e.Code
@@ -76,7 +76,6 @@ func (s *Service) refuse(w http.ResponseWriter, original *http.Request, d *endpo
 		s.Edge.Observe(w, original, e)
 	}
 	w.WriteHeader(status)
-	return nil
 }
 
 // fail answers for a check that panics, and lets the panic go on. Otherwise the

@@ -121,31 +121,41 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request) error {
 	original, e := s.original(d, r)
 	if e != nil {
 		event.Outcome, event.Reason = guard.Malformed.String(), e.Reason
-		return s.refuse(w, r, d, e)
+		s.refuse(w, r, d, e)
+		return nil
 	}
 	event.Method, event.Host, event.Path = original.Method, original.Host, original.URL.Path
 
-	// 4. Decide, as for any request.
+	// 4. Decide, as for any request, and answer.
+	s.judge(w, original, d, event)
+	return nil
+}
+
+func (s *Service) judge(w http.ResponseWriter, original *http.Request, d *endpoint, event *telemetry.Event) {
 	if s.Own(original.URL.Path) {
 		event.Outcome, event.Reason = guard.NoRoute.String(), guard.ReasonNoRoute
-		return s.refuse(w, original, d, &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."})
+		s.refuse(w, original, d, &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."})
+		return
 	}
 	start := time.Now()
 	v, err := s.Guard.Decide(original)
 	event.DecideTime = time.Since(start)
 	frontend.Record(event, &v)
-	if err != nil {
-		return s.refuse(w, original, d, frontend.Outage(event, err))
+	switch {
+	case err != nil:
+		s.refuse(w, original, d, frontend.Outage(event, err))
+		return
+	case v.Outcome == guard.Allow:
+		s.allow(w, original, d, &v)
+		return
 	}
-	if v.Outcome == guard.Allow {
-		return s.allow(w, original, d, &v)
-	}
-	location, e := frontend.Refuse(w, original, &v, s.Challenge)
+	refused := v // or every verdict would be on the heap
+	location, e := frontend.Refuse(w, original, &refused, s.Challenge)
 	if location != "" {
 		redirect(w, d, location, v.Reason)
-		return nil
+		return
 	}
-	return s.refuse(w, original, d, e)
+	s.refuse(w, original, d, e)
 }
 
 // endpoint finds the one of a path; nil where nothing is served.

@@ -22,18 +22,12 @@ func take(h http.Header, name string) (string, error) {
 
 // forwarded reads the headers that Traefik, Caddy and our own script for HAProxy set.
 func forwarded(r *http.Request, _ string) (o frontend.Original, err error) {
-	for _, field := range []struct {
-		name string
-		to   *string
-	}{
-		{"X-Forwarded-Method", &o.Method},
-		{"X-Forwarded-Proto", &o.Scheme},
-		{"X-Forwarded-Host", &o.Host},
-		{"X-Forwarded-Uri", &o.Target},
-	} {
-		if *field.to, err = take(r.Header, field.name); err != nil {
-			return frontend.Original{}, err
+	var values [4]string
+	for i, name := range [...]string{"X-Forwarded-Method", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Uri"} {
+		if values[i], err = take(r.Header, name); err != nil {
+			return o, err
 		}
 	}
+	o.Method, o.Scheme, o.Host, o.Target = values[0], values[1], values[2], values[3]
 	return o, nil
 }

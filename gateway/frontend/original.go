@@ -68,9 +68,8 @@ func (o *Original) Request(ctx context.Context) (*http.Request, error) {
 	if o.Header == nil {
 		o.Header = http.Header{}
 	}
-	r := &http.Request{
-		Method: o.Method, URL: u, RequestURI: o.Target, Host: o.Host, Header: o.Header, RemoteAddr: o.Peer,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
-	}
-	return r.WithContext(ctx), nil
+	r := new(http.Request).WithContext(ctx)
+	r.Method, r.URL, r.RequestURI, r.Host, r.Header, r.RemoteAddr = o.Method, u, o.Target, o.Host, o.Header, o.Peer
+	r.Proto, r.ProtoMajor, r.ProtoMinor, r.Body = "HTTP/1.1", 1, 1, http.NoBody
+	return r, nil
 }

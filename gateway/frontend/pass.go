@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -80,9 +81,7 @@ func (p *Passes) Pass(r *http.Request, v *guard.Verdict) Pass {
 // and into the room of the slices.
 func (p *Passes) Into(pass *Pass, r *http.Request, v *guard.Verdict) {
 	out := p.scratch.Get().(http.Header) //nolint:forcetypeassert // the pool's New makes nothing else
-	for name, values := range r.Header {
-		out[name] = values
-	}
+	maps.Copy(out, r.Header)
 	v.Rewrite(out)
 	values := make([]string, len(p.names))
 	for i, name := range p.names {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/headers"
 )
 
 // CVE-2025-64484 and its kin: applications behind CGI-like interfaces read
@@ -116,5 +117,23 @@ func BenchmarkStripApply(b *testing.B) {
 	for b.Loop() {
 		s.Strip(h)
 		p.Apply(h)
+	}
+}
+
+func TestNamesThatAnApplicationTakesForOneAnother(t *testing.T) {
+	for pair, want := range map[[2]string]bool{
+		{"X-Forwarded-User", "X_Forwarded_User"}:      true,
+		{"X-Forwarded-User", "x.forwardeduser"}:       true,
+		{"X-Forwarded-User", "XForwardedUser--"}:      true,
+		{"X-Forwarded-User", "X-Forwarded-User2"}:     false,
+		{"X-Forwarded-User", "X-Forwarded-Use"}:       false,
+		{"X-Forwarded-User", "X-Forwarded-Email"}:     false,
+		{"X-Forwarded-User", ""}:                      false,
+		{"--", "_"}:                                   true,
+		{"X-Forwarded-Us\u00e9r", "X-Forwarded-User"}: false,
+	} {
+		if headers.SameName(pair[0], pair[1]) != want || headers.SameName(pair[1], pair[0]) != want {
+			t.Errorf("%q: want %v", pair, want)
+		}
 	}
 }

@@ -75,7 +75,8 @@ func (b *bench) start(tokens []string) []*contender {
 	if err != nil {
 		b.tb.Fatal(err)
 	}
-	auth := b.startNginx(embedded)
+	asked := b.startGateway(`embedded: {path: sallyport.db}`, "", "forward_auth: {enabled: [nginx]}")
+	auth := b.startNginx(asked)
 	auth.budget, auth.stretch = 1.6, 1.3
 	all := []*contender{
 		ask(b.startBare(), page, withCookie(embedded.cookie)),
@@ -85,7 +86,7 @@ func (b *bench) start(tokens []string) []*contender {
 		ask(of(embedded, nameCached, 1.2, 0.9), api, withToken(known)),
 		ask(of(forgetful, nameVerified, 2, 1.6), api, withToken(known)),
 		b.startCold(api, tokens),
-		ask(auth, page, withCookie(embedded.cookie)),
+		ask(auth, page, withCookie(asked.cookie)),
 	}
 	return all
 }

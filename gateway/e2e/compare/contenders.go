@@ -97,15 +97,20 @@ type gateway struct {
 
 // startGateway runs Sallyport as it comes, with a log, metrics, a policy of five rules
 // and the default identity headers. store is the content of the session section,
-// tokens more of the section of that name.
-func (b *bench) startGateway(store, tokens string) *gateway {
+// tokens more of the section of that name, and checks the sections with which nginx
+// may ask.
+func (b *bench) startGateway(store, tokens string, checks ...string) *gateway {
 	b.tb.Helper()
+	trusted := ""
+	if len(checks) > 0 {
+		trusted = ", trusted_proxies: [127.0.0.1]"
+	}
 	dir := b.tb.TempDir()
 	g := &gateway{address: local(env.FreePort(b.tb)), admin: local(env.FreePort(b.tb))}
 	env.WriteFile(b.tb, dir, "jwks.json", string(b.issuer.keys))
 	env.WriteFile(b.tb, dir, "session-key", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
 	env.WriteFile(b.tb, dir, "config.yaml", fmt.Sprintf(`
-server: {listen: "%[1]s", public_url: "http://localhost:%[2]s"}
+server: {listen: "%[1]s", public_url: "http://localhost:%[2]s"%[7]s}
 admin: {listen: "%[3]s"}
 session: {%[4]s}
 login: {providers: [{name: dev, type: dev, identities: [{subject: alice, email: alice@example.com, groups: [users, staff]}]}]}
@@ -121,8 +126,8 @@ policies:
 routes:
   - {name: app, paths: [/], upstream: "http://%[6]s", policy: five}
   - {name: api, paths: [/api], upstream: "http://%[6]s", auth: [bearer], policy: five}
-  - {name: check, paths: ["=%[7]s"], upstream: "builtin:echo", policy: five}
-`, g.address, g.address[strings.LastIndexByte(g.address, ':')+1:], g.admin, store, issuerName, b.app, checkPath, tokens))
+%[9]s
+`, g.address, g.address[strings.LastIndexByte(g.address, ':')+1:], g.admin, store, issuerName, b.app, trusted, tokens, strings.Join(checks, "\n")))
 	g.Process = b.pinned(dir, nil, b.binary, "serve", "-c", filepath.Join(dir, "config.yaml"))
 	g.WaitHTTP("http://" + g.admin + "/livez")
 	g.WaitHTTP("http://" + g.address + "/.auth/me")

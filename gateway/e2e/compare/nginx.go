@@ -9,17 +9,6 @@ import (
 	"github.com/sallyport/sallyport/gateway/e2e/env"
 )
 
-// checkPath is what nginx asks Sallyport before it lets a request pass. Sallyport
-// has no endpoint of its own for that yet, so it is a route with the same policy and
-// the built-in application behind it: everything that a check needs, and an
-// answer made of JSON that nobody reads (and not of HTML, as a browser would get). It
-// is asked by HEAD, since nginx closes the connection after a check whose answer has
-// a body.
-const (
-	checkPath = "/check"
-	checkNote = "nginx asks a route of Sallyport with builtin:echo behind it, as long as there is no endpoint for that: a bit more work than a check"
-)
-
 // startNginx runs one worker. Without a gateway it protects nothing; with one it asks
 // it about each request, over connections that it keeps.
 func (b *bench) startNginx(g *gateway) *contender {
@@ -28,24 +17,32 @@ func (b *bench) startNginx(g *gateway) *contender {
 	port := env.FreePort(b.tb)
 	auth, check := "", ""
 	if g != nil {
-		auth = "auth_request /allowed;"
+		auth = `auth_request /allowed;
+            auth_request_set $user $upstream_http_x_forwarded_user;
+            auth_request_set $email $upstream_http_x_forwarded_email;
+            auth_request_set $groups $upstream_http_x_forwarded_groups;
+            auth_request_set $name $upstream_http_x_forwarded_preferred_username;
+            proxy_set_header X-Forwarded-User $user;
+            proxy_set_header X-Forwarded-Email $email;
+            proxy_set_header X-Forwarded-Groups $groups;
+            proxy_set_header X-Forwarded-Preferred-Username $name;`
 		check = fmt.Sprintf(`
     upstream sallyport { server %s; keepalive 64; keepalive_requests 100000000; }`, g.address)
 	}
 	location := ""
 	if g != nil {
-		location = fmt.Sprintf(`
+		location = `
         location = /allowed {
             internal;
-            proxy_pass http://sallyport%s;
-            proxy_method HEAD;
+            proxy_pass http://sallyport/.auth/check/nginx;
             proxy_pass_request_body off;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Content-Length "";
-            proxy_set_header Accept "";
-            proxy_set_header Host %s;
-        }`, checkPath, "localhost:"+g.address[len("127.0.0.1:"):])
+            proxy_set_header X-Original-URL $scheme://$host$request_uri;
+            proxy_set_header X-Original-Method $request_method;
+            proxy_set_header X-Forwarded-For $remote_addr;
+        }`
 	}
 	path := env.WriteFile(b.tb, dir, "nginx.conf", fmt.Sprintf(`
 daemon off;

@@ -75,7 +75,6 @@ func (r *Report) Notes() []string {
 			"Load and application are on the other core.", s.Saturated, s.Turns),
 		fmt.Sprintf("p50 and p99 are at %d requests a second, from the moment at which a request was due.", s.Rate),
 		"Sallyport runs as it comes: log line to a file, metrics, a policy of five rules, identity headers. Neither nginx nor the bare proxy logs.",
-		checkNote + ".",
 	}
 }
 
