@@ -17,6 +17,10 @@
 //	  <- guard.Verdict   strips the answer of what is not the application's to
 //	                     say, and has its shield harden the rest
 //
+// Where another proxy forwards, forwardauth is the front end: it rebuilds the
+// request that the proxy asks about, asks the guard the same question, and answers
+// with the headers that the proxy has to set.
+//
 // Authentication is that one function, shared by every front end; it is not
 // middleware. Errors travel back as values and become answers in one place,
 // httperr.Edge. What is learnt about a request on the way is written into its
