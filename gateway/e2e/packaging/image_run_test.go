@@ -81,7 +81,7 @@ func (i *image) runsReadOnly(t *testing.T) {
 	c := i.run(t, config, secrets)
 
 	health := i.config.Healthcheck.Test[1:]
-	poll(t, "the health check succeeds", func() bool {
+	env.WaitUntil(t, "the health check succeeds", func() bool {
 		said, err := c.exec(t, health...)
 		return err == nil && said == "alive\n"
 	})

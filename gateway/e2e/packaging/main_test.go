@@ -3,12 +3,10 @@
 package packaging_test
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
 )
@@ -52,20 +50,4 @@ func try(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
 	return string(out), err
-}
-
-// poll waits until done reports success.
-func poll(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not so after 20 seconds: %s", what)
-		case <-tick.C:
-		}
-	}
 }
