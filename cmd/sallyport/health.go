@@ -124,11 +124,11 @@ func (c *adminClient) health(ctx context.Context, path string) (string, error) {
 	if res.StatusCode == http.StatusOK {
 		return answer.Status, nil
 	}
-	line := answer.Status
+	line := []string{answer.Status}
 	for _, check := range answer.Checks {
 		if check.Required && check.Status != "ok" {
-			line += fmt.Sprintf("; %s is %s", check.Name, check.Status)
+			line = append(line, check.Name+" is "+check.Status)
 		}
 	}
-	return "", errors.New(line)
+	return "", errors.New(strings.Join(line, "; "))
 }

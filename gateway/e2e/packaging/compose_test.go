@@ -46,7 +46,7 @@ func TestCompositionIsOfTheSpecification(t *testing.T) {
 	loadCompose(t)
 	text := read(t, deploy(t, "compose", "compose.yaml"))
 	for name, change := range map[string][2]string{
-		"a key that it does not have":     {"read_only: true", "read_onyl: true"},
+		"a key that it does not have":     {"read_only: true", "write_only: true"},
 		"a condition that does not exist": {"condition: service_healthy", "condition: service_well"},
 		"a network that is not there":     {"networks: [store]", "networks: [stroe]"},
 		"a secret that is not there":      {"secrets: [valkey]", "secrets: [walkey]"},
