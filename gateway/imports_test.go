@@ -70,6 +70,7 @@ func allowed() map[string][]string {
 		"gateway/e2e/carry":        {},
 		"gateway/e2e/compare":      {"gateway/e2e/env", "gateway/jose", "gateway/chart"},
 		"gateway/e2e/compare/bare": {},
+		"gateway/e2e/packaging":    {},
 		"gateway/tlstest":          {},
 		"cmd/sallyport":            {"gateway", "gateway/config", "gateway/telemetry", "policy", "policy/policytest"},
 	}

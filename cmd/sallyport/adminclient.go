@@ -45,7 +45,7 @@ func (f *adminFlags) client() (*adminClient, error) {
 			tokenFile = cfg.Admin.TokenFile
 		}
 		if c.base == "" {
-			if err := c.dial(cfg.Admin.Listen); err != nil {
+			if err := c.dial(cfg.Admin.Listen, "--admin"); err != nil {
 				return nil, err
 			}
 		}
@@ -68,10 +68,11 @@ type adminClient struct {
 	http  *http.Client
 }
 
-// dial takes the address from the listener's.
-func (c *adminClient) dial(listen string) error {
+// dial takes the address from the listener's. flag is how the user could name
+// another one.
+func (c *adminClient) dial(listen, flag string) error {
 	if listen == "" {
-		return errors.New(`the admin listener is off (admin.listen: ""): name another gateway's with --admin`)
+		return fmt.Errorf(`the admin listener is off (admin.listen: ""): name another gateway's with %s`, flag)
 	}
 	at, err := config.ParseListen(listen)
 	if err != nil {
@@ -79,7 +80,7 @@ func (c *adminClient) dial(listen string) error {
 	}
 	switch at.Network {
 	case config.SystemdSocket:
-		return errors.New("systemd opens the admin listener, so its address is not in the configuration: name it with --admin")
+		return fmt.Errorf("systemd opens the admin listener, so its address is not in the configuration: name it with %s", flag)
 	case "unix":
 		c.base = "http://sallyport"
 		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

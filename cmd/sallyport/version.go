@@ -11,7 +11,14 @@ import (
 // unreleased is the version of a build that no release tag names.
 const unreleased = "0.1.0-dev"
 
+// released is set by the linker where a build knows its version and not the
+// repository: go build -ldflags "-X main.released=1.2.3".
+var released string //nolint:gochecknoglobals // nothing else can be set by the linker
+
 func version() string {
+	if released != "" {
+		return released
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
 		return unreleased

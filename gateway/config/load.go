@@ -23,6 +23,15 @@ const maxFile = 1 << 20
 // The error is Faults: everything that is wrong, at once. With an error there
 // is no Config.
 func Load(path string, environ []string) (*Config, error) {
+	data, err := readConfiguration(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data, environ)
+}
+
+// readConfiguration reads one byte more than a configuration may have.
+func readConfiguration(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, unreadable(path, err)
@@ -32,7 +41,7 @@ func Load(path string, environ []string) (*Config, error) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	return Parse(path, data, environ)
+	return data, nil
 }
 
 func unreadable(path string, err error) Faults {
