@@ -48,7 +48,11 @@ func (all objects) backends(t *testing.T) []backend {
 		}
 	}
 	for _, o := range all.kind("Middleware") {
-		found = append(found, byAddress(t, "Middleware "+o.GetName(), at[string](t, o, "spec", "forwardAuth", "address")))
+		walk(o.Object["spec"], func(member map[string]any) {
+			if address, ok := member["address"].(string); ok {
+				found = append(found, byAddress(t, "Middleware "+o.GetName(), address))
+			}
+		})
 	}
 	return found
 }

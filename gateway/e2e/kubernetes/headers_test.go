@@ -13,10 +13,10 @@ import (
 )
 
 // answered are the names of all headers by which an answer to a check changes the
-// request.
+// request, the token included that a route may send.
 func answered(t *testing.T, c *config.Config) []string {
 	t.Helper()
-	names := []string{"X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username"}
+	names := []string{"X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username", headers.AssertionHeader}
 	for _, r := range c.Routes {
 		set, err := headers.Compile(r.Headers, headers.Options{})
 		if err != nil {
@@ -46,6 +46,9 @@ func (all objects) checkHeaders(t *testing.T, c *config.Config) {
 		}
 	}
 	for _, m := range all.kind("Middleware") {
+		if _, asks := m.Object["spec"].(map[string]any)["forwardAuth"]; !asks {
+			continue
+		}
 		compare("Traefik", texts(at[[]any](t, m, "spec", "forwardAuth", "authResponseHeaders")))
 	}
 	for _, i := range of[*networking.Ingress](all) {

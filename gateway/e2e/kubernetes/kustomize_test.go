@@ -50,6 +50,8 @@ func TestKustomizationsAreAcceptedAndWork(t *testing.T) {
 			c := all.loaded(t)
 			all.checkPods(t, c)
 			all.checkWiring(t, c)
+			all.checkReferences(t)
+			all.checkAsks(t, c)
 			all.checkHeaders(t, c)
 		})
 	}
