@@ -23,6 +23,7 @@ e2e: ## end-to-end tests with a real browser, provider, application and Valkey
 	$(GO) test -race -count=1 -p 1 -timeout 15m -tags e2e ./gateway/e2e ./gateway/e2e/env ./gateway/session/valkeystore
 	$(GO) test -count=1 -p 1 -timeout 5m -tags e2e ./gateway/e2e/carry ./gateway/e2e/compare ./gateway/e2e/packaging
 	$(GO) test -count=1 -tags e2e -run 'NearCache|Alloc' ./gateway ./gateway/echo
+	cd gateway/e2e/kubernetes && $(GO) test -count=1 -vet=off -timeout 10m ./...
 
 test-long: fuzz ## fuzz every target for FUZZTIME, load a million sessions, break everything under the store, and stream for ten minutes
 	$(GO) test -count=1 -v -timeout 30m -tags 'e2e long' -run 'TestAMillion|TestChaos' ./gateway/session/valkeystore
@@ -44,7 +45,9 @@ fuzz:
 
 lint: tools
 	$(TOOLS)/golangci-lint run
+	cd gateway/e2e/kubernetes && $(TOOLS)/golangci-lint run
 	$(GO) mod tidy -diff
+	cd gateway/e2e/kubernetes && $(GO) mod tidy -diff
 
 fmt: tools
 	$(TOOLS)/gofumpt -w cmd gateway policy

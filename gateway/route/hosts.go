@@ -116,11 +116,15 @@ func (t *Table) host(name string) *hostTable {
 	return nil
 }
 
-// ServedHost returns host as an URL spells it, without a port, if any route is
-// served on it.
+// known reports whether a canonical host is a default one, on which the gateway
+// itself is found, or has any route.
+func (t *Table) known(name string) bool { return t.defaults[name] || t.host(name) != nil }
+
+// ServedHost returns host as an URL spells it, without a port, if it is known as
+// with KnownHost.
 func (t *Table) ServedHost(host string) (name string, ok bool) {
 	name, ok = canonicalHost(host)
-	if !ok || t.host(name) == nil {
+	if !ok || !t.known(name) {
 		return "", false
 	}
 	if strings.Contains(name, ":") {
@@ -129,9 +133,9 @@ func (t *Table) ServedHost(host string) (name string, ok bool) {
 	return name, true
 }
 
-// KnownHost reports whether any route is served on host, which may have a port.
-// A malformed host is not known.
+// KnownHost reports whether host, which may have a port, is a default one or has
+// any route. A malformed host is not known.
 func (t *Table) KnownHost(host string) bool {
 	name, ok := canonicalHost(host)
-	return ok && t.host(name) != nil
+	return ok && t.known(name)
 }

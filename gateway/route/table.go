@@ -30,6 +30,8 @@ type Table struct {
 	wild  map[string]*hostTable // by what follows "*."
 	order []*Route
 	scope map[*Route]*scope // for explanations
+
+	defaults map[string]bool // canonical hosts, whether routes are there or not
 }
 
 // hostTable holds the patterns of one host.
@@ -95,6 +97,12 @@ func (f *EntryError) Error() string {
 // path and method are an error that names both.
 func NewTable(entries []Entry, defaultHosts []string) (*Table, error) {
 	b := builder{table: &Table{exact: map[string]*hostTable{}, wild: map[string]*hostTable{}, scope: map[*Route]*scope{}}, clashes: map[string]bool{}}
+	b.table.defaults = map[string]bool{}
+	for _, host := range defaultHosts {
+		if name, ok := canonicalHost(host); ok {
+			b.table.defaults[name] = true
+		}
+	}
 	for _, e := range entries {
 		b.entry(e, defaultHosts)
 	}
