@@ -17,7 +17,7 @@ func (a *asked) compatible(p *parts, checks *forwardauth.Service) map[string]htt
 	}
 	endpoints := compat.OAuth2Proxy(compat.Options{
 		Prefix:   a.cfg.Server.AuthPrefix,
-		ReturnTo: a.signIn.ReturnTo, LogoutTo: a.signIn.LogoutTo, SignOut: a.signIn.Logout, SignedIn: a.signIn.SignedIn,
+		ReturnTo: a.signIn.SignInTarget, LogoutTo: a.signIn.SignOutTarget, SignOut: a.signIn.Logout, SignedIn: a.signIn.SignedIn,
 		Trusted: p.trust.peer,
 	})
 	endpoints[checkOfOAuth2Proxy] = checks.ServeOAuth2Proxy

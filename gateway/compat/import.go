@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -195,12 +194,4 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
-}
-
-func quoted(list []string) string {
-	all := make([]string, len(list))
-	for i, one := range list {
-		all[i] = fmt.Sprintf("%q", one)
-	}
-	return strings.Join(all, ", ")
 }

@@ -133,11 +133,8 @@ func text(parts []*syntax.Regexp) string {
 
 // anchored reports whether an expression looks at where it is.
 func anchored(re *syntax.Regexp) bool {
-	switch re.Op {
-	case syntax.OpBeginText, syntax.OpEndText, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
-		return true
-	}
-	return slices.ContainsFunc(re.Sub, anchored)
+	places := []syntax.Op{syntax.OpBeginText, syntax.OpEndText, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpWordBoundary, syntax.OpNoWordBoundary}
+	return slices.Contains(places, re.Op) || slices.ContainsFunc(re.Sub, anchored)
 }
 
 // anything is .* in one of its spellings.

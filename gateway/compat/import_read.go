@@ -43,7 +43,6 @@ type found struct {
 type reader struct {
 	found []found
 	alpha *alpha
-	notes []Note
 }
 
 func readSources(sources []Source) (*settings, error) {

@@ -7,14 +7,14 @@ import (
 	"github.com/sallyport/sallyport/gateway/identity"
 )
 
-// ReturnTo judges an address that a sign-in is to lead to, as Login does. It is ""
+// SignInTarget judges an address that a sign-in is to lead to, as Login does. It is ""
 // where the address is that of a sign-in or sign-out. The error is the answer: 400.
-func (s *Service) ReturnTo(address string) (string, error) {
+func (s *Service) SignInTarget(address string) (string, error) {
 	return s.wishedReturn(url.Values{"return_to": {address}})
 }
 
-// LogoutTo is ReturnTo for a sign-out, which may lead to login.logout_targets as well.
-func (s *Service) LogoutTo(address string) (string, error) {
+// SignOutTarget is SignInTarget for a sign-out, which may lead to login.logout_targets as well.
+func (s *Service) SignOutTarget(address string) (string, error) {
 	return s.wishedLogout(url.Values{"return_to": {address}})
 }
 
