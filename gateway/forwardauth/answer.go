@@ -32,7 +32,8 @@ func (s *Service) allow(w http.ResponseWriter, original *http.Request, d *endpoi
 		delete(h, name)
 	}
 	if d.Adorn != nil {
-		d.Adorn(h, v)
+		adorning := *v // or every verdict would be on the heap
+		d.Adorn(h, &adorning)
 	}
 	w.WriteHeader(cmp.Or(d.Yes, http.StatusOK))
 }

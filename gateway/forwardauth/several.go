@@ -29,6 +29,10 @@ func (s *Service) askAboutAll(w http.ResponseWriter, r *http.Request, d *endpoin
 	originals, e := s.originals(d, r)
 	if e != nil {
 		event.Outcome, event.Reason = guard.Malformed.String(), e.Reason
+		if e.Reason != ReasonOriginal {
+			s.refuse(w, r, d, e)
+			return nil
+		}
 		return e
 	}
 	all := make([]granted, 0, len(originals))
