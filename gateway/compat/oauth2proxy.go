@@ -82,12 +82,10 @@ func (o *Options) lead(w http.ResponseWriter, r *http.Request, judge func(string
 			location += "?return_to=" + url.QueryEscape(target)
 		}
 	}
-	h := w.Header()
-	h.Set("Location", location)
 	// nginx with `error_page 401 =403 /oauth2/sign_in` makes a 403 of this, where
-	// browsers take no Location.
-	h.Set("Refresh", "0;url="+location)
-	w.WriteHeader(http.StatusFound)
+	// browsers take no Location. They want a body for the other one.
+	w.Header().Set("Refresh", "0;url="+location)
+	http.Redirect(w, r, location, http.StatusFound)
 	return nil
 }
 
