@@ -30,7 +30,7 @@ func TestAllowAnswersCarryEveryIdentityHeader(t *testing.T) {
 		return s.raw(t, s.request("GET", "/.auth/me", ended, "Connection: close")).StatusCode == http.StatusUnauthorized
 	})
 	mallory := "Cookie: " + s.newSession(t, "mallory", "") + "; app=1"
-	for _, dialect := range dialects() {
+	for _, dialect := range everyDialect() {
 		for name, c := range map[string]struct {
 			a    about
 			want map[string]string
@@ -51,7 +51,7 @@ func TestAllowAnswersCarryEveryIdentityHeader(t *testing.T) {
 			open(t, dialect+", "+name, got)
 			for _, header := range all {
 				values, want := got.Header[http.CanonicalHeaderKey(header)], c.want[header]
-				if dialect == "nginx" && header == "Cookie" {
+				if (dialect == "nginx" || dialect == "oauth2_proxy") && header == "Cookie" {
 					if values != nil { // nginx gives up on an answer with large headers
 						t.Errorf("the answer to nginx has cookies: %q", values)
 					}
@@ -82,7 +82,7 @@ func TestAllowAnswersCarryEveryIdentityHeader(t *testing.T) {
 func TestIdentityHeadersInAnotherSpellingDoNotPass(t *testing.T) {
 	s := asking(t, plan{routes: `
   - {name: cors, paths: [/cors/], upstream: "$UP", policy: users, preflight: true}`})
-	for _, dialect := range dialects() {
+	for _, dialect := range everyDialect() {
 		for _, name := range []string{"X_Forwarded_User", "X-Forwarded_Groups", "x.forwarded.email", "X_Auth_Request_User", "XForwardedUser"} {
 			for _, target := range []string{"/app", "/public/"} {
 				a := s.checked(t, dialect, about{user: "alice", target: target, lines: []string{name + ": root"}})

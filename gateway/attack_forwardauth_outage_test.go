@@ -73,13 +73,18 @@ func troubledSite(t *testing.T) (s *site, store *troubledStore, cookie string) {
 		},
 		Passes: frontend.NewPasses(set.Names()), Prefix: "/.auth/check", Dialects: config.Dialects(),
 		Own: func(string) bool { return false }, Trusted: func(string) bool { return true }, Edge: &httperr.Edge{},
+		OAuth2Proxy: &forwardauth.OAuth2Proxy{Scheme: "http"},
 	})
 	errorLog, err := zap.NewStdLogAt(zap.NewNop(), zap.WarnLevel)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := checks.Serve(&telemetry.Recorder{ResponseWriter: w}, r); err != nil {
+		serve := checks.Serve
+		if r.URL.Path == "/oauth2/auth" {
+			serve = checks.ServeOAuth2Proxy
+		}
+		if err := serve(&telemetry.Recorder{ResponseWriter: w}, r); err != nil {
 			w.WriteHeader(http.StatusTeapot)
 		}
 	}))
@@ -99,7 +104,7 @@ func troubledSite(t *testing.T) (s *site, store *troubledStore, cookie string) {
 // can't find out, or trips over, is neither a yes nor a missing sign-in.
 func TestFailureOfTheStoreInsideACheckLetsNobodyIn(t *testing.T) {
 	s, store, cookie := troubledSite(t)
-	for _, dialect := range dialects() {
+	for _, dialect := range everyDialect() {
 		a := about{target: "/app", lines: []string{"Cookie: " + cookie, "Accept: text/html"}}
 		open(t, dialect, s.checked(t, dialect, a))
 		for name, c := range map[string]struct {
@@ -148,7 +153,7 @@ func TestFailureOutsideACheckLetsNobodyIn(t *testing.T) {
 	})
 	poll(t, "a first fetch", func() bool { return keys.fetches() > 0 })
 	token := goodToken(t, newSigner(t, "k1"), keysIssuer)
-	for _, dialect := range dialects() {
+	for _, dialect := range everyDialect() {
 		for _, line := range []string{"Accept: text/html", "Accept: application/json"} {
 			closed(t, dialect, s.checked(t, dialect, about{target: "/api/x", lines: []string{"Authorization: Bearer " + token, line}}), 503)
 			closed(t, dialect, s.checked(t, dialect, about{target: "/judged/x", user: "alice", lines: []string{line}}), 503)

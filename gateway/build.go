@@ -192,7 +192,8 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		"/backchannel-logout/":  signIn.BackChannelLogout,
 		"/frontchannel-logout/": signIn.FrontChannelLogout,
 	}
-	if checks := ingress.forwardAuth(p); checks != nil {
+	checks := ingress.forwardAuth(p)
+	if checks != nil {
 		subtrees[checkSubtree] = checks.Serve
 	}
 
@@ -213,7 +214,7 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 			metadataPath: signing.serveMetadata,
 			tokenPath:    signIn.Token(signing.exchange()),
 		}),
-		subtrees: subtrees,
+		subtrees: subtrees, compat: ingress.compatible(p, checks),
 		callback: signIn.Callback, knownHost: table.KnownHost, front: front.Serve,
 		edge: &frontEdge, ownEdge: edge, watch: watching, limits: cfg.Server.Limits,
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/sallyport/sallyport/gateway/compat"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/forwardauth"
 	"github.com/sallyport/sallyport/gateway/frontend"
@@ -29,19 +30,23 @@ type asked struct {
 
 // forwardAuth makes the check endpoints that are enabled; nil for none.
 func (a *asked) forwardAuth(p *parts) *forwardauth.Service {
-	if len(a.cfg.ForwardAuth.Enabled) == 0 {
+	if len(a.cfg.ForwardAuth.Enabled) == 0 && !a.cfg.Compat.OAuth2Proxy {
 		return nil
 	}
 	return forwardauth.New(forwardauth.Options{
 		Guard: p.guard, Challenge: a.challenger(), Passes: a.passes(),
 		Prefix: a.cfg.Server.AuthPrefix + "/check", Dialects: a.cfg.ForwardAuth.Enabled,
-		Own: a.own, Trusted: p.trust.peer, Edge: a.edge, MaxTarget: a.cfg.Server.Limits.MaxTargetBytes,
+		OAuth2Proxy: &forwardauth.OAuth2Proxy{Scheme: a.cfg.Server.URL().Scheme, Forwarded: a.cfg.Compat.ForwardedHeaders},
+		Own:         a.own, Trusted: p.trust.peer, Edge: a.edge, MaxTarget: a.cfg.Server.Limits.MaxTargetBytes,
 	})
 }
 
 // own knows the paths that no application gets a request for.
 func (a *asked) own(path string) bool {
 	_, own := belowPrefix(path, a.cfg.Server.AuthPrefix)
+	if !own && a.cfg.Compat.OAuth2Proxy {
+		_, own = belowPrefix(path, compat.OAuth2ProxyPrefix)
+	}
 	return own
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/admin"
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/forwardauth"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/pages"
 	"github.com/sallyport/sallyport/gateway/route"
@@ -32,7 +33,7 @@ func newEngine() (*policy.Engine, error) {
 // neverOnAPage are the reasons that no page has a text for.
 func neverOnAPage() []string {
 	return []string{
-		guard.ReasonPublic, guard.ReasonPreflight, "client_gone",
+		guard.ReasonPublic, guard.ReasonPreflight, "client_gone", forwardauth.ReasonQuery,
 		"not_development", "keys_in_files", "too_many_keys", "admin_api_off", "bad_admin_token", admin.ReasonUnknownDecision, // the API of operators
 	}
 }

@@ -10,7 +10,7 @@ import (
 func asking(t *testing.T, p plan) *site {
 	t.Helper()
 	p.trusted = orDefault(p.trusted, "127.0.0.1")
-	p.top += "\nforward_auth: {enabled: [nginx, traefik, caddy, haproxy, envoy]}\n"
+	p.top += "\nforward_auth: {enabled: [nginx, traefik, caddy, haproxy, envoy]}\ncompat: {oauth2_proxy: true}\n"
 	return newSite(t, p)
 }
 
@@ -34,6 +34,9 @@ func (s *site) checked(t *testing.T, dialect string, a about) answer {
 	switch dialect {
 	case "nginx":
 		lines = append(lines, "X-Original-URL: "+a.scheme+"://"+a.host+a.target, "X-Original-Method: "+a.method)
+	case "oauth2_proxy":
+		lines = append(lines, "X-Original-URL: "+a.scheme+"://"+a.host+a.target, "X-Original-Method: "+a.method)
+		return s.raw(t, s.request("GET", "/oauth2/auth", lines...))
 	case "envoy":
 		lines = append(lines, "X-Forwarded-Proto: "+a.scheme)
 		request := s.request(a.method, path+dialect+a.target, lines...)
@@ -46,6 +49,9 @@ func (s *site) checked(t *testing.T, dialect string, a about) answer {
 
 // dialects are the names of all that the check endpoints speak.
 func dialects() []string { return []string{"nginx", "traefik", "caddy", "haproxy", "envoy"} }
+
+// everyDialect are those, and that of the proxies which were set up for oauth2-proxy.
+func everyDialect() []string { return append(dialects(), "oauth2_proxy") }
 
 func TestEveryProxyGetsAnAnswerThatItCanUse(t *testing.T) {
 	s := asking(t, plan{})

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway/compat"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/httperr"
 )
@@ -26,6 +27,7 @@ type handler struct {
 	endpoints map[string]httperr.HandlerFunc
 	callback  httperr.HandlerFunc
 	subtrees  map[string]httperr.HandlerFunc // of endpoints that end with a provider's name
+	compat    map[string]httperr.HandlerFunc // below /oauth2; nil = off
 	knownHost func(host string) bool
 	front     httperr.HandlerFunc
 	edge      *httperr.Edge // for the front end
@@ -89,6 +91,9 @@ func (h *handler) own(r *http.Request) (httperr.HandlerFunc, bool) {
 	if r.Method == http.MethodConnect {
 		return nil, false // the front end refuses it, and ends the connection
 	}
+	if serve, ok := h.compatible(r); ok {
+		return serve, true
+	}
 	rest, ok := belowPrefix(r.URL.Path, h.prefix)
 	if !ok {
 		return nil, false
@@ -109,6 +114,29 @@ func (h *handler) own(r *http.Request) (httperr.HandlerFunc, bool) {
 		}
 	}
 	return notServed, true
+}
+
+// compatible finds the endpoint of another product, where there are any. Its prefix
+// can be the gateway's own as well, so that proxies need not learn another one.
+func (h *handler) compatible(r *http.Request) (httperr.HandlerFunc, bool) {
+	if h.compat == nil {
+		return nil, false
+	}
+	rest, ok := belowPrefix(r.URL.Path, compat.OAuth2ProxyPrefix)
+	if !ok {
+		return nil, false
+	}
+	serve, served := h.compat[rest]
+	if _, own := belowPrefix(r.URL.Path, h.prefix); own && !served {
+		return nil, false
+	}
+	if rest != checkOfOAuth2Proxy && !h.knownHost(r.Host) {
+		return unknownHost, true
+	}
+	if !served {
+		return notServed, true
+	}
+	return serve, true
 }
 
 // oversized refuses what net/http lets through: it bounds the bytes of a header, and

@@ -47,6 +47,7 @@ func allowed() map[string][]string {
 		"gateway/proxy":       {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
 		"gateway/forwardauth": {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/extauthz":    {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry"},
+		"gateway/compat":      {"gateway/identity", "gateway/config", "gateway/httperr"},
 		"gateway/upstream":    {"gateway/config", "gateway/followed", "gateway/upstream/http1"},
 
 		"gateway/upstream/http1": {},
@@ -72,7 +73,7 @@ func allowed() map[string][]string {
 		"gateway/e2e/compare/bare": {},
 		"gateway/e2e/packaging":    {},
 		"gateway/tlstest":          {},
-		"cmd/sallyport":            {"gateway", "gateway/config", "gateway/telemetry", "policy", "policy/policytest"},
+		"cmd/sallyport":            {"gateway", "gateway/compat", "gateway/config", "gateway/telemetry", "policy", "policy/policytest"},
 	}
 }
 

@@ -38,6 +38,10 @@ type ExtAuthzTLS struct {
 // Compat are the endpoints of other products, for those who come from them.
 type Compat struct {
 	OAuth2Proxy bool `mapstructure:"oauth2_proxy"` // /oauth2/auth, /oauth2/start, /oauth2/sign_out, /oauth2/userinfo
+	// ForwardedHeaders says that the proxy that asks at /oauth2/auth sets
+	// X-Forwarded-Method, -Proto, -Host and -Uri, as Traefik does. Otherwise its Host
+	// is believed, and what stands in those can refuse alone.
+	ForwardedHeaders bool `mapstructure:"forwarded_headers"`
 }
 
 // ChecksOnly tells whether requests may be judged here that others forward, so

@@ -1,6 +1,7 @@
 package forwardauth
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"strings"
@@ -11,8 +12,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
-// allow answers with status 200, the one that every proxy takes for a yes, and
-// with no body: nginx closes the connection after one.
+// allow answers with no body: nginx closes the connection after one.
 func (s *Service) allow(w http.ResponseWriter, original *http.Request, d *endpoint, v *guard.Verdict) {
 	h := w.Header()
 	pass := frontend.Pass{Set: h}
@@ -25,15 +25,23 @@ func (s *Service) allow(w http.ResponseWriter, original *http.Request, d *endpoi
 		for _, name := range s.Passes.Names() {
 			delete(h, name)
 		}
-		event := telemetry.EventOf(w)
-		event.Outcome, event.Reason = guard.Malformed.String(), ReasonSpoofed
-		s.refuse(w, original, d, frontend.Malformed(ReasonSpoofed))
+		s.spoofed(w, original, d)
 		return
 	}
 	for _, name := range d.Withhold {
 		delete(h, name)
 	}
-	w.WriteHeader(http.StatusOK)
+	if d.Adorn != nil {
+		adorning := *v // or every verdict would be on the heap
+		d.Adorn(h, &adorning)
+	}
+	w.WriteHeader(cmp.Or(d.Yes, http.StatusOK))
+}
+
+func (s *Service) spoofed(w http.ResponseWriter, original *http.Request, d *endpoint) {
+	event := telemetry.EventOf(w)
+	event.Outcome, event.Reason = guard.Malformed.String(), ReasonSpoofed
+	s.refuse(w, original, d, frontend.Malformed(ReasonSpoofed))
 }
 
 // removed lists what must not come to the application: the headers without a value

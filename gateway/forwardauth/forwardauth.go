@@ -25,6 +25,9 @@ type Dialect struct {
 	// documents and from nothing else, and takes those out of r. prefix is the path of
 	// the endpoint. Errors are *HeaderError.
 	Original func(r *http.Request, prefix string) (frontend.Original, error)
+	// Originals is in place of Original where the headers may mean several requests.
+	// Each of them must be allowed.
+	Originals func(r *http.Request) ([]frontend.Original, error)
 	// Subtree says that the original path follows that of the endpoint.
 	Subtree bool
 	// Opaque says that the proxy passes on neither a redirect nor a body, and takes
@@ -35,6 +38,12 @@ type Dialect struct {
 	// Removal is the header of an answer that lists what the proxy is to remove from
 	// the request; empty where no answer can make it.
 	Removal string
+	// Yes is the status of a yes; 0 = 200, the one that every proxy takes for it.
+	Yes int
+	// Admits judges what the check itself asks for, beside the routes; nil = nothing.
+	Admits func(check *http.Request, v *guard.Verdict) bool
+	// Adorn adds to the header of a yes; nil = nothing.
+	Adorn func(h http.Header, v *guard.Verdict)
 }
 
 // HeaderError says that a proxy did not send what its dialect is made of.
@@ -68,6 +77,8 @@ type Options struct {
 	Trusted func(remoteAddr string) bool
 	// Edge writes refusals, for the client that the proxy asks for.
 	Edge *httperr.Edge
+	// OAuth2Proxy is served by ServeOAuth2Proxy; nil = it is not.
+	OAuth2Proxy *OAuth2Proxy
 }
 
 // Service is immutable and safe for concurrent use.
@@ -76,6 +87,8 @@ type Service struct {
 	base     string // Prefix and a slash
 	dialects map[string]*endpoint
 	noStore  []string
+
+	oauth2Proxy endpoint
 }
 
 // endpoint is where a dialect is spoken.
@@ -91,6 +104,9 @@ func New(o Options) *Service {
 		if slices.Contains(o.Dialects, d.Name) {
 			s.dialects[d.Name] = &endpoint{Dialect: d, path: s.base + d.Name}
 		}
+	}
+	if o.OAuth2Proxy != nil {
+		s.oauth2Proxy.Dialect = o.OAuth2Proxy.dialect()
 	}
 	return s
 }
@@ -108,6 +124,10 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request) error {
 	if d == nil {
 		return &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."}
 	}
+	return s.ask(w, r, d)
+}
+
+func (s *Service) ask(w http.ResponseWriter, r *http.Request, d *endpoint) error {
 	event := telemetry.EventOf(w)
 	event.Dialect = d.Name
 
@@ -118,44 +138,50 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 
 	// 3. Rebuild the request that the proxy asks about.
+	if d.Originals != nil {
+		return s.askAboutAll(w, r, d, event)
+	}
 	original, e := s.original(d, r)
 	if e != nil {
 		event.Outcome, event.Reason = guard.Malformed.String(), e.Reason
 		s.refuse(w, r, d, e)
 		return nil
 	}
-	event.Method, event.Host, event.Path = original.Method, original.Host, original.URL.Path
 
 	// 4. Decide, as for any request, and answer.
-	s.judge(w, original, d, event)
+	if v, yes := s.decide(w, original, d, event); yes {
+		s.allow(w, original, d, &v)
+	}
 	return nil
 }
 
-func (s *Service) judge(w http.ResponseWriter, original *http.Request, d *endpoint, event *telemetry.Event) {
+// decide reports whether a request may pass, and answers where it may not.
+func (s *Service) decide(w http.ResponseWriter, original *http.Request, d *endpoint, event *telemetry.Event) (_ guard.Verdict, yes bool) {
+	event.Method, event.Host, event.Path = original.Method, original.Host, original.URL.Path
 	if s.Own(original.URL.Path) {
 		event.Outcome, event.Reason = guard.NoRoute.String(), guard.ReasonNoRoute
 		s.refuse(w, original, d, &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."})
-		return
+		return guard.Verdict{}, false
 	}
 	start := time.Now()
 	v, err := s.Guard.Decide(original)
-	event.DecideTime = time.Since(start)
+	event.DecideTime += time.Since(start)
 	frontend.Record(event, &v)
 	switch {
 	case err != nil:
 		s.refuse(w, original, d, frontend.Outage(event, err))
-		return
+		return v, false
 	case v.Outcome == guard.Allow:
-		s.allow(w, original, d, &v)
-		return
+		return v, true
 	}
 	refused := v // or every verdict would be on the heap
 	location, e := frontend.Refuse(w, original, &refused, s.Challenge)
 	if location != "" {
 		redirect(w, d, location, v.Reason)
-		return
+		return v, false
 	}
 	s.refuse(w, original, d, e)
+	return v, false
 }
 
 // endpoint finds the one of a path; nil where nothing is served.

@@ -61,6 +61,9 @@ func (o *Original) Request(ctx context.Context) (*http.Request, error) {
 	if o.Target == "" || o.Target[0] != '/' {
 		return nil, &OriginalError{"target", "is missing, or does not begin with a slash"}
 	}
+	if strings.ContainsAny(o.Target, " \t") {
+		return nil, &OriginalError{"target", "holds a space, as two values have that were joined"}
+	}
 	u, err := url.ParseRequestURI(o.Target)
 	if err != nil {
 		return nil, &OriginalError{"target", "can't be parsed"}
