@@ -3,6 +3,7 @@
 package ingress_test
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
 // patience bounds every wait. It is never a measure.
@@ -41,18 +43,25 @@ type site struct {
 	dir     string
 	at      env.Addresses
 	environ []string
+	tls     *tls.Config // of clients; nil on http
 }
 
 // start runs the files of a folder in deploy/. environ is more of the gateway's
-// environment.
-func start(t *testing.T, name string, environ ...string) *site {
+// environment. With a CA, people type https.
+func start(t *testing.T, name string, ca *tlstest.CA, environ ...string) *site {
 	t.Helper()
 	port := strconv.Itoa(env.FreePort(t))
 	s := &site{
 		name: name, url: "http://localhost:" + port, host: "localhost:" + port,
 		dir: t.TempDir(), at: env.Reserve(t), app: startApplication(t),
 	}
-	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
+	a := addresses{listen: "127.0.0.1:" + port, application: s.app.addr}
+	if ca != nil {
+		pair := ca.Server("localhost")
+		a.cert, a.key = pair.CertFile, pair.KeyFile
+		s.url, s.tls = "https://"+s.host, &tls.Config{RootCAs: ca.Pool()}
+	}
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64, TLSClientConfig: s.tls, ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	s.client = &http.Client{
 		Transport: transport, Timeout: patience,
@@ -65,7 +74,8 @@ func start(t *testing.T, name string, environ ...string) *site {
 	}, environ...)
 	s.startGateway(t)
 	s.way = env.StartTCPProxy(t, strings.TrimPrefix(strings.Replace(s.at.URL(), "localhost", "127.0.0.1", 1), "http://"))
-	runProxy(t, name, addresses{listen: "127.0.0.1:" + port, sallyport: s.way.Addr, application: s.app.addr})
+	a.sallyport = s.way.Addr
+	runProxy(t, name, a)
 	return s
 }
 
@@ -90,7 +100,7 @@ func (s *site) signIn(t *testing.T, user string) string {
 	t.Helper()
 	a := s.send(t, "POST", "/.auth/login", url.Values{"provider": {"dev"}, "username": {user}}.Encode(), "Content-Type: application/x-www-form-urlencoded")
 	for _, c := range (&http.Response{Header: a.header}).Cookies() {
-		if c.Name == "sp" && a.status == http.StatusSeeOther {
+		if strings.HasSuffix(c.Name, "sp") && a.status == http.StatusSeeOther {
 			return c.Name + "=" + c.Value
 		}
 	}
@@ -109,6 +119,11 @@ func (s *site) dial(t *testing.T) net.Conn {
 	t.Cleanup(func() { _ = c.Close() })
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
+	}
+	if s.tls != nil {
+		config := s.tls.Clone()
+		config.ServerName = "localhost"
+		c = tls.Client(c, config)
 	}
 	return c
 }

@@ -4,6 +4,7 @@ package ingress_test
 
 import (
 	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -11,7 +12,10 @@ import (
 )
 
 // addresses are what differs between the files of deploy/ and a test.
-type addresses struct{ listen, sallyport, application string }
+type addresses struct {
+	listen, sallyport, application string
+	cert, key                      string // files, on https
+}
 
 // runProxy runs the proxy of a folder with the files that are there.
 func runProxy(t *testing.T, name string, a addresses) {
@@ -22,30 +26,57 @@ func runProxy(t *testing.T, name string, a addresses) {
 	case "nginx":
 		p = runNginx(t, dir, a)
 	case "caddy":
-		env.WriteFile(t, dir, "Caddyfile", deployed(t, name, "Caddyfile"))
+		file, scheme := deployed(t, name, "Caddyfile"), "http"
+		if a.cert != "" {
+			file, scheme = replaced(t, file, "bind {$BIND:127.0.0.1}", "bind {$BIND:127.0.0.1}\n\ttls "+a.cert+" "+a.key), "https"
+		}
+		env.WriteFile(t, dir, "Caddyfile", file)
 		_, port, err := net.SplitHostPort(a.listen)
 		if err != nil {
 			t.Fatal(err)
 		}
 		p = env.Start(t, dir, []string{
-			"SITE=http://localhost:" + port, "SALLYPORT=" + a.sallyport, "APPLICATION=" + a.application, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir,
+			"SITE=" + scheme + "://localhost:" + port, "SALLYPORT=" + a.sallyport, "APPLICATION=" + a.application, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir,
 		}, "caddy", "run", "--config", "Caddyfile", "--adapter", "caddyfile")
 	case "haproxy":
 		script := env.WriteFile(t, dir, "sallyport.lua", deployed(t, name, "sallyport.lua"))
-		env.WriteFile(t, dir, "haproxy.cfg", replaced(t, deployed(t, name, "haproxy.cfg"), "/etc/haproxy/sallyport.lua", script))
+		file := replaced(t, deployed(t, name, "haproxy.cfg"), "/etc/haproxy/sallyport.lua", script)
+		if a.cert != "" {
+			pem := env.WriteFile(t, dir, "site.pem", read(t, a.cert)+read(t, a.key))
+			file = replaced(t, file, `bind "${BIND}"`, `bind "${BIND}" ssl crt `+pem+` alpn h2,http/1.1`)
+		}
+		env.WriteFile(t, dir, "haproxy.cfg", file)
 		p = env.Start(t, dir, []string{"BIND=" + a.listen, "SALLYPORT=" + a.sallyport, "APPLICATION=" + a.application}, "/usr/sbin/haproxy", "-db", "-f", "haproxy.cfg")
+	case "traefik":
+		runTraefik(t, a)
+		return
 	default:
 		t.Fatalf("there is no %s", name)
 	}
-	p.WaitHTTP("http://" + a.listen + "/.auth/me")
+	env.WaitUntil(t, name+" listens", func() bool {
+		select {
+		case <-p.Ended():
+			t.Fatalf("%s ended:\n%s", name, p.Output())
+		default:
+		}
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", a.listen)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
 }
 
 // runNginx puts the file into an http block, as the nginx.conf of a distribution
 // does, with nothing in it that nginx would not do by itself but paths.
 func runNginx(t *testing.T, dir string, a addresses) *env.Process {
 	t.Helper()
+	listen := "listen " + a.listen + ";"
+	if a.cert != "" {
+		listen = "listen " + a.listen + " ssl http2;\nssl_certificate " + a.cert + ";\nssl_certificate_key " + a.key + ";"
+	}
 	env.WriteFile(t, dir, "sallyport.conf", replaced(t, deployed(t, "nginx", "sallyport.conf"),
-		"127.0.0.1:8080", a.listen, "127.0.0.1:8081", a.sallyport, "127.0.0.1:3000", a.application))
+		"listen 127.0.0.1:8080;", listen, "127.0.0.1:8081", a.sallyport, "127.0.0.1:3000", a.application))
 	env.WriteFile(t, dir, "nginx.conf", `
 daemon off;
 master_process off;
@@ -70,4 +101,13 @@ func replaced(t *testing.T, text string, pairs ...string) string {
 		}
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
