@@ -43,7 +43,7 @@ func startApplication(t *testing.T) *application {
 			}
 			fmt.Fprint(w, n, hex.EncodeToString(h.Sum(nil)))
 		case strings.HasPrefix(r.URL.Path, "/unhappy"): // has refusals of its own
-			w.Header().Set("Www-Authenticate", "Basic realm=app")
+			w.Header().Set("WWW-Authenticate", "Basic realm=app")
 			http.Error(w, "the application's own", http.StatusUnauthorized)
 		default:
 			show.ServeHTTP(w, r)

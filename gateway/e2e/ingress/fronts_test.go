@@ -72,7 +72,7 @@ func (s *site) browserLandsOnTheExactURL(t *testing.T) {
 
 func (s *site) programGetsStatuses(t *testing.T) {
 	a := s.send(t, "GET", "/api?x=1", "")
-	if a.status != http.StatusUnauthorized || !strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") || a.header.Get("Location") != "" || a.header.Get("Www-Authenticate") == "" {
+	if a.status != http.StatusUnauthorized || !strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") || a.header.Get("Location") != "" || a.header.Get("WWW-Authenticate") == "" {
 		t.Errorf("without a credential: %d %v %s", a.status, a.header, a.body)
 	}
 	var problem struct {
@@ -106,7 +106,7 @@ func (s *site) programGetsStatuses(t *testing.T) {
 			t.Errorf("HEAD with %.12s: %d %q", line, a.status, a.body)
 		}
 	}
-	if a = s.send(t, "GET", "/unhappy", "", alice); a.status != http.StatusUnauthorized || !strings.Contains(a.body, "the application's own") || a.header.Get("Www-Authenticate") != "Basic realm=app" {
+	if a = s.send(t, "GET", "/unhappy", "", alice); a.status != http.StatusUnauthorized || !strings.Contains(a.body, "the application's own") || a.header.Get("WWW-Authenticate") != "Basic realm=app" {
 		t.Errorf("the application's own 401: %d %v %s", a.status, a.header, a.body)
 	}
 	if got := s.send(t, "GET", "/assets/x.css", "").received(t); got.URL != "/assets/x.css" {

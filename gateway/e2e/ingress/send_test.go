@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 type answer struct {
@@ -111,15 +110,4 @@ func (s *site) metric(t *testing.T, name string) float64 {
 		}
 	}
 	return 0
-}
-
-// within fails unless the channel gives something soon.
-func within[T any](t *testing.T, what string, c <-chan T) (got T) {
-	t.Helper()
-	select {
-	case got = <-c:
-	case <-time.After(patience):
-		t.Fatalf("not within %v: %s", patience, what)
-	}
-	return got
 }

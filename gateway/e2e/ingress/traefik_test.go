@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -79,10 +80,10 @@ func (p *traefik) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(err) // another test parses it
 	}
-	(&httputil.ReverseProxy{Transport: p.forward, FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+	(&httputil.ReverseProxy{Transport: p.forward, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
 		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
-		r.Out.URL.RawQuery = r.In.URL.RawQuery
-		for name := range r.In.Header { // httputil takes them out of Out
+		r.Out.URL.RawQuery = r.In.URL.RawQuery // as it is written
+		for name := range r.In.Header {        // httputil takes them out of Out
 			if strings.HasPrefix(name, "X-Forwarded-") {
 				r.Out.Header[name] = r.In.Header[name]
 			}
