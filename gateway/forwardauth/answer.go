@@ -72,7 +72,7 @@ func (s *Service) refuse(w http.ResponseWriter, original *http.Request, d *endpo
 	h := w.Header()
 	h[ReasonHeader] = []string{e.Reason}
 	if !d.Opaque || original.Context().Err() != nil { // nobody waits for the answer
-		s.Edge.Write(w, original, e)
+		s.Edge.Write(w, withBody(original), e)
 		return
 	}
 	maps.Copy(h, e.Header)
@@ -115,4 +115,16 @@ func ignoreBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 && r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}
+}
+
+// withBody is the request as one whose answer has a body. A check about a HEAD is a
+// GET itself: an answer that promises a body and has none would end the connection,
+// and be an error to a proxy. net/http leaves the body out where the check is a HEAD.
+func withBody(r *http.Request) *http.Request {
+	if r.Method != http.MethodHead {
+		return r
+	}
+	get := *r
+	get.Method = http.MethodGet
+	return &get
 }

@@ -120,6 +120,9 @@ func (p *Process) end(signal syscall.Signal) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// Ended is closed when the process has ended.
+func (p *Process) Ended() <-chan struct{} { return p.done }
+
 // PID is the process's id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 

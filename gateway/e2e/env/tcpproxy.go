@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -25,6 +26,8 @@ type TCPProxy struct {
 	refuse bool
 	delay  time.Duration
 	conns  map[*proxied]struct{}
+
+	sent, opened atomic.Int64
 }
 
 // StartTCPProxy listens on loopback and forwards to target (host:port). It ends
@@ -65,6 +68,7 @@ func (p *TCPProxy) accept() {
 		c.up.set(!p.hold)
 		c.down.set(!p.hold)
 		p.conns[c] = struct{}{}
+		p.opened.Add(1)
 		c.wg.Add(1)
 		p.mu.Unlock()
 		p.wg.Go(func() {
@@ -153,6 +157,12 @@ func (p *TCPProxy) Cut() {
 		c.wg.Wait()
 	}
 }
+
+// Sent counts the bytes that clients have sent so far.
+func (p *TCPProxy) Sent() int64 { return p.sent.Load() }
+
+// Opened counts the connections that there ever were.
+func (p *TCPProxy) Opened() int64 { return p.opened.Load() }
 
 // Connections counts those that are open.
 func (p *TCPProxy) Connections() int {

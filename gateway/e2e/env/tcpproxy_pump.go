@@ -32,6 +32,9 @@ func (c *proxied) read(src *net.TCPConn, chunks chan<- chunk) {
 	buf := make([]byte, chunkSize)
 	for {
 		n, err := src.Read(buf)
+		if src == c.client {
+			c.proxy.sent.Add(int64(n))
+		}
 		due := time.Now().Add(c.proxy.currentDelay())
 		if n > 0 && !c.queue(chunks, chunk{due: due, data: append([]byte(nil), buf[:n]...)}) {
 			return
