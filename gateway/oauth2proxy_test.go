@@ -190,6 +190,14 @@ func TestOAuth2ProxyIsOffUnlessItIsWanted(t *testing.T) {
 	}
 }
 
+func TestPagesLeadToOAuth2ProxysAddressesWhereNoProxyAsks(t *testing.T) {
+	s := newSite(t, plan{top: "compat: {oauth2_proxy: true}"})
+	if start := s.as(t, "", "/oauth2/start?rd=/x"); start.StatusCode != http.StatusFound {
+		t.Errorf("%d", start.StatusCode)
+	}
+	s.denied(t, s.auth(t, "alice", "", s.original("/x")...), http.StatusForbidden)
+}
+
 func TestUserinfoOfOAuth2ProxyTellsNoTokens(t *testing.T) {
 	s := formerly(t, plan{})
 	if a := s.as(t, "", "/oauth2/userinfo"); a.StatusCode != http.StatusUnauthorized {

@@ -35,7 +35,9 @@ type ExtAuthzTLS struct {
 	ClientCAFile string `mapstructure:"client_ca_file"`
 }
 
-// Compat are the endpoints of other products, for those who come from them.
+// Compat are the endpoints of other products, for those who come from them. Those at
+// which other proxies ask refuse everybody where none is trusted: pages may still
+// lead to the others.
 type Compat struct {
 	OAuth2Proxy bool `mapstructure:"oauth2_proxy"` // /oauth2/auth, /oauth2/start, /oauth2/sign_out, /oauth2/userinfo
 	// ForwardedHeaders says that the proxy that asks at /oauth2/auth sets
@@ -47,5 +49,5 @@ type Compat struct {
 // ChecksOnly tells whether requests may be judged here that others forward, so
 // that a route needs no upstream.
 func (c *Config) ChecksOnly() bool {
-	return len(c.ForwardAuth.Enabled) > 0 || c.ExtAuthz.Listen != "" || c.Compat.OAuth2Proxy
+	return len(c.ForwardAuth.Enabled) > 0 || c.ExtAuthz.Listen != "" || c.Compat.OAuth2Proxy && len(c.Server.TrustedProxies) > 0
 }

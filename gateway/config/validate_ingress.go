@@ -20,10 +20,7 @@ func (k *checker) ingress() {
 		k.askers("forward_auth.enabled")
 	}
 	k.extAuthz()
-	switch {
-	case k.Compat.OAuth2Proxy:
-		k.askers("compat.oauth2_proxy")
-	case k.Compat.ForwardedHeaders:
+	if k.Compat.ForwardedHeaders && !k.Compat.OAuth2Proxy {
 		k.fault("compat.forwarded_headers", "does not apply without oauth2_proxy", "write oauth2_proxy: true, or remove it")
 	}
 }
