@@ -113,10 +113,9 @@ func newDecisionSite(t *testing.T, file *policytest.File, compiled *gateway.Poli
 	for _, set := range compiled.All() {
 		fmt.Fprintf(&routes, "  - {name: %s, paths: [/%[1]s/], upstream: \"$UP\", policy: %[1]s, auth: [session, bearer], headers: [{name: X-Forwarded-Issuer, claim: iss}]}\n", set.Name())
 	}
-	asked := newEnvoy(t, plan{
-		adminToken: adminToken(t), policies: strings.TrimPrefix(policies, "  "), routes: strings.TrimPrefix(routes.String(), "  "),
-		top: "forward_auth: {enabled: [nginx, traefik, caddy, haproxy, envoy]}",
-	})
+	asked := envoyOf(t, asking(t, plan{
+		adminToken: adminToken(t), policies: strings.TrimPrefix(policies, "  "), routes: strings.TrimPrefix(routes.String(), "  "), top: asksByGRPC,
+	}))
 	return &decisionSite{compiled: compiled, site: asked.site, envoy: asked}
 }
 

@@ -19,7 +19,8 @@
 //
 // Where another proxy forwards, forwardauth is the front end: it rebuilds the
 // request that the proxy asks about, asks the guard the same question, and answers
-// with the headers that the proxy has to set.
+// with the headers that the proxy has to set. Envoy asks extauthz the same by gRPC,
+// at a listener of its own.
 //
 // Authentication is that one function, shared by every front end; it is not
 // middleware. Errors travel back as values and become answers in one place,

@@ -29,8 +29,16 @@ type envoy struct {
 func newEnvoy(t *testing.T, p plan) *envoy {
 	t.Helper()
 	p.trusted = orDefault(p.trusted, "127.0.0.1")
-	p.top += "\next_authz: {listen: '127.0.0.1:0'}\n"
-	e := &envoy{site: newSite(t, p)}
+	p.top += asksByGRPC
+	return envoyOf(t, newSite(t, p))
+}
+
+// asksByGRPC is the section that lets it ask.
+const asksByGRPC = "\next_authz: {listen: '127.0.0.1:0'}\n"
+
+func envoyOf(t *testing.T, s *site) *envoy {
+	t.Helper()
+	e := &envoy{site: s}
 	e.conn = e.connect(t)
 	e.client = authv3.NewAuthorizationClient(e.conn)
 	return e
