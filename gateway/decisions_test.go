@@ -115,7 +115,7 @@ func newDecisionSite(t *testing.T, file *policytest.File, compiled *gateway.Poli
 	}
 	asked := newEnvoy(t, plan{
 		adminToken: adminToken(t), policies: strings.TrimPrefix(policies, "  "), routes: strings.TrimPrefix(routes.String(), "  "),
-		top: "forward_auth: {enabled: [nginx, traefik, caddy, haproxy, envoy]}",
+		top: "forward_auth: {enabled: [nginx, traefik, caddy, haproxy, envoy]}\ncompat: {oauth2_proxy: true}",
 	})
 	return &decisionSite{compiled: compiled, site: asked.site, envoy: asked}
 }
