@@ -124,8 +124,7 @@ func TestACheckAllocatesLittle(t *testing.T) {
 				t.Fatalf("the answer is %d", w.status)
 			}
 		})
-		t.Logf("a check of %s allocates %.0f times", dialect, got)
-		if got > 9 {
+		if got > 10 { // 9, and now and then one that a pool has lost to the collector
 			t.Errorf("a check of %s allocates %.0f times", dialect, got)
 		}
 	}
