@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ func TestSitesBehindEveryProxy(t *testing.T) {
 			t.Run("a large body goes to the application alone", s.largeBody)
 			t.Run("identity headers of clients arrive nowhere", s.spoofedIdentity)
 			t.Run("cookies of the gateway stay with it", s.cookiesStay)
+			t.Run("every header of a yes is copied", s.everyHeaderIsCopied)
 			t.Run("nobody else can ask", s.checkIsNotReachable)
 			t.Run("a sign-out counts at once", s.signOutCounts)
 			t.Run("connections to the gateway are used again", s.connectionsAreUsedAgain)
@@ -119,6 +121,13 @@ func (s *site) urlStays(t *testing.T) {
 	for _, target := range []string{"/", "/a%20b?c=d%20e", "/%C3%A9?x", "/a//b", "/a;v=1/b", "/a%2Cb", "/~x", "/a?b=%zz;c&d=1;2", "/a?url=https://evil.test/?x=/assets/", "/x?/../assets/"} {
 		if got := s.send(t, "GET", target, "", alice).received(t); got.URL != target || got.Host != s.host {
 			t.Errorf("%s arrived as %s at %s", target, got.URL, got.Host)
+		}
+	}
+	// A request line can name another host than the header does, which no proxy may
+	// judge by one and send by the other.
+	if a, err := s.try(t, "GET", "http://other.example.test/x", "", alice); err == nil && a.status == http.StatusOK && a.body != "" { // Caddy has an empty page for hosts that it does not know
+		if got := a.received(t); got.Host != s.host {
+			t.Errorf("a request for another host arrived at %s", got.Host)
 		}
 	}
 	// What can be read as a path that is open to all is not.
@@ -304,6 +313,40 @@ func (s *site) cookiesStay(t *testing.T) {
 		if a := s.send(t, "GET", path, "", "Cookie: sp=garbage; "+alice+"; b=1"); strings.Contains(a.body, "sp=") {
 			t.Errorf("%s: %s", path, a.body)
 		}
+	}
+}
+
+// everyHeaderIsCopied asks the gateway itself what the proxy has to copy.
+func (s *site) everyHeaderIsCopied(t *testing.T) {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.gateway.URL+"/.auth/check/"+s.name, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"X-Original-URL": s.url + "/x", "X-Original-Method": "GET", "X-Forwarded-Method": "GET", "X-Forwarded-Proto": "http", "X-Forwarded-Host": s.host, "X-Forwarded-Uri": "/x",
+		"Cookie": s.signIn(t, "alice"),
+	} {
+		req.Header.Set(name, value)
+	}
+	res, err := s.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	file := deployed(t, s.name, map[string]string{"nginx": "sallyport.conf", "caddy": "Caddyfile", "haproxy": "haproxy.cfg", "traefik": "dynamic.yml"}[s.name])
+	copied := 0
+	for name := range res.Header {
+		switch name {
+		case "Cache-Control", "Content-Length", "Date", "X-Request-Id":
+			continue
+		}
+		copied++
+		if !regexp.MustCompile(`(?m)(copy_headers|proxy_set_header|lua\.sallyport|^ +-)\b?.*[ ,]` + name + `([ ,]|$)`).MatchString(file) {
+			t.Errorf("%s is not copied", name)
+		}
+	}
+	if res.StatusCode != http.StatusOK || copied < 9 {
+		t.Errorf("%s %v", res.Status, res.Header)
 	}
 }
 

@@ -17,6 +17,11 @@ func TestHTTPSSitesBehindEveryProxy(t *testing.T) {
 	for _, name := range []string{"nginx", "caddy", "haproxy"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			for line := range strings.SplitSeq(secured(name), "\n") {
+				if !strings.Contains(deployed(t, name, "README.md"), "\n      "+line+"\n") {
+					t.Errorf("README.md does not say %s", line)
+				}
+			}
 			s := start(t, name, tlstest.New(t))
 			a := s.send(t, "GET", "/page?x=1", "", "Accept: text/html")
 			if a.status != http.StatusFound || !strings.HasPrefix(a.header.Get("Location"), s.url+"/.auth/login?return_to=") {

@@ -69,9 +69,11 @@ func start(t *testing.T, name string, ca *tlstest.CA, environ ...string) *site {
 	}
 	env.WriteFile(t, s.dir, "config.yaml", deployed(t, name, "config.yaml"))
 	token := env.WriteFile(t, s.dir, "operator", operator)
-	s.environ = append([]string{
-		"SALLYPORT_SERVER__PUBLIC_URL=" + s.url, "SALLYPORT_SERVER__TRUSTED_PROXIES=[127.0.0.1]", "SALLYPORT_ADMIN__TOKEN_FILE=" + token,
-	}, environ...)
+	s.environ = append([]string{"SALLYPORT_SERVER__PUBLIC_URL=" + s.url, "SALLYPORT_ADMIN__TOKEN_FILE=" + token}, environ...)
+	if name == "traefik" { // whose files are for another network, and for people of a provider
+		s.environ = append(s.environ, "SALLYPORT_SERVER__TRUSTED_PROXIES=[127.0.0.1]",
+			"SALLYPORT_LOGIN__PROVIDERS=[{name: dev, type: dev, identities: [{subject: alice, email: alice@example.com, groups: [staff]}, {subject: carol}]}]")
+	}
 	s.startGateway(t)
 	s.way = env.StartTCPProxy(t, strings.TrimPrefix(strings.Replace(s.at.URL(), "localhost", "127.0.0.1", 1), "http://"))
 	a.sallyport = s.way.Addr

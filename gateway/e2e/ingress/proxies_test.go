@@ -17,6 +17,15 @@ type addresses struct {
 	cert, key                      string // files, on https
 }
 
+// secured are the lines for https that each README.md has.
+func secured(name string) string {
+	return map[string]string{
+		"nginx":   "listen 443 ssl http2;\nssl_certificate /etc/ssl/site.crt;\nssl_certificate_key /etc/ssl/site.key;",
+		"caddy":   "tls /etc/ssl/site.crt /etc/ssl/site.key",
+		"haproxy": `bind "${BIND}" ssl crt /etc/haproxy/site.pem alpn h2,http/1.1`,
+	}[name]
+}
+
 // runProxy runs the proxy of a folder with the files that are there.
 func runProxy(t *testing.T, name string, a addresses) {
 	t.Helper()
@@ -28,7 +37,7 @@ func runProxy(t *testing.T, name string, a addresses) {
 	case "caddy":
 		file, scheme := deployed(t, name, "Caddyfile"), "http"
 		if a.cert != "" {
-			file, scheme = replaced(t, file, "bind {$BIND:127.0.0.1}", "bind {$BIND:127.0.0.1}\n\ttls "+a.cert+" "+a.key), "https"
+			file, scheme = replaced(t, file, "bind {$BIND:127.0.0.1}", "bind {$BIND:127.0.0.1}\n\t"+replaced(t, secured(name), "/etc/ssl/site.crt", a.cert, "/etc/ssl/site.key", a.key)), "https"
 		}
 		env.WriteFile(t, dir, "Caddyfile", file)
 		_, port, err := net.SplitHostPort(a.listen)
@@ -43,7 +52,7 @@ func runProxy(t *testing.T, name string, a addresses) {
 		file := replaced(t, deployed(t, name, "haproxy.cfg"), "/etc/haproxy/sallyport.lua", script)
 		if a.cert != "" {
 			pem := env.WriteFile(t, dir, "site.pem", read(t, a.cert)+read(t, a.key))
-			file = replaced(t, file, `bind "${BIND}"`, `bind "${BIND}" ssl crt `+pem+` alpn h2,http/1.1`)
+			file = replaced(t, file, `bind "${BIND}"`, replaced(t, secured(name), "/etc/haproxy/site.pem", pem))
 		}
 		env.WriteFile(t, dir, "haproxy.cfg", file)
 		p = env.Start(t, dir, []string{"BIND=" + a.listen, "SALLYPORT=" + a.sallyport, "APPLICATION=" + a.application}, "/usr/sbin/haproxy", "-db", "-f", "haproxy.cfg")
@@ -73,7 +82,7 @@ func runNginx(t *testing.T, dir string, a addresses) *env.Process {
 	t.Helper()
 	listen := "listen " + a.listen + ";"
 	if a.cert != "" {
-		listen = "listen " + a.listen + " ssl http2;\nssl_certificate " + a.cert + ";\nssl_certificate_key " + a.key + ";"
+		listen = replaced(t, secured("nginx"), "443", a.listen, "/etc/ssl/site.crt", a.cert, "/etc/ssl/site.key", a.key)
 	}
 	env.WriteFile(t, dir, "sallyport.conf", replaced(t, deployed(t, "nginx", "sallyport.conf"),
 		"listen 127.0.0.1:8080;", listen, "127.0.0.1:8081", a.sallyport, "127.0.0.1:3000", a.application))

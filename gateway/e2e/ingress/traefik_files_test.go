@@ -12,6 +12,10 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/e2e/env"
 )
 
 // traefikStatic and traefikDynamic are what Traefik's reference documents, as far as
@@ -98,7 +102,7 @@ func (r *traefikRouter) prefix() (string, bool) {
 	return path, ok && closed && strings.HasPrefix(path, "/")
 }
 
-// TestTraefikFilesSayWhatTheyRefer: names lead somewhere, a middleware is of one
+// TestTraefikFilesSayWhatTheyReferTo: names lead somewhere, a middleware is of one
 // kind, and what Traefik would only find out at run time is well formed.
 func TestTraefikFilesSayWhatTheyReferTo(t *testing.T) {
 	var static traefikStatic
@@ -150,5 +154,18 @@ func TestTraefikFilesSayWhatTheyReferTo(t *testing.T) {
 		if kinds != 1 {
 			t.Errorf("middleware %s is of %d kinds", name, kinds)
 		}
+	}
+}
+
+// TestTraefikConfigurationOfTheGatewayBuilds: it is the only one that the others do
+// not run as it stands.
+func TestTraefikConfigurationOfTheGatewayBuilds(t *testing.T) {
+	secret := env.WriteFile(t, t.TempDir(), "oidc", "the secret of a client")
+	cfg, err := config.Parse("config.yaml", []byte(replaced(t, deployed(t, "traefik", "config.yaml"), "/run/secrets/oidc", secret)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gateway.Check(t.Context(), cfg); err != nil {
+		t.Error(err)
 	}
 }
