@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,11 @@ func TestEveryDeployFolderIsInTheTable(t *testing.T) {
 		}
 		if !strings.Contains(string(table), "["+f.Name()+"]("+readme+")") {
 			t.Errorf("deploy/%s is not in the table of deploy/README.md", f.Name())
+		}
+	}
+	for _, m := range regexp.MustCompile(`\]\(([a-z]+/README\.md)\)`).FindAllStringSubmatch(string(table), -1) {
+		if _, err := os.Stat(filepath.Join("../deploy", m[1])); err != nil {
+			t.Errorf("deploy/README.md leads to %s: %v", m[1], err)
 		}
 	}
 }
