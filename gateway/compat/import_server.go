@@ -139,8 +139,6 @@ func (m *importer) trusted(s *section) {
 	case behind || m.checks:
 		s.set("trusted_proxies", []string{"127.0.0.1"}, "write the addresses of the proxies in front")
 		m.todo("reverse_proxy", "oauth2-proxy believed whoever asked", "write the addresses of your proxies into server.trusted_proxies: others are refused at /oauth2/auth")
-	default:
-		s.set("trusted_proxies", []string{"unix"}, "nobody by network")
 	}
 }
 
