@@ -176,12 +176,25 @@ func TestGatewayPathsInsideTheForwardedURL(t *testing.T) {
 			for _, agent := range []string{"GoogleHC/1.0", "kube-probe/1.30", "ELB-HealthChecker/2.0"} {
 				closed(t, dialect+" "+target, s.checked(t, dialect, about{target: target, lines: []string{"User-Agent: " + agent}}), 401, 404)
 			}
-			own := strings.HasPrefix(strings.Replace(target, "%2e", ".", 1), "/.auth")
+			own := strings.HasPrefix(strings.Replace(target, "%2e", ".", 1), "/.auth") || strings.HasPrefix(target, "/oauth2/")
 			if a := s.checked(t, dialect, about{target: target, user: "root"}); own {
 				closed(t, dialect+" "+target, a, 404)
 			} else {
 				open(t, dialect, a)
 			}
 		}
+	}
+}
+
+// TestEndpointInAnotherSpellingIsNone: a proxy may keep clients from the check
+// endpoints by their path, and lead everything else below the prefix here.
+func TestEndpointInAnotherSpellingIsNone(t *testing.T) {
+	s := asking(t, plan{})
+	for _, target := range []string{"/.auth/%63heck/traefik", "/.auth/check%2Ftraefik", "/%2eauth/check/traefik", "/.auth/check/trae%66ik", "/.auth//check/traefik", "/.auth/check//traefik", "/.auth/check/traefik/"} {
+		a := s.as(t, "alice", target, "X-Forwarded-Method: GET", "X-Forwarded-Proto: http", "X-Forwarded-Host: "+s.host, "X-Forwarded-Uri: /public/x")
+		if a.StatusCode == http.StatusOK || a.Header.Get("X-Forwarded-User") != "" {
+			t.Errorf("%s: %d %v", target, a.StatusCode, a.Header)
+		}
+		s.upstream.take()
 	}
 }

@@ -107,7 +107,8 @@ func (l *policyLint) policies() error {
 	faults := described.load(l.cfg)
 	for i, p := range all {
 		uses := l.uses(p.Name)
-		if len(uses) == 0 && len(l.cfg.Routes) > 0 && !l.atListener(p.Name) {
+		// Envoy names policies, too, in a configuration that nobody sees here.
+		if len(uses) == 0 && len(l.cfg.Routes) > 0 && !l.atListener(p.Name) && l.cfg.ExtAuthz.Listen == "" {
 			l.found(policyPath(i)+".name", policy.Finding{
 				Policy: p.Name, Code: lintUnused, Severity: policy.LintWarning, Problem: "no route and no listener uses it",
 				Why: "It decides nothing.", Fix: "write policy: " + p.Name + " at a route, or delete it",

@@ -120,7 +120,7 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request) error {
 	ignoreBody(w, r)
 
 	// 1. Find the dialect.
-	d := s.endpoint(r.URL.Path)
+	d := s.endpoint(r.RequestURI)
 	if d == nil {
 		return &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."}
 	}
@@ -184,11 +184,15 @@ func (s *Service) decide(w http.ResponseWriter, original *http.Request, d *endpo
 	return v, false
 }
 
-// endpoint finds the one of a path; nil where nothing is served.
-func (s *Service) endpoint(path string) *endpoint {
-	name, _, below := strings.Cut(strings.TrimPrefix(path, s.base), "/")
+// endpoint finds the one of a target; nil where nothing is served. It is looked for as
+// it was sent: a client could get past a rule of the proxy against /.auth/check/ by
+// escaping a letter, and would be told what is for applications.
+func (s *Service) endpoint(target string) *endpoint {
+	path, _, _ := strings.Cut(target, "?")
+	rest, ok := strings.CutPrefix(path, s.base)
+	name, _, below := strings.Cut(rest, "/")
 	d := s.dialects[name]
-	if d == nil || below && !d.Subtree {
+	if !ok || d == nil || below && !d.Subtree {
 		return nil
 	}
 	return d
