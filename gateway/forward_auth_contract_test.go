@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -251,5 +252,20 @@ func TestRouteThatIsOnlyAskedAbout(t *testing.T) {
 	}
 	if code, state := s.readiness(t); code != http.StatusOK {
 		t.Errorf("not ready: %s", state)
+	}
+}
+
+// TestARefusedHeadIsAWholeAnswer: the check is a GET that is about a HEAD. An answer
+// to it that promises a body and has none costs the proxy its connection, and Traefik
+// takes it for a failure.
+func TestARefusedHeadIsAWholeAnswer(t *testing.T) {
+	s := asking(t, plan{})
+	for _, dialect := range []string{"nginx", "traefik", "caddy", "haproxy"} {
+		for user, want := range map[string]int{"": http.StatusUnauthorized, "alice": http.StatusForbidden} {
+			got := s.checked(t, dialect, about{method: "HEAD", target: "/admin/", user: user})
+			if length := got.Header.Get("Content-Length"); got.StatusCode != want || length != strconv.Itoa(len(got.text)) {
+				t.Errorf("%s, %q: %d with %d bytes of %s", dialect, user, got.StatusCode, len(got.text), length)
+			}
+		}
 	}
 }
