@@ -326,6 +326,7 @@ func TestEnvoyAsksForAPolicyBesides(t *testing.T) {
 		"one that is not there": {map[string]string{"policy": "nobody-wrote-it"}, 400},
 		"none":                  {map[string]string{"policy": ""}, 400},
 		"a key with a mistake":  {map[string]string{"polcy": "admins"}, 400},
+		"a key of others":       {map[string]string{"virtual_host": "local_service"}, 200},
 	} {
 		in := e.asking(t, about{user: "alice"})
 		in.Attributes.ContextExtensions = c.extensions

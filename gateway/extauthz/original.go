@@ -15,8 +15,8 @@ import (
 	"github.com/sallyport/sallyport/gateway/httperr"
 )
 
-// PolicyExtension is the one key of context_extensions that is understood: the name
-// of a policy that must allow besides that of the route.
+// PolicyExtension is the key of context_extensions that is understood: the name of a
+// policy that must allow besides that of the route.
 const PolicyExtension = "policy"
 
 // original rebuilds the request. Who reads the log learns what was wrong with it.
@@ -64,13 +64,13 @@ func (s *Service) rebuilt(ctx context.Context, a *authv3.AttributeContext) (*htt
 	return r, nil
 }
 
-// entrance puts the policy into the context that Envoy's configuration asks for. An
-// extension that is not understood refuses: as a misspelt one it would let in more
-// than was meant.
+// entrance puts the policy into the context that Envoy's configuration asks for.
+// Extensions can be for others as well, but one that looks like ours refuses: as a
+// misspelt one it would let in more than was meant.
 func (s *Service) entrance(ctx context.Context, extensions map[string]string) (context.Context, error) {
 	for key := range extensions {
-		if key != PolicyExtension {
-			return nil, &frontend.OriginalError{Field: "context_extensions", Problem: "hold a key that is not understood: only " + PolicyExtension + " is"}
+		if lower := strings.ToLower(key); key != PolicyExtension && (strings.HasPrefix(lower, "pol") || strings.Contains(lower, PolicyExtension)) {
+			return nil, &frontend.OriginalError{Field: "context_extensions", Problem: "hold a key that looks like " + PolicyExtension + " and is not"}
 		}
 	}
 	name, asked := extensions[PolicyExtension]
