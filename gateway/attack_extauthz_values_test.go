@@ -172,10 +172,13 @@ func TestEnvoyAndAPanicInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := extauthz.Options{
-		Guard:     guard.New(guard.Options{Routes: table, Cookies: noCookies{}, Scheme: "http"}),
-		Challenge: func(*http.Request, *guard.Verdict) guard.Prompt { panic("the challenge") },
+		Judge: &frontend.Judge{
+			Guard:     guard.New(guard.Options{Routes: table, Cookies: noCookies{}, Scheme: "http"}),
+			Challenge: func(*http.Request, *guard.Verdict) guard.Prompt { panic("the challenge") },
+			Own:       func(string) bool { return false },
+		},
 		Passes:    frontend.NewPasses(set.Names()),
-		Own:       func(string) bool { return false }, OwnCookie: func(string) bool { return false }, Trusted: func(string) bool { return true },
+		OwnCookie: func(string) bool { return false }, Trusted: func(string) bool { return true },
 		Watch: func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) {
 			serve(w, r)
 		},

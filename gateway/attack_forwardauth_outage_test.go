@@ -67,12 +67,15 @@ func troubledSite(t *testing.T) (s *site, store *troubledStore, cookie string) {
 		t.Fatal(err)
 	}
 	checks := forwardauth.New(forwardauth.Options{
-		Guard: guard.New(guard.Options{Routes: table, Cookies: manager.Cookies(), Scheme: "http"}),
-		Challenge: func(*http.Request, *guard.Verdict) guard.Prompt {
-			return guard.Prompt{WWWAuthenticate: []string{"Test"}}
+		Judge: &frontend.Judge{
+			Guard: guard.New(guard.Options{Routes: table, Cookies: manager.Cookies(), Scheme: "http"}),
+			Challenge: func(*http.Request, *guard.Verdict) guard.Prompt {
+				return guard.Prompt{WWWAuthenticate: []string{"Test"}}
+			},
+			Own: func(string) bool { return false },
 		},
 		Passes: frontend.NewPasses(set.Names()), Prefix: "/.auth/check", Dialects: config.Dialects(),
-		Own: func(string) bool { return false }, Trusted: func(string) bool { return true }, Edge: &httperr.Edge{},
+		Trusted: func(string) bool { return true }, Edge: &httperr.Edge{},
 		OAuth2Proxy: &forwardauth.OAuth2Proxy{Scheme: "http"},
 	})
 	errorLog, err := zap.NewStdLogAt(zap.NewNop(), zap.WarnLevel)

@@ -46,7 +46,7 @@ func (a *asked) extAuthz(p *parts, policies *policies, ownCookie func(name strin
 	}
 	limits := a.cfg.Server.Limits
 	return extauthz.New(extauthz.Options{
-		Guard: p.guard, Challenge: a.challenger(), Passes: a.passes(), Own: a.own, OwnCookie: ownCookie,
+		Judge: a.judge(p), Passes: a.passes(), OwnCookie: ownCookie,
 		Trusted: p.trust.peer, Policies: entrances, Watch: a.watch.check, Edge: a.edge, Log: a.log.Named("extauthz"),
 		TLS: p.checkTLS, Handshake: limits.ReadHeaderTimeout, MaxConnections: limits.MaxConnections, MaxTarget: limits.MaxTargetBytes,
 	})

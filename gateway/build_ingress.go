@@ -10,7 +10,6 @@ import (
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/forwardauth"
 	"github.com/sallyport/sallyport/gateway/frontend"
-	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/headers"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/login"
@@ -34,10 +33,10 @@ func (a *asked) forwardAuth(p *parts) *forwardauth.Service {
 		return nil
 	}
 	return forwardauth.New(forwardauth.Options{
-		Guard: p.guard, Challenge: a.challenger(), Passes: a.passes(),
+		Judge: a.judge(p), Passes: a.passes(),
 		Prefix: a.cfg.Server.AuthPrefix + "/check", Dialects: a.cfg.ForwardAuth.Enabled,
 		OAuth2Proxy: &forwardauth.OAuth2Proxy{Scheme: a.cfg.Server.URL().Scheme, Forwarded: a.cfg.Compat.ForwardedHeaders},
-		Own:         a.own, Trusted: p.trust.peer, Edge: a.edge, MaxTarget: a.cfg.Server.Limits.MaxTargetBytes,
+		Trusted:     p.trust.peer, Edge: a.edge, MaxTarget: a.cfg.Server.Limits.MaxTargetBytes,
 	})
 }
 
@@ -50,12 +49,12 @@ func (a *asked) own(path string) bool {
 	return own
 }
 
-// challenger sends browsers to absolute addresses: the proxies that pass the
-// redirect on are at another one.
-func (a *asked) challenger() guard.Challenger {
-	return challenger(func(r *http.Request, want policy.StepUp) string {
+// judge decides for all of them, and sends browsers to absolute addresses.
+func (a *asked) judge(p *parts) *frontend.Judge {
+	challenge := challenger(func(r *http.Request, want policy.StepUp) string {
 		return a.signIn.AbsoluteStepUpURL(r, login.StepUp(want))
 	}, a.cfg.Server.URL().Host)
+	return &frontend.Judge{Guard: p.guard, Challenge: challenge, Own: a.own}
 }
 
 // passes knows every header that says who somebody is, on whatever route: a proxy

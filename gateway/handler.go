@@ -7,6 +7,8 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/compat"
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/frontend"
+	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 )
 
@@ -174,5 +176,5 @@ func unknownHost(http.ResponseWriter, *http.Request) error {
 }
 
 func notServed(http.ResponseWriter, *http.Request) error {
-	return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "Nothing is served at this address."}
+	return frontend.NotServed(guard.ReasonNoRoute)
 }

@@ -30,12 +30,8 @@ const Dialect = "envoy_grpc"
 // Options are what a Service needs. All fields are required but TLS and
 // the limits.
 type Options struct {
-	Guard     *guard.Guard     // that knows of entrances
-	Challenge guard.Challenger // with absolute URLs: Envoy is at another address than the gateway
-	Passes    *frontend.Passes
-	// Own reports whether a path is one of the gateway's own: what Envoy sends to an
-	// application from there is not for it.
-	Own func(path string) bool
+	Judge  *frontend.Judge // whose guard knows of entrances
+	Passes *frontend.Passes
 	// OwnCookie reports whether a cookie is one of the gateway's own.
 	OwnCookie func(name string) bool
 	// Trusted reports whether a peer is a proxy that may ask.
@@ -134,34 +130,21 @@ type check struct {
 func (c *check) decide(w http.ResponseWriter, r *http.Request) {
 	event := telemetry.EventOf(w)
 	event.Dialect = Dialect
-	if c.Own(r.URL.Path) {
-		event.Outcome, event.Reason = guard.NoRoute.String(), guard.ReasonNoRoute
-		c.refuse(w, r, &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."})
-		return
-	}
-	start := time.Now()
-	v, err := c.Guard.Decide(r)
-	event.DecideTime = time.Since(start)
-	frontend.Record(event, &v)
+	v, location, e := c.Judge.Judge(w, r, event)
 	c.verdict = v
 	switch {
-	case err != nil:
-		c.refuse(w, r, frontend.Outage(event, err))
-	case v.Outcome == guard.Allow:
-		c.pass, c.sent = c.Passes.Pass(r, &v), r.Header
-		c.allowed = true // last: whatever panics before leaves a refusal
-		w.WriteHeader(http.StatusOK)
-	default:
-		location, e := frontend.Refuse(w, r, &v, c.Challenge)
-		if location == "" {
-			c.refuse(w, r, e)
-			return
-		}
+	case location != "":
 		h := w.Header()
 		h.Set(frontend.ReasonHeader, v.Reason)
 		h.Set("Location", location)
 		h.Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusFound)
+	case e != nil:
+		c.refuse(w, r, e)
+	default:
+		c.pass, c.sent = c.Passes.Pass(r, &v), r.Header
+		c.allowed = true // last: whatever panics before leaves a refusal
+		w.WriteHeader(http.StatusOK)
 	}
 }
 

@@ -26,9 +26,7 @@ func (s *Service) original(ctx context.Context, a *authv3.AttributeContext) (*ht
 	}
 	r, err := s.rebuilt(ctx, a)
 	if err != nil {
-		e := frontend.Malformed(frontend.ReasonOriginal)
-		e.Err = err
-		return nil, e
+		return nil, frontend.BadOriginal(err)
 	}
 	return r, nil
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sallyport/sallyport/gateway/frontend"
 	"github.com/sallyport/sallyport/gateway/guard"
@@ -64,15 +63,11 @@ const (
 
 // Options are what a Service needs. All fields are required.
 type Options struct {
-	Guard     *guard.Guard
-	Challenge guard.Challenger // with absolute URLs: proxies resolve others against the wrong host
+	Judge     *frontend.Judge
 	Passes    *frontend.Passes
 	Prefix    string   // of the endpoints: those that follow are one path segment each
 	Dialects  []string // by name; others are not served
 	MaxTarget int      // bytes of the target of a request that is asked about; 0 = no limit
-	// Own reports whether a path is one of the gateway's own: what a proxy sends to
-	// the application from there is not for it.
-	Own func(path string) bool
 	// Trusted reports whether a peer is a proxy that may ask.
 	Trusted func(remoteAddr string) bool
 	// Edge writes refusals, for the client that the proxy asks for.
@@ -122,7 +117,7 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request) error {
 	// 1. Find the dialect.
 	d := s.endpoint(r.RequestURI)
 	if d == nil {
-		return &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."}
+		return frontend.NotServed(guard.ReasonNoRoute)
 	}
 	return s.ask(w, r, d)
 }
@@ -158,29 +153,15 @@ func (s *Service) ask(w http.ResponseWriter, r *http.Request, d *endpoint) error
 // decide reports whether a request may pass, and answers where it may not.
 func (s *Service) decide(w http.ResponseWriter, original *http.Request, d *endpoint, event *telemetry.Event) (_ guard.Verdict, yes bool) {
 	event.Method, event.Host, event.Path = original.Method, original.Host, original.URL.Path
-	if s.Own(original.URL.Path) {
-		event.Outcome, event.Reason = guard.NoRoute.String(), guard.ReasonNoRoute
-		s.refuse(w, original, d, &httperr.Error{Code: http.StatusNotFound, Reason: guard.ReasonNoRoute, Public: "Nothing is served at this address."})
-		return guard.Verdict{}, false
-	}
-	start := time.Now()
-	v, err := s.Guard.Decide(original)
-	event.DecideTime += time.Since(start)
-	frontend.Record(event, &v)
+	v, location, e := s.Judge.Judge(w, original, event)
 	switch {
-	case err != nil:
-		s.refuse(w, original, d, frontend.Outage(event, err))
-		return v, false
-	case v.Outcome == guard.Allow:
+	case location != "":
+		redirect(w, d, location, v.Reason)
+	case e != nil:
+		s.refuse(w, original, d, e)
+	default:
 		return v, true
 	}
-	refused := v // or every verdict would be on the heap
-	location, e := frontend.Refuse(w, original, &refused, s.Challenge)
-	if location != "" {
-		redirect(w, d, location, v.Reason)
-		return v, false
-	}
-	s.refuse(w, original, d, e)
 	return v, false
 }
 
@@ -211,7 +192,5 @@ func (s *Service) original(d *endpoint, r *http.Request) (*http.Request, *httper
 			return original, nil
 		}
 	}
-	e := frontend.Malformed(ReasonOriginal)
-	e.Err = err
-	return nil, e
+	return nil, frontend.BadOriginal(err)
 }

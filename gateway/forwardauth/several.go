@@ -57,9 +57,7 @@ func (s *Service) askAboutAll(w http.ResponseWriter, r *http.Request, d *endpoin
 			return nil
 		case !same:
 			event.Outcome, event.Reason = guard.Malformed.String(), ReasonOriginal
-			e := frontend.Malformed(ReasonOriginal)
-			e.Err = errDiffer
-			return e
+			return frontend.BadOriginal(errDiffer)
 		}
 	}
 	s.allow(w, first.original, d, &first.verdict)
@@ -90,9 +88,7 @@ func (s *Service) originals(d *endpoint, r *http.Request) ([]*http.Request, *htt
 		}
 	}
 	if err != nil {
-		e := frontend.Malformed(ReasonOriginal)
-		e.Err = err
-		return nil, e
+		return nil, frontend.BadOriginal(err)
 	}
 	return requests, nil
 }

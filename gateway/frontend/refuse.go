@@ -45,10 +45,23 @@ func Malformed(reason string) *httperr.Error {
 	return &httperr.Error{Code: http.StatusBadRequest, Reason: reason, Public: "The request is malformed or could be understood in two ways."}
 }
 
+// BadOriginal is the answer to a check about a request that is not described as it has
+// to be. Who reads the log learns from err what was wrong.
+func BadOriginal(err error) *httperr.Error {
+	e := Malformed(ReasonOriginal)
+	e.Err = err
+	return e
+}
+
 // TargetTooLong is the answer to a request target that is longer than the gateway
 // takes.
 func TargetTooLong() *httperr.Error {
 	return &httperr.Error{Code: http.StatusRequestURITooLong, Reason: "target_too_long", Public: "The address is too long."}
+}
+
+// NotServed is the answer where there is nothing for a request.
+func NotServed(reason string) *httperr.Error {
+	return &httperr.Error{Code: http.StatusNotFound, Reason: reason, Public: "Nothing is served at this address."}
 }
 
 // Refuse says how to answer a request that may not pass: by a redirect to location
@@ -67,7 +80,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict, challenge 
 			Header: httperr.RetryAfter(v.Wait),
 		}
 	case guard.NoRoute:
-		return "", &httperr.Error{Code: http.StatusNotFound, Reason: v.Reason, Public: "Nothing is served at this address."}
+		return "", NotServed(v.Reason)
 	case guard.BadHost:
 		return "", &httperr.Error{Code: http.StatusMisdirectedRequest, Reason: v.Reason, Public: "This host is not served here."}
 	case guard.BadMethod:

@@ -99,7 +99,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict,
 	target := p.Targets[v.Route]
 	if target == nil {
 		event.Outcome, event.Reason = "no_route", "check_only"
-		return &httperr.Error{Code: http.StatusNotFound, Reason: "check_only", Public: "Nothing is served at this address."}
+		return frontend.NotServed("check_only")
 	}
 	path, ok := target.path(r)
 	if !ok {
