@@ -141,19 +141,8 @@ func TestFailureOfTheStoreInsideACheckLetsNobodyIn(t *testing.T) {
 // TestFailureOutsideACheckLetsNobodyIn (CVE-2021-32637): keys that can't be fetched,
 // an authorizer that can't be asked, and a policy that can't be evaluated.
 func TestFailureOutsideACheckLetsNobodyIn(t *testing.T) {
-	keys := newKeyServer(t)
-	keys.answer(answering(http.StatusInternalServerError, "down"))
-	authorizer := httptest.NewServer(answering(http.StatusInternalServerError, `{"result": true}`))
-	defer authorizer.Close()
-	s := asking(t, plan{
-		issuers: fmt.Sprintf("- {issuer: %q, audiences: [%q], algorithms: [ES256], jwks_url: %q}", keysIssuer, tokenAudience, keys.url()),
-		policies: fmt.Sprintf(`
-  - {name: opa, authorizer: {url: %q, timeout: 100ms}}
-  - {name: broken, rules: [{name: senior, when: "identity.claims.level > 3", allow: {groups: [users]}}]}`, authorizer.URL+"/v1/data/app/authz"),
-		routes: `
-  - {name: judged, paths: [/judged/], upstream: "$UP", policy: opa}
-  - {name: broken, paths: [/broken/], upstream: "$UP", policy: broken}`,
-	})
+	p, keys := failing(t)
+	s := asking(t, p)
 	poll(t, "a first fetch", func() bool { return keys.fetches() > 0 })
 	token := goodToken(t, newSigner(t, "k1"), keysIssuer)
 	for _, dialect := range everyDialect() {
@@ -167,4 +156,23 @@ func TestFailureOutsideACheckLetsNobodyIn(t *testing.T) {
 			}
 		}
 	}
+}
+
+// failing is a site whose keys can't be fetched, with routes whose policies can't be
+// asked and can't be evaluated.
+func failing(t *testing.T) (plan, *keyServer) {
+	t.Helper()
+	keys := newKeyServer(t)
+	keys.answer(answering(http.StatusInternalServerError, "down"))
+	authorizer := httptest.NewServer(answering(http.StatusInternalServerError, `{"result": true}`))
+	t.Cleanup(authorizer.Close)
+	return plan{
+		issuers: fmt.Sprintf("- {issuer: %q, audiences: [%q], algorithms: [ES256], jwks_url: %q}", keysIssuer, tokenAudience, keys.url()),
+		policies: fmt.Sprintf(`
+  - {name: opa, authorizer: {url: %q, timeout: 100ms}}
+  - {name: broken, rules: [{name: senior, when: "identity.claims.level > 3", allow: {groups: [users]}}]}`, authorizer.URL+"/v1/data/app/authz"),
+		routes: `
+  - {name: judged, paths: [/judged/], upstream: "$UP", policy: opa}
+  - {name: broken, paths: [/broken/], upstream: "$UP", policy: broken}`,
+	}, keys
 }

@@ -12,11 +12,7 @@ import (
 // decides it.
 func TestPathTricksThroughTheForwardedURL(t *testing.T) {
 	s := asking(t, plan{})
-	for _, target := range []string{
-		"/public/../admin/secret", "/public/%2e%2e/admin/secret", "/public/..%2fadmin", "//admin/public/x", "/admin/secret?x=/public/",
-		"/admin/secret%23/public/", "/public/?/../admin", `/admin\x`, "/public/..;/admin", "/public#/../admin", "/admin/secret#/public/", "///admin/secret",
-		"/public/%00", "/public/%252e%252e/admin", "/public/%2e%2e%2fadmin/secret", "/%61dmin/secret", "/public//../admin", "/public/;x=1/", "/pub/abc/../../admin/",
-	} {
+	for _, target := range trickyTargets() {
 		for _, user := range []string{"", "alice", "root"} {
 			direct := s.as(t, user, target)
 			s.upstream.take()
@@ -31,7 +27,7 @@ func TestPathTricksThroughTheForwardedURL(t *testing.T) {
 		}
 	}
 	// What is no path is nothing that a client of a proxy can have asked for.
-	for _, target := range []string{"https://app.example.test/admin/secret", "http://localhost:8080/public/", "admin", "*", "?x=/public/", "public/", "@evil.test/public/"} {
+	for _, target := range noPaths() {
 		for _, dialect := range dialects() {
 			if dialect == "envoy" && target[0] != '?' { // the prefix and this would be another endpoint
 				continue
@@ -45,24 +41,7 @@ func TestPathTricksThroughTheForwardedURL(t *testing.T) {
 // back in no redirect.
 func TestMalformedForwardedValues(t *testing.T) {
 	s := asking(t, plan{})
-	long := strings.Repeat("a", 5<<10)
-	var cases []about
-	for _, host := range []string{
-		"evil.test", "a\x00b", "[::1", "local host:8080", "localhost:8080, evil.test", "localhost:abc", "localhost:80:80", long, "localhost:8080@evil.test",
-		"localhost:8080\\evil.test", "evil.test#localhost:8080", "%6cocalhost:8080",
-	} {
-		cases = append(cases, about{host: host})
-	}
-	for _, target := range []string{"/%zz", "/a\x01b", "/\x7f", "/" + strings.Repeat("a", 64<<10), "/" + strings.Repeat("a", 17<<10)} {
-		cases = append(cases, about{target: target})
-	}
-	for _, scheme := range []string{"ftp", "https, http", "HTTP", "javascript", "http:"} {
-		cases = append(cases, about{scheme: scheme})
-	}
-	for _, method := range []string{"GETz", "get", "TRACE", "CONNECT", "GET, POST", "G\x01T"} {
-		cases = append(cases, about{method: method})
-	}
-	for _, c := range cases {
+	for _, c := range malformed() {
 		for _, user := range []string{"", "root"} {
 			for _, dialect := range dialects() {
 				a := c
@@ -94,4 +73,42 @@ func refusedAnyhow(t *testing.T, what string, a answer) {
 	if len(a.Header["Set-Cookie"]) != 0 {
 		t.Errorf("%.100q: the answer sets a cookie", what)
 	}
+}
+
+// trickyTargets are paths that programs read in different ways, and two that they
+// don't.
+func trickyTargets() []string {
+	return []string{
+		"/public/../admin/secret", "/public/%2e%2e/admin/secret", "/public/..%2fadmin", "//admin/public/x", "/admin/secret?x=/public/",
+		"/admin/secret%23/public/", "/public/?/../admin", `/admin\x`, "/public/..;/admin", "/public#/../admin", "/admin/secret#/public/", "///admin/secret",
+		"/public/%00", "/public/%252e%252e/admin", "/public/%2e%2e%2fadmin/secret", "/%61dmin/secret", "/public//../admin", "/public/;x=1/", "/pub/abc/../../admin/",
+		"/app", "/public/x",
+	}
+}
+
+// noPaths are targets that no client of a proxy can have asked for.
+func noPaths() []string {
+	return []string{"https://app.example.test/admin/secret", "http://localhost:8080/public/", "admin", "*", "?x=/public/", "public/", "@evil.test/public/"}
+}
+
+// malformed are requests that can't be.
+func malformed() []about {
+	long := strings.Repeat("a", 5<<10)
+	var cases []about
+	for _, host := range []string{
+		"evil.test", "a\x00b", "[::1", "local host:8080", "localhost:8080, evil.test", "localhost:abc", "localhost:80:80", long, "localhost:8080@evil.test",
+		"localhost:8080\\evil.test", "evil.test#localhost:8080", "%6cocalhost:8080",
+	} {
+		cases = append(cases, about{host: host})
+	}
+	for _, target := range []string{"/%zz", "/a\x01b", "/\x7f", "/" + strings.Repeat("a", 64<<10), "/" + strings.Repeat("a", 17<<10)} {
+		cases = append(cases, about{target: target})
+	}
+	for _, scheme := range []string{"ftp", "https, http", "HTTP", "javascript", "http:"} {
+		cases = append(cases, about{scheme: scheme})
+	}
+	for _, method := range []string{"GETz", "get", "TRACE", "CONNECT", "GET, POST", "G\x01T"} {
+		cases = append(cases, about{method: method})
+	}
+	return cases
 }

@@ -63,8 +63,8 @@ func (g *Gateway) Handler() http.Handler { return g.parts.handler }
 // AdminHandler is what the admin listener serves.
 func (g *Gateway) AdminHandler() http.Handler { return g.parts.admin }
 
-// Listen binds the public addresses, that where Envoy asks, and that of the operators. After an error only
-// Close may follow.
+// Listen binds the public addresses, that where Envoy asks, and that of the operators.
+// After an error only Close may follow.
 func (g *Gateway) Listen(ctx context.Context) error {
 	binder := listener.NewBinder()
 	defer func() {
