@@ -98,8 +98,8 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict)
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, v guard.Verdict, event *telemetry.Event) error {
 	target := p.Targets[v.Route]
 	if target == nil {
-		event.Outcome, event.Reason = "no_route", "check_only"
-		return frontend.NotServed("check_only")
+		event.Outcome, event.Reason = guard.NoRoute.String(), frontend.ReasonCheckOnly
+		return frontend.NotServed(frontend.ReasonCheckOnly)
 	}
 	path, ok := target.path(r)
 	if !ok {
