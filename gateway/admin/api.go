@@ -26,7 +26,16 @@ type Endpoint struct {
 	Method string
 	Path   string // below /api/v1, as http.ServeMux writes it: /sessions/{id}
 	Serve  httperr.HandlerFunc
+
+	// What the description of the API says of it.
+	Summary string      // one sentence
+	Query   []Parameter // what it reads from the query
+	Takes   any         // the zero value of its body; nil where it has none
+	Gives   any         // the zero value of its answer; nil where it has none
 }
+
+// Parameter is one parameter of the query of an endpoint.
+type Parameter struct{ Name, Summary string }
 
 // mountAPI serves the endpoints behind the token. Loopback is no proof: a
 // sidecar shares it with the application.
