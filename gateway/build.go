@@ -122,7 +122,8 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, err
 	}
-	audit := log.Named("audit")
+	events := telemetry.NewEvents()
+	audit := telemetry.NewTrail(log.Named("audit"), events)
 	var keptForms session.Records
 	if cfg.Login.KeepForms {
 		keptForms = kept.records
@@ -345,7 +346,7 @@ func providerChecks(cfg *config.Config, signIn *login.Service) []admin.Check {
 }
 
 // auditor turns what login reports into audit lines.
-func auditor(log *zap.Logger, trusted *trust) func(login.Audit) {
+func auditor(trail *telemetry.Trail, trusted *trust) func(login.Audit) {
 	return func(a login.Audit) {
 		line := telemetry.Audit{
 			Event: a.Event, Outcome: a.Outcome, Reason: a.Reason,
@@ -355,6 +356,6 @@ func auditor(log *zap.Logger, trusted *trust) func(login.Audit) {
 			line.ClientAddr = trusted.client(a.Request)
 			line.RequestID = a.Request.Header.Get(httperr.RequestIDHeader)
 		}
-		line.Log(log)
+		trail.Record(&line)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/jwks"
 	"github.com/sallyport/sallyport/gateway/login"
+	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // credentials are the judges of every credential kind. What they keep in memory
@@ -142,7 +143,7 @@ func (a *accounts) Verify(ctx context.Context, username, password, address strin
 }
 
 // apiKeyEndpoints lets operators make and revoke keys.
-func apiKeyEndpoints(cfg *config.Config, c *credentials, audit *zap.Logger) []admin.Endpoint {
+func apiKeyEndpoints(cfg *config.Config, c *credentials, audit *telemetry.Trail) []admin.Endpoint {
 	var routes []string
 	for _, r := range cfg.Routes {
 		if slices.Contains(r.Auth, config.AuthAPIKey) || slices.Contains(r.Auth, config.AuthBasic) {

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"go.uber.org/zap"
-
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/headers"
 	"github.com/sallyport/sallyport/gateway/login"
@@ -12,14 +10,14 @@ import (
 
 // startRenewing lets the Manager renew the tokens of providers, which the service
 // of sign-ins knows how to do.
-func startRenewing(cfg *config.Config, k *kept, signIn *login.Service, metrics *telemetry.Metrics, audit *zap.Logger) {
+func startRenewing(cfg *config.Config, k *kept, signIn *login.Service, metrics *telemetry.Metrics, audit *telemetry.Trail) {
 	k.manager.Renewing(session.Renewing{
 		Refresher: signIn, Records: k.records, Settings: cfg.Session.Refresh, Observe: metrics.Refresh,
 		Ended: func(s *session.Session, result string) {
-			(&telemetry.Audit{
+			audit.Record(&telemetry.Audit{
 				Event: "session_ended", Outcome: "ok", Reason: result,
 				Provider: s.Provider, Issuer: s.Identity.Issuer, Subject: s.Identity.Subject, Session: s.Key().String(),
-			}).Log(audit)
+			})
 		},
 	})
 }

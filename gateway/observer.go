@@ -19,7 +19,7 @@ type observer struct {
 	trust   *trust
 	metrics *telemetry.Metrics
 	log     *zap.Logger
-	audit   *zap.Logger
+	audit   *telemetry.Trail
 	final   finalHeaders
 }
 
@@ -55,11 +55,11 @@ func (o *observer) finish(rec *telemetry.Recorder) {
 	o.metrics.Request(e)
 	e.Log(o.log, time.Since(e.Start))
 	if e.Outcome == "forbid" {
-		(&telemetry.Audit{
+		o.audit.Record(&telemetry.Audit{
 			Event: "deny", Outcome: "ok", Reason: e.Reason, Rule: e.Rule, Route: e.Route, Decision: e.Decision,
 			RequestID: e.RequestID, ClientAddr: e.ClientAddr,
 			Issuer: e.Issuer, Subject: e.Subject, Session: e.Session,
-		}).Log(o.audit)
+		})
 	}
 	if panicked != nil {
 		// net/http closes the connection; it logs nothing for this value.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/sallyport/sallyport/gateway/admin"
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
@@ -16,7 +14,7 @@ import (
 type tokenRevoker struct {
 	list    *authn.Revocations
 	issuers []config.TokenIssuer
-	audit   *zap.Logger
+	audit   *telemetry.Trail
 }
 
 var _ admin.TokenRevoker = (*tokenRevoker)(nil)
@@ -32,7 +30,7 @@ func (t *tokenRevoker) RevokeTokens(ctx context.Context, v admin.TokenRevocation
 	if err != nil {
 		return admin.TokenRevocation{}, err
 	}
-	(&telemetry.Audit{Event: "revoke_tokens", Outcome: "ok", Issuer: v.Issuer, Subject: v.Subject, Token: v.ID}).Log(t.audit)
+	t.audit.Record(&telemetry.Audit{Event: "revoke_tokens", Outcome: "ok", Issuer: v.Issuer, Subject: v.Subject, Token: v.ID})
 	return v, nil
 }
 

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/sallyport/sallyport/gateway/admin"
 	"github.com/sallyport/sallyport/gateway/assertion"
 	"github.com/sallyport/sallyport/gateway/httperr"
@@ -22,13 +20,13 @@ const (
 )
 
 // api returns the operators' endpoints of the signing keys and of minting.
-func (s *signing) api(audit *zap.Logger) []admin.Endpoint {
+func (s *signing) api(audit *telemetry.Trail) []admin.Endpoint {
 	note := func(r *http.Request, act, subject string, err error) {
 		line := telemetry.Audit{Event: "admin", Outcome: "ok", Reason: act, Subject: subject, ClientAddr: r.RemoteAddr}
 		if err != nil {
 			line.Outcome = "failed"
 		}
-		line.Log(audit)
+		audit.Record(&line)
 	}
 	endpoints := admin.Keys(admin.KeysOptions{
 		List: s.list,

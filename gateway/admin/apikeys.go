@@ -13,8 +13,6 @@ import (
 	"time"
 	"unicode"
 
-	"go.uber.org/zap"
-
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
@@ -54,7 +52,7 @@ const (
 
 // APIKeyEndpoints are the endpoints of API keys. routes are the names of those
 // on which keys can be used; audit gets a line of every act.
-func APIKeyEndpoints(keys APIKeys, routes []string, audit *zap.Logger) []Endpoint {
+func APIKeyEndpoints(keys APIKeys, routes []string, audit *telemetry.Trail) []Endpoint {
 	e := &apiKeyEndpoints{keys: keys, routes: routes, audit: audit}
 	return []Endpoint{
 		{Method: http.MethodGet, Path: "/apikeys", Serve: e.list},
@@ -66,7 +64,7 @@ func APIKeyEndpoints(keys APIKeys, routes []string, audit *zap.Logger) []Endpoin
 type apiKeyEndpoints struct {
 	keys   APIKeys
 	routes []string
-	audit  *zap.Logger
+	audit  *telemetry.Trail
 }
 
 func (e *apiKeyEndpoints) list(w http.ResponseWriter, r *http.Request) error {
@@ -214,7 +212,7 @@ func (e *apiKeyEndpoints) record(r *http.Request, event string, k *APIKey, err e
 	if err != nil {
 		line.Outcome, line.Reason = "failed", "store_unavailable"
 	}
-	line.Log(e.audit)
+	e.audit.Record(&line)
 }
 
 func keysOutage(err error) error {

@@ -1,0 +1,76 @@
+package telemetry
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Audit is the record of a decision that matters: who signed in or out, who was
+// denied, what an operator did. One line each, never sampled.
+type Audit struct {
+	Event   string `json:"event"`             // login, logout, deny, revoke_tokens and so on
+	Outcome string `json:"outcome,omitempty"` // ok, failed
+	Reason  string `json:"reason,omitempty"`
+
+	RequestID  string `json:"request_id,omitempty"`
+	ClientAddr string `json:"client,omitempty"`
+	Provider   string `json:"provider,omitempty"`
+	Issuer     string `json:"issuer,omitempty"`
+	Subject    string `json:"subject,omitempty"`
+	Session    string `json:"session,omitempty"`
+	Token      string `json:"token,omitempty"` // its jti, or the id of an API key
+	Route      string `json:"route,omitempty"`
+	Rule       string `json:"rule,omitempty"`
+	Decision   string `json:"decision,omitempty"`
+	Operator   string `json:"operator,omitempty"` // whose act it was; empty where it was no operator's
+	Count      int    `json:"count,omitempty"`    // how many the act concerned, where that is not one
+}
+
+// Trail is where audit records go: into the log, and to the operators who look at
+// what goes on. It is safe for concurrent use. A nil Trail keeps nothing.
+type Trail struct {
+	log    *zap.Logger
+	events *Events
+}
+
+// NewTrail makes a trail that ends in a log. events may be nil.
+func NewTrail(log *zap.Logger, events *Events) *Trail { return &Trail{log: log, events: events} }
+
+// Record keeps the record of what has just happened.
+func (t *Trail) Record(a *Audit) {
+	if t == nil {
+		return
+	}
+	a.Log(t.log)
+	t.events.add(time.Now(), a)
+}
+
+// Log writes the audit line.
+func (a *Audit) Log(log *zap.Logger) {
+	fields := make([]zap.Field, 0, 15)
+	for _, f := range []struct{ key, value string }{
+		{"event", a.Event},
+		{"outcome", a.Outcome},
+		{"reason", a.Reason},
+		{"request_id", a.RequestID},
+		{"client", a.ClientAddr},
+		{"provider", a.Provider},
+		{"issuer", a.Issuer},
+		{"subject", a.Subject},
+		{"session", a.Session},
+		{"token", a.Token},
+		{"route", a.Route},
+		{"rule", a.Rule},
+		{"decision", a.Decision},
+		{"operator", a.Operator},
+	} {
+		if f.value != "" {
+			fields = append(fields, zap.String(f.key, clip(f.value)))
+		}
+	}
+	if a.Count != 0 {
+		fields = append(fields, zap.Int("count", a.Count))
+	}
+	log.Info("audit", fields...)
+}
