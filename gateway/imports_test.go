@@ -59,9 +59,10 @@ func allowed() map[string][]string {
 
 		"gateway/login":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/login/oidctest": {"gateway/jose"},
-		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/shield", "gateway/httperr", "gateway/telemetry", "gateway/config"},
-		"gateway/pages":          {"gateway/identity", "gateway/config", "gateway/httperr"},
-		"gateway/echo":           {"gateway/identity", "gateway/config", "gateway/httperr"},
+		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/palette", "gateway/shield", "gateway/httperr", "gateway/telemetry", "gateway/config"},
+		"gateway/pages":          {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/palette"},
+		"gateway/echo":           {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/palette"},
+		"gateway/palette":        {},
 		"gateway/cost":           {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/jose", "gateway/session", "gateway/chart"},
 		"gateway/chart":          {},
 

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/palette"
 )
 
 //go:embed templates
@@ -60,10 +62,11 @@ type sheet struct {
 }
 
 func newSheet(file string) *sheet {
-	css, err := files.ReadFile("templates/style.css")
+	own, err := files.ReadFile("templates/style.css")
 	if err != nil {
 		panic(err) // it is part of the program
 	}
+	css := slices.Concat([]byte(palette.CSS()), own)
 	sum := sha256.Sum256(css)
 	return &sheet{
 		tmpl: template.Must(template.ParseFS(files, "templates/"+file)),

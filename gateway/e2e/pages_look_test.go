@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/palette"
 )
 
 // looker looks at pages as people do, and as axe-core does.
@@ -87,7 +88,7 @@ func TestEveryPageLooksRightAndIsAccessible(t *testing.T) {
 		_, body, _ := strings.Cut(string(page), "\n") // the first line is the status
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "script-src 'none'") // a page that goes on by itself stays
-		_, _ = w.Write([]byte(strings.Replace(body, "<style>…</style>", "<style>"+string(style)+"</style>", 1)))
+		_, _ = w.Write([]byte(strings.Replace(body, "<style>…</style>", "<style>"+palette.CSS()+string(style)+"</style>", 1)))
 	}))
 	t.Cleanup(server.Close)
 	l := newLooker(t)

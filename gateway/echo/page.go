@@ -9,6 +9,8 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+
+	"github.com/sallyport/sallyport/gateway/palette"
 )
 
 //go:embed templates/echo.html
@@ -20,6 +22,7 @@ var pageCSS string
 // page shows a Reply to a person.
 type page struct {
 	tmpl   *template.Template
+	css    template.CSS
 	policy string
 	prefix string // of the gateway's own endpoints
 }
@@ -33,8 +36,10 @@ type pageView struct {
 }
 
 func newPage(prefix string) *page {
-	sum := sha256.Sum256([]byte(pageCSS))
+	css := palette.CSS() + pageCSS
+	sum := sha256.Sum256([]byte(css))
 	return &page{
+		css:    template.CSS(css), //nolint:gosec // our own embedded files, not input
 		prefix: prefix,
 		// Must cannot fail at run time: the template is part of the program.
 		tmpl: template.Must(template.New("echo").Parse(pageHTML)),
@@ -45,7 +50,7 @@ func newPage(prefix string) *page {
 
 func (p *page) write(w http.ResponseWriter, r *http.Request, reply Reply) error {
 	v := pageView{
-		CSS:     template.CSS(pageCSS), //nolint:gosec // our own embedded file, not input
+		CSS:     p.css,
 		Prefix:  p.prefix,
 		Request: reply,
 	}

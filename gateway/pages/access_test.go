@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sallyport/sallyport/gateway/palette"
 )
 
 // TestEveryPageIsReadableWithoutEyesOrMouse checks what a screen reader and a
@@ -84,13 +86,9 @@ func TestNothingMoves(t *testing.T) {
 // put together (WCAG 2.2, success criteria 1.4.3 and 1.4.11), light and dark.
 func TestColoursCanBeTold(t *testing.T) {
 	t.Parallel()
-	css, err := os.ReadFile("templates/style.css")
-	if err != nil {
-		t.Fatal(err)
-	}
 	colour := regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6});`)
 	schemes := map[string]map[string]string{"light": {}, "dark": {}}
-	light, dark, ok := strings.Cut(string(css), "@media (prefers-color-scheme: dark)")
+	light, dark, ok := strings.Cut(palette.CSS(), "@media (prefers-color-scheme: dark)")
 	if !ok {
 		t.Fatal("no dark colours")
 	}
@@ -112,6 +110,11 @@ func TestColoursCanBeTold(t *testing.T) {
 		{"accent-ink", "accent", 4.5},
 		{"accent-ink", "accent-strong", 4.5},
 		{"bad", "bad-tint", 4.5},
+		{"bad", "card", 4.5},
+		{"warn", "warn-tint", 4.5},
+		{"warn", "card", 4.5},
+		{"accent", "tint", 4.5},
+		{"other", "card", 4.5},
 		{"edge", "card", 3},
 		{"accent", "card", 3},
 		{"accent", "back", 3},

@@ -23,6 +23,8 @@ import (
 	"strings"
 
 	"golang.org/x/text/language"
+
+	"github.com/sallyport/sallyport/gateway/palette"
 )
 
 //go:embed templates
@@ -83,7 +85,7 @@ func New(o Options) (*Renderer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}
-	css = append(css, brand...)
+	css = slices.Concat([]byte(palette.CSS()), css, []byte(brand))
 	// The value is typed as CSS so that the template copies it byte for byte:
 	// a comment stripped on the way would break the hash.
 	p := &Renderer{
