@@ -15,14 +15,15 @@ func shortKeys() [][2]string {
 		{"client_id", "login.providers[0].client_id"},
 		{"client_secret_file", "login.providers[0].client_secret_file"},
 		{"upstream", "routes[0].upstream"},
+		{"allow", "policies[0].rules[0].allow"},
 	}
 }
 
 // shortPath turns the path of a moved key into the one that was written.
 func shortPath(path string) string {
 	for _, k := range shortKeys() {
-		if path == k[1] {
-			return k[0]
+		if rest, ok := strings.CutPrefix(path, k[1]); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+			return k[0] + rest
 		}
 	}
 	return path
@@ -47,15 +48,27 @@ func (k *checker) expandShortForm() {
 			return
 		}
 	}
+	policy := PolicyAuthenticated
+	if k.given("allow") {
+		if k.given("policies") {
+			k.fault("allow", "allow is used together with policies", "keep one of the two: move allow to a rule of a policy, and issuer, client_id and upstream to login.providers and routes")
+			for _, lost := range []string{"policies", "routes", "login.providers"} {
+				k.lost.add(lost)
+			}
+			return
+		}
+		policy = "app"
+		k.Policies = []Policy{{Name: policy, Rules: []Rule{{Name: "allow", Allow: k.Allow}}}}
+	}
 	k.source.short = true
 	k.Login.Providers = []Provider{{
 		Name: "oidc", Type: ProviderOIDC, Issuer: k.Issuer, ClientID: k.ClientID, ClientSecretFile: k.ClientSecretFile,
 	}}
 	k.Routes = []Route{{
-		Name: "app", Upstream: Upstreams{k.Upstream}, Auth: []string{AuthSession}, Policy: PolicyAuthenticated,
+		Name: "app", Upstream: Upstreams{k.Upstream}, Auth: []string{AuthSession}, Policy: policy,
 	}}
 	for _, key := range shortKeys() {
-		if key[0] != "client_secret_file" && !k.given(key[0]) {
+		if key[0] != "client_secret_file" && key[0] != "allow" && !k.given(key[0]) {
 			k.missing(key[0], "is missing, while "+first+" is given", "the short form is "+shortFormExample+" (the third only where the provider gave a secret)")
 			k.lost.add(key[0])
 		}

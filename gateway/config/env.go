@@ -78,7 +78,7 @@ func (r *reader) unknownVariable(known []leaf, name string) {
 	r.report(nil, "", "is not a known setting", fix)
 }
 
-// variable reads one value. Text is taken as it stands, a list is YAML.
+// variable reads one value. Text is taken as it stands; a list or a section is YAML.
 func (r *reader) variable(l leaf, value string) (any, bool) {
 	if value == "" && holdsSecretOrFile(l.field) {
 		// A secret that was lost on the way must never look like one that was
@@ -88,13 +88,17 @@ func (r *reader) variable(l leaf, value string) (any, bool) {
 	}
 	n := &yaml.Node{Kind: yaml.ScalarNode, Value: value}
 	switch {
-	case l.kind.Kind() == reflect.Slice:
+	case l.kind.Kind() == reflect.Slice, l.kind.Kind() == reflect.Pointer:
 		root, fault := parseYAML(r.file, []byte(value))
 		if fault != nil {
 			problem, fix := fault.Problem, "write one YAML list, such as '[a, b]'"
+			if l.kind.Kind() == reflect.Pointer {
+				fix = "write one YAML value, such as '{groups: [a, b]}'"
+			} else if strings.TrimSpace(value) == "" {
+				fix = "write [] for an empty list, or unset it"
+			}
 			if strings.TrimSpace(value) == "" {
 				problem = "is set but empty"
-				fix = "write [] for an empty list, or unset it"
 			}
 			r.fault(nil, l.path, strings.TrimPrefix(problem, "the file "), fix)
 			return nil, false

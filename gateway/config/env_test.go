@@ -152,6 +152,7 @@ func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 		"client_id":                             {short, "12345"},
 		"client_secret_file":                    {short, "testdata/files/secret"},
 		"upstream":                              {short, "builtin:echo"},
+		"allow":                                 {short, "{groups: [staff]}"},
 	}
 	for _, path := range leafPaths(reflect.TypeFor[config.Config](), "") {
 		t.Run(path, func(t *testing.T) {

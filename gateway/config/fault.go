@@ -84,21 +84,27 @@ type place struct {
 // configuration (policies, regular expressions, key files) find out after Load.
 // The line is the key's own or, where it is absent, its nearest parent's.
 func (c *Config) Fault(path, problem, fix string) Fault {
-	if c.source.short {
-		path = shortPath(path)
-	}
+	path = c.source.written(path)
 	at := c.source.place(path)
 	return Fault{File: at.file, Line: at.line, Path: path, Problem: problem, Fix: fix}
 }
 
+// written is where the key of this path was written.
+func (s source) written(path string) string {
+	if s.short {
+		return shortPath(path)
+	}
+	return path
+}
+
 // given tells whether the key at path was written, however empty its value.
 func (s source) given(path string) bool {
-	_, ok := s.places[path]
+	_, ok := s.places[s.written(path)]
 	return ok
 }
 
 func (s source) place(path string) place {
-	for p := range upwards(path) {
+	for p := range upwards(s.written(path)) {
 		if at, ok := s.places[p]; ok {
 			return at
 		}

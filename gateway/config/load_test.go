@@ -124,6 +124,17 @@ func TestShortFormIsOneProviderAndOneRoute(t *testing.T) {
 	}
 }
 
+func TestShortFormSaysWhomItLetsIn(t *testing.T) {
+	c := load(t, "testdata/good/short-form-allow.yaml")
+	want := []config.Policy{{Name: "app", Rules: []config.Rule{{Name: "allow", Allow: &config.Match{Groups: []string{"staff"}}}}}}
+	if diff := cmp.Diff(want, c.Policies); diff != "" {
+		t.Errorf("policies (-want +got):\n%s", diff)
+	}
+	if got := c.Routes[0].Policy; got != "app" {
+		t.Errorf("the route asks the policy %s", got)
+	}
+}
+
 // carried is a route with the defaults of how it carries requests.
 func carried(r config.Route) config.Route {
 	r.Timeouts = config.Timeouts{Connect: 5 * time.Second, ResponseHeader: 5 * time.Minute}

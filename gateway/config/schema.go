@@ -30,11 +30,12 @@ type Config struct {
 	Log      Log      `mapstructure:"log"`
 
 	// The short form: one application behind one OpenID provider. Load turns
-	// it into one provider and one route, so nothing else reads these.
+	// it into one provider, one route and its policy, so nothing else reads these.
 	Issuer           string `mapstructure:"issuer"`
 	ClientID         string `mapstructure:"client_id"`
 	ClientSecretFile string `mapstructure:"client_secret_file"`
 	Upstream         string `mapstructure:"upstream"`
+	Allow            *Match `mapstructure:"allow"` // whom it lets in; nil = every user of the provider
 
 	source source // where each key was written, for error messages
 }
