@@ -6,51 +6,47 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/admin"
-	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/echo"
 	"github.com/sallyport/sallyport/gateway/extauthz"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
-	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/listener/acme"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/proxy"
 	"github.com/sallyport/sallyport/gateway/session"
-	"github.com/sallyport/sallyport/gateway/session/embedded"
-	"github.com/sallyport/sallyport/gateway/session/valkeystore"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 	"github.com/sallyport/sallyport/policy"
 )
 
-// parts is a built gateway: what it serves, what runs beside, what to close.
+// parts are what one configuration makes: what is served by it, what runs beside,
+// what to close. Everything that outlives it belongs to core.
 type parts struct {
+	core         *core
+	cfg          *config.Config
 	handler      http.Handler
 	redirect     http.Handler // of the listeners that redirect to https
 	admin        http.Handler
 	trust        *trust
-	metrics      *telemetry.Metrics
-	draining     atomic.Bool // the end was asked for
+	sessions     *session.Manager
 	guard        *guard.Guard
 	entrances    map[string]*guard.Entrance    // the listeners with policies
 	tls          *tls.Config                   // of the public listeners; nil without a certificate
 	acme         *acme.Manager                 // nil where no certificate is to be issued
 	extAuthz     *extauthz.Service             // nil where Envoy does not ask by gRPC
 	checkTLS     *tls.Config                   // of that listener; nil without a certificate
-	streams      *session.Streams              // runs until the drain begins
 	certificates []func() map[string]time.Time // when they run out, by name
 	background   []func(context.Context)       // each runs until the drain is over
 	checks       []admin.Check                 // what readiness looks at
 	closers      []func() error                // in the order of their making
 }
 
-// close releases everything, last made first.
+// close releases everything of it, last made first.
 func (p *parts) close() error {
 	var errs []error
 	for _, c := range slices.Backward(p.closers) {
@@ -60,12 +56,24 @@ func (p *parts) close() error {
 	return errors.Join(errs...)
 }
 
-// build makes every object from the configuration. Without open the session
-// store is neither opened nor connected to.
-func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version string, open bool) (_ *parts, err error) {
+// build makes every object from the first configuration. Without open the session
+// store is neither opened nor connected to. The core that closes them all is the
+// parts' own.
+func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version string, open bool) (*parts, error) {
+	c := newCore(log, version, open)
+	p, err := c.build(ctx, cfg)
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	c.live.Store(p)
+	return p, nil
+}
+
+// build makes the parts of a configuration. It changes nothing of what serves.
+func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err error) {
+	log, metrics := c.log, c.metrics
 	trusted := newTrust(cfg.Server.TrustedProxies)
-	metrics := telemetry.NewMetrics(version)
-	p := &parts{trust: trusted, metrics: metrics}
+	p := &parts{core: c, cfg: cfg, trust: trusted}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -87,28 +95,23 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if len(p.certificates) > 0 {
 		metrics.Certificates(p.certificateEnds)
 	}
-	kept, err := buildSessions(ctx, cfg, log, metrics, open, p)
-	if err != nil {
+	if err = c.prepare(ctx, cfg); err != nil {
 		return nil, err
 	}
-	sessions, store := kept.manager, kept.store
-	revocations := authn.NewRevocations(kept.feeds, cfg.Tokens.Revocation.MaxStaleness)
-	signing, err := buildSigning(ctx, cfg, log, sessions.Keyring(), kept.records, open, p)
-	if err != nil {
-		return nil, err
-	}
+	p.sessions = session.NewManager(session.Options{
+		Store: c.store, Keyring: c.sealing, Server: cfg.Server, Session: cfg.Session,
+		TouchFailed: c.touchFailed,
+	})
+	p.closers = append(p.closers, func() error { p.sessions.Close(); return nil })
+	signing := newSigning(cfg, c.ring)
 	if own, ok := signing.ownIssuer(); ok {
 		issuers = append(issuers, own)
 	}
 
-	creds, err := buildCredentials(cfg, log, kept, issuers, revocations, trusted.client)
+	creds, err := buildCredentials(p, issuers)
 	if err != nil {
 		return nil, err
 	}
-	p.background = append(p.background, revocations.Run, creds.keys.Run)
-	p.streams = session.NewStreams(sessions.Live, func(id *identity.Identity) bool {
-		return revocations.Revoked(id) || creds.keys.Revoked(id)
-	})
 	logins, watch := &appLogins{cfg: cfg}, newWatch(metrics)
 	table, err := buildRoutes(cfg, policies, creds, logins, signing, watch)
 	if err != nil {
@@ -122,23 +125,21 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 	if err != nil {
 		return nil, err
 	}
-	events := telemetry.NewEvents()
-	audit := telemetry.NewTrail(log.Named("audit"), events)
 	var keptForms session.Records
 	if cfg.Login.KeepForms {
-		keptForms = kept.records
+		keptForms = c.records
 	}
 	signIn, err := login.New(login.Options{
-		Server: cfg.Server, Providers: cfg.Login.Providers, Sessions: sessions, Pages: people,
-		Log: log.Named("login"), KnownHost: table.KnownHost, Audit: auditor(audit, trusted), KeptForms: keptForms,
-		ClientAddr: trusted.client, Records: kept.records, LogoutTargets: cfg.Login.LogoutTargets,
+		Server: cfg.Server, Providers: cfg.Login.Providers, Sessions: p.sessions, Pages: people,
+		Log: log.Named("login"), KnownHost: table.KnownHost, Audit: auditor(c.audit, trusted), KeptForms: keptForms,
+		ClientAddr: trusted.client, Records: c.records, LogoutTargets: cfg.Login.LogoutTargets,
 		Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
 	})
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)
 	}
 	creds.accounts.signIn = signIn
-	startRenewing(cfg, kept, signIn, metrics, audit)
+	startRenewing(p, signIn)
 	p.background = append(p.background, signIn.Run)
 
 	edge := &httperr.Edge{
@@ -160,13 +161,12 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		return edge.Page(w, r, e, requestID)
 	}
 	scheme := cfg.Server.URL().Scheme
-	denied := newDenials()
 	if p.entrances, err = buildEntrances(cfg, policies); err != nil {
 		return nil, err
 	}
 	p.guard = guard.New(guard.Options{
 		Entrances: len(p.entrances) > 0 || cfg.ExtAuthz.Listen != "",
-		Routes:    table, Cookies: sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: denied.keep,
+		Routes:    table, Cookies: p.sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: c.denied.keep,
 	})
 	targets, upstreams, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, log.Named("upstream"), p)
 	if err != nil {
@@ -178,17 +178,17 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		Challenge: challenger(func(r *http.Request, want policy.StepUp) string { return signIn.StepUpURL(r, login.StepUp(want)) }, cfg.Server.URL().Host),
 		Targets:   targets,
 		Scheme:    scheme, MaxBody: cfg.Server.Limits.MaxBodyBytes,
-		Streams: p.streams, Metrics: metrics, Log: log.Named("proxy"), TrustedProxy: trusted.peer,
+		Streams: c.streams, Metrics: metrics, Log: log.Named("proxy"), TrustedProxy: trusted.peer,
 	})
 	if err != nil {
 		return nil, err
 	}
 
 	watching := observer{
-		trust: trusted, metrics: metrics, log: log.Named("request"), audit: audit, final: newFinalHeaders(cfg.Server.HSTS, &p.draining),
+		trust: trusted, metrics: metrics, log: log.Named("request"), audit: c.audit, final: newFinalHeaders(cfg.Server.HSTS, &c.draining),
 	}
 	ingress := asked{cfg: cfg, table: table, signIn: signIn, edge: edge, watch: &watching, log: log}
-	p.extAuthz = ingress.extAuthz(p, policies, sessions.Cookies().Owns)
+	p.extAuthz = ingress.extAuthz(p, policies, p.sessions.Cookies().Owns)
 	subtrees := map[string]httperr.HandlerFunc{
 		"/backchannel-logout/":  signIn.BackChannelLogout,
 		"/frontchannel-logout/": signIn.FrontChannelLogout,
@@ -221,28 +221,21 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,
 	}
 	turning := watching
-	turning.final = newFinalHeaders(config.HSTS{}, &p.draining)
+	turning.final = newFinalHeaders(config.HSTS{}, &c.draining)
 	p.redirect = &handler{
 		redirect: redirectHTTPS(cfg.Server, table.ServedHost, p.prove()),
 		ownEdge:  edge, watch: turning, limits: cfg.Server.Limits,
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,
 	}
-	storeCheck := admin.Check{Name: "store", Required: true, Probe: store.Ping}
-	if s, ok := store.(*valkeystore.Store); ok {
-		storeCheck.FailingSince = s.FailingSince
-	}
-	p.checks = append(p.checks, storeCheck, admin.Check{
-		Name: "signing keys", Required: signing.needed,
-		Probe: func(context.Context) error { return signing.ring.Ready() },
-	})
+	p.checks = append(p.checks, c.readiness(signing.needed)...)
 	p.checks = append(p.checks, providerChecks(cfg, signIn)...)
 	p.admin = admin.New(admin.Options{
-		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks, Draining: p.draining.Load,
+		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks, Draining: c.draining.Load,
 		API: slices.Concat(
-			admin.TokenEndpoints(&tokenRevoker{list: revocations, issuers: cfg.Tokens.Issuers, audit: audit}),
-			signing.api(audit),
-			apiKeyEndpoints(cfg, creds, audit),
-			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: sessions, denied: denied}),
+			admin.TokenEndpoints(&tokenRevoker{list: c.revocations, issuers: cfg.Tokens.Issuers, audit: c.audit}),
+			signing.api(c.audit),
+			apiKeyEndpoints(cfg, c.keys, c.audit),
+			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: p.sessions, denied: c.denied}),
 			admin.ShieldEndpoints(watch.Report),
 			admin.UpstreamEndpoints(upstreams.status),
 		),
@@ -250,86 +243,6 @@ func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version str
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
 	})
 	return p, nil
-}
-
-// kept is what lives in the store.
-type kept struct {
-	manager *session.Manager
-	store   session.Store
-	records session.Records
-	feeds   session.Feeds
-}
-
-// buildSessions opens the store and puts the Manager over it.
-func buildSessions(ctx context.Context, cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool, p *parts) (*kept, error) {
-	var ring *session.Keyring
-	var err error
-	if len(cfg.Session.KeysFiles) > 0 {
-		if ring, err = fileKeyring(cfg); err != nil {
-			return nil, err
-		}
-	}
-	var k kept
-	touchFailed := func(err error) { log.Warn("the last use of a session could not be kept", zap.Error(err)) }
-	switch cfg.Session.Store {
-	case config.StoreValkey:
-		var s *valkeystore.Store
-		if s, err = valkeyStore(cfg, log, metrics, open); err == nil {
-			k.store, k.records, k.feeds = s, s, s
-			touchFailed = nil // it tells of its outages itself
-		}
-	default:
-		var s *embedded.Store
-		if s, err = embeddedStore(cfg, log, metrics, open); err == nil {
-			k.store, k.records, k.feeds = &measuredStore{Store: s, metrics: metrics}, s, s
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	p.closers = append(p.closers, k.store.Close)
-	if ring == nil {
-		if ring, err = storedKeyring(ctx, k.records); err != nil {
-			return nil, err
-		}
-	}
-	k.manager = session.NewManager(session.Options{
-		Store: k.store, Keyring: ring, Server: cfg.Server, Session: cfg.Session,
-		TouchFailed: touchFailed,
-	})
-	p.closers = append(p.closers, func() error { k.manager.Close(); return nil })
-	if cfg.Session.Store == config.StoreValkey {
-		metrics.ActiveSessions("used at this gateway within the last minute", k.manager.Active)
-	}
-	return &k, nil
-}
-
-func embeddedStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool) (*embedded.Store, error) {
-	path := cfg.Session.Embedded.Path
-	if !open {
-		path = ""
-	}
-	store, err := embedded.Open(embedded.Options{Path: path, Log: log.Named("store")})
-	if err != nil {
-		return nil, err
-	}
-	metrics.ActiveSessions("in the store", store.Len)
-	return store, nil
-}
-
-func valkeyStore(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metrics, open bool) (*valkeystore.Store, error) {
-	store, err := valkeystore.Open(valkeystore.Options{
-		Valkey: cfg.Session.Valkey, Cache: cfg.Session.Cache, Log: log.Named("store"), Offline: !open,
-		Observe: func(operation string, took time.Duration, class valkeystore.Class) {
-			metrics.Store(operation, string(class), took)
-		},
-		Revoked: metrics.Revocation,
-	})
-	if err != nil {
-		return nil, faultsAt(cfg, "session.valkey", err)
-	}
-	metrics.RemoteStore(store.Available, store.Writable, func() telemetry.NearCache { return telemetry.NearCache(store.Stats()) })
-	return store, nil
 }
 
 // providerChecks shows the state of each provider in /readyz. None is required:

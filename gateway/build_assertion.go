@@ -35,11 +35,18 @@ type signing struct {
 	needed bool // some route or endpoint can't do without it
 }
 
-// buildSigning makes the ring of signing keys, from files or the store, and
+// newSigning makes what signs by a configuration, with a ring that outlives it.
+func newSigning(cfg *config.Config, ring *assertion.Ring) *signing {
+	return &signing{
+		cfg: cfg, ring: ring, needed: signs(cfg),
+		minter: assertion.New(assertion.Options{Ring: ring, Issuer: ownIssuerName(cfg), Lifetime: cfg.Assertions.Lifetime}),
+	}
+}
+
+// openRing makes the ring of signing keys, from files or the store, and
 // reads it. An outage of the store is no error: what needs a signature is
 // unavailable until the ring is there. Without open, the store is not asked.
-func buildSigning(ctx context.Context, cfg *config.Config, log *zap.Logger, sealing *session.Keyring, records session.Records, open bool, p *parts) (*signing, error) {
-	s := &signing{cfg: cfg, needed: signs(cfg)}
+func openRing(ctx context.Context, cfg *config.Config, log *zap.Logger, sealing *session.Keyring, records session.Records, open bool) (*assertion.Ring, error) {
 	log = log.Named("signing")
 	if files := cfg.Assertions.KeysFiles; len(files) > 0 {
 		ring, err := assertion.NewFiles(assertion.FilesOptions{Files: files, Read: readKeyFile, Log: log})
@@ -48,29 +55,21 @@ func buildSigning(ctx context.Context, cfg *config.Config, log *zap.Logger, seal
 				fmt.Sprintf("assertions.keys_files[%d]", bad.Index), bad.Error(), "write a private key in PEM, as `sallyport keys generate` prints it",
 			)}
 		}
-		if err != nil {
-			return nil, err
-		}
-		s.ring = ring
-	} else {
-		s.ring = assertion.NewStored(assertion.StoredOptions{
-			Store: &sealedRing{
-				records: records, sealing: sealing,
-				adopt: cfg.Session.Store == config.StoreEmbedded && len(cfg.Session.KeysFiles) > 0,
-			},
-			Algorithm: cfg.Assertions.Algorithm, Longest: longestSigned(cfg), Log: log,
-		})
-		if open {
-			if err := s.ring.Refresh(ctx); s.needed && errors.Is(err, assertion.ErrUnopened) {
-				return nil, config.Faults{cfg.Fault("session.keys_files", "no key of it opens the signing keys that the store keeps", unopenedFix)}
-			}
-		}
+		return ring, err
 	}
+	ring := assertion.NewStored(assertion.StoredOptions{
+		Store: &sealedRing{
+			records: records, sealing: sealing,
+			adopt: cfg.Session.Store == config.StoreEmbedded && len(cfg.Session.KeysFiles) > 0,
+		},
+		Algorithm: cfg.Assertions.Algorithm, Longest: longestSigned(cfg), Log: log,
+	})
 	if open {
-		p.background = append(p.background, s.ring.Run)
+		if err := ring.Refresh(ctx); signs(cfg) && errors.Is(err, assertion.ErrUnopened) {
+			return nil, config.Faults{cfg.Fault("session.keys_files", "no key of it opens the signing keys that the store keeps", unopenedFix)}
+		}
 	}
-	s.minter = assertion.New(assertion.Options{Ring: s.ring, Issuer: ownIssuerName(cfg), Lifetime: cfg.Assertions.Lifetime})
-	return s, nil
+	return ring, nil
 }
 
 // ownIssuerName is the iss of everything that the gateway signs.

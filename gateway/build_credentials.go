@@ -33,20 +33,20 @@ type credentials struct {
 }
 
 // buildCredentials makes the judges. accounts are still to be bound.
-func buildCredentials(cfg *config.Config, log *zap.Logger, k *kept, issuers []authn.Issuer, revocations *authn.Revocations, client func(*http.Request) string) (*credentials, error) {
-	possession := authn.Possession{Scheme: cfg.Server.URL().Scheme, MaxAge: cfg.Tokens.DPoP.MaxAge, Replays: k.records}
+func buildCredentials(p *parts, issuers []authn.Issuer) (*credentials, error) {
+	cfg := p.cfg
+	possession := authn.Possession{Scheme: cfg.Server.URL().Scheme, MaxAge: cfg.Tokens.DPoP.MaxAge, Replays: p.core.records}
 	c := &credentials{
-		session: authn.NewSession(k.manager),
+		session: authn.NewSession(p.sessions),
 		bearer: authn.NewBearer(authn.BearerOptions{
-			Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: revocations, Possession: possession,
+			Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: p.core.revocations, Possession: possession,
 		}),
-		issuers: len(issuers) > 0, accounts: &accounts{}, client: client,
+		issuers: len(issuers) > 0, keys: p.core.keys, accounts: &accounts{}, client: p.trust.client,
 	}
 	var err error
-	if c.introspection, err = buildIntrospection(cfg, log, revocations, possession); err != nil {
+	if c.introspection, err = buildIntrospection(cfg, p.core.log, p.core.revocations, possession); err != nil {
 		return nil, err
 	}
-	c.keys = authn.NewAPIKeys(k.feeds, cfg.Tokens.Revocation.MaxStaleness, log.Named("apikeys"))
 	var known authn.Accounts
 	if slices.ContainsFunc(cfg.Login.Providers, func(p config.Provider) bool { return p.Type == config.ProviderUsers }) {
 		known = c.accounts
@@ -143,14 +143,14 @@ func (a *accounts) Verify(ctx context.Context, username, password, address strin
 }
 
 // apiKeyEndpoints lets operators make and revoke keys.
-func apiKeyEndpoints(cfg *config.Config, c *credentials, audit *telemetry.Trail) []admin.Endpoint {
+func apiKeyEndpoints(cfg *config.Config, keys *authn.APIKeys, audit *telemetry.Trail) []admin.Endpoint {
 	var routes []string
 	for _, r := range cfg.Routes {
 		if slices.Contains(r.Auth, config.AuthAPIKey) || slices.Contains(r.Auth, config.AuthBasic) {
 			routes = append(routes, r.Name)
 		}
 	}
-	return admin.APIKeyEndpoints(apiKeys{c.keys}, routes, audit)
+	return admin.APIKeyEndpoints(apiKeys{keys}, routes, audit)
 }
 
 // apiKeys lets package admin speak of API keys without knowing authn.

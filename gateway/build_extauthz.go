@@ -54,7 +54,7 @@ func (a *asked) extAuthz(p *parts, policies *policies, ownCookie func(name strin
 
 // listenExtAuthz binds the address of the gRPC listener, where it is on.
 func (g *Gateway) listenExtAuthz(ctx context.Context, binder *listener.Binder) (err error) {
-	if g.parts.extAuthz == nil {
+	if g.core.now().extAuthz == nil {
 		return nil
 	}
 	if g.checksAt, err = binder.Open(ctx, g.cfg.ExtAuthz.Listen); err != nil {
@@ -74,7 +74,7 @@ func (g *Gateway) ExtAuthzAddr() net.Addr {
 
 // serveExtAuthz serves until shutdownExtAuthz.
 func (g *Gateway) serveExtAuthz() error {
-	if err := g.parts.extAuthz.Serve(g.checksAt); err != nil {
+	if err := g.core.now().extAuthz.Serve(g.checksAt); err != nil {
 		return fmt.Errorf("ext_authz.listen: %w", err)
 	}
 	return nil
@@ -82,10 +82,10 @@ func (g *Gateway) serveExtAuthz() error {
 
 // shutdownExtAuthz lets checks under way finish until ctx ends.
 func (g *Gateway) shutdownExtAuthz(ctx context.Context) error {
-	if g.parts.extAuthz == nil {
+	if g.core.now().extAuthz == nil {
 		return nil
 	}
-	return g.parts.extAuthz.Shutdown(ctx)
+	return g.core.now().extAuthz.Shutdown(ctx)
 }
 
 // closeExtAuthz closes what listenExtAuthz has opened, where it was never served.

@@ -117,6 +117,6 @@ func (p *parts) listening(cfg *config.Config, log *zap.Logger) listener.Options 
 			}
 			return ctx
 		},
-		Refused: p.metrics.ConnectionRefused, Saturated: p.metrics.ConnectionsSaturated,
+		Refused: p.core.metrics.ConnectionRefused, Saturated: p.core.metrics.ConnectionsSaturated,
 	}
 }

@@ -10,11 +10,11 @@ import (
 
 // startRenewing lets the Manager renew the tokens of providers, which the service
 // of sign-ins knows how to do.
-func startRenewing(cfg *config.Config, k *kept, signIn *login.Service, metrics *telemetry.Metrics, audit *telemetry.Trail) {
-	k.manager.Renewing(session.Renewing{
-		Refresher: signIn, Records: k.records, Settings: cfg.Session.Refresh, Observe: metrics.Refresh,
+func startRenewing(p *parts, signIn *login.Service) {
+	p.sessions.Renewing(session.Renewing{
+		Refresher: signIn, Records: p.core.records, Settings: p.cfg.Session.Refresh, Observe: p.core.metrics.Refresh,
 		Ended: func(s *session.Session, result string) {
-			audit.Record(&telemetry.Audit{
+			p.core.audit.Record(&telemetry.Audit{
 				Event: "session_ended", Outcome: "ok", Reason: result,
 				Provider: s.Provider, Issuer: s.Identity.Issuer, Subject: s.Identity.Subject, Session: s.Key().String(),
 			})

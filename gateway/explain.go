@@ -69,10 +69,10 @@ func Explain(ctx context.Context, cfg *config.Config, q *Question) (*Explanation
 		return nil, err
 	}
 	if ask.Entrance, err = q.entrance(cfg, p.entrances); err != nil {
-		return nil, errors.Join(err, p.close())
+		return nil, errors.Join(err, p.core.close())
 	}
 	x := explainIn(ctx, cfg, p.guard, p.entrances, ask)
-	return x, p.close()
+	return x, p.core.close()
 }
 
 // entrance finds the listener of the question.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -13,7 +14,7 @@ func RunBackground(tb testing.TB, g *Gateway) {
 	tb.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	for _, run := range g.parts.background {
+	for _, run := range slices.Concat(g.core.background, g.core.now().background) {
 		running.Go(func() { run(ctx) })
 	}
 	tb.Cleanup(func() { stop(); running.Wait() })

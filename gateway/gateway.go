@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,9 +23,9 @@ const adminWait = time.Second
 // Gateway is one running Sallyport. New makes it, Listen binds its addresses,
 // Run serves until its context ends.
 type Gateway struct {
-	cfg   *config.Config
-	log   *zap.Logger
-	parts *parts
+	cfg  *config.Config
+	log  *zap.Logger
+	core *core
 
 	group    *listener.Group
 	admin    *http.Server
@@ -41,7 +42,7 @@ func New(ctx context.Context, cfg *config.Config, log *zap.Logger, version strin
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{cfg: cfg, log: log, parts: p, notify: listener.NewNotifier(log.Named("systemd"))}, nil
+	return &Gateway{cfg: cfg, log: log, core: p.core, notify: listener.NewNotifier(log.Named("systemd"))}, nil
 }
 
 // Check builds everything that New builds, without opening the session store
@@ -51,17 +52,17 @@ func Check(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	return p.close()
+	return p.core.close()
 }
 
 // HashPassword returns the argon2id hash of a password, as a users file holds it.
 func HashPassword(password string) (string, error) { return login.HashPassword(password) }
 
 // Handler is what the public listener serves, for tests that bring their own.
-func (g *Gateway) Handler() http.Handler { return g.parts.handler }
+func (g *Gateway) Handler() http.Handler { return g.core.now().handler }
 
 // AdminHandler is what the admin listener serves.
-func (g *Gateway) AdminHandler() http.Handler { return g.parts.admin }
+func (g *Gateway) AdminHandler() http.Handler { return g.core.now().admin }
 
 // Listen binds the public addresses, that where Envoy asks, and that of the operators.
 // After an error only Close may follow.
@@ -73,11 +74,11 @@ func (g *Gateway) Listen(ctx context.Context) error {
 		}
 	}()
 	var err error
-	if g.group, err = listener.Open(ctx, binder, g.parts.listening(g.cfg, g.log)); err != nil {
+	if g.group, err = listener.Open(ctx, binder, g.core.now().listening(g.cfg, g.log)); err != nil {
 		return err
 	}
-	g.parts.metrics.Connections(g.group.Open)
-	g.parts.listened(g.group.Addresses())
+	g.core.metrics.Connections(g.group.Open)
+	g.core.now().listened(g.group.Addresses())
 	if err := g.listenExtAuthz(ctx, binder); err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (g *Gateway) Listen(ctx context.Context) error {
 	}
 	g.adminAt = sockets[0]
 	g.admin = &http.Server{
-		Handler: g.parts.admin, ErrorLog: listener.ErrorLog(g.log.Named("admin")),
+		Handler: g.core.now().admin, ErrorLog: listener.ErrorLog(g.log.Named("admin")),
 		DisableGeneralOptionsHandler: true, ReadHeaderTimeout: 10 * time.Second,
 	}
 	return nil
@@ -124,7 +125,7 @@ func (g *Gateway) AdminAddr() net.Addr {
 func (g *Gateway) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, work := range g.parts.background {
+	for _, work := range slices.Concat(g.core.background, g.core.now().background) {
 		running.Go(func() { work(background) })
 	}
 	running.Go(func() { g.notify.Watch(background) })
@@ -132,11 +133,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	// WebSockets, for which http.Server does not wait, would be cut off at its end.
 	serving, endStreams := context.WithCancel(context.WithoutCancel(ctx))
 	defer endStreams()
-	running.Go(func() { g.parts.streams.Run(serving) })
+	running.Go(func() { g.core.streams.Run(serving) })
 
 	failed := make(chan error, 3)
 	running.Go(func() { failed <- g.group.Serve() })
-	if g.parts.extAuthz != nil {
+	if g.core.now().extAuthz != nil {
 		running.Go(func() {
 			if err := g.serveExtAuthz(); err != nil {
 				failed <- err
@@ -158,9 +159,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	g.notify.Stopping()
-	g.parts.draining.Store(true)
-	if g.parts.extAuthz != nil {
-		g.parts.extAuthz.NotServing()
+	g.core.draining.Store(true)
+	if g.core.now().extAuthz != nil {
+		g.core.now().extAuthz.NotServing()
 	}
 	if err == nil {
 		err = g.lameDuck(failed)
@@ -168,7 +169,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	err = errors.Join(err, g.drain(context.WithoutCancel(ctx), endStreams))
 	stop()
 	running.Wait()
-	return errors.Join(err, g.parts.close())
+	return errors.Join(err, g.core.close())
 }
 
 // lameDuck serves on, while nobody new should come.
@@ -221,5 +222,5 @@ func (g *Gateway) Close() error {
 	if g.adminAt != nil {
 		errs = append(errs, g.adminAt.Close())
 	}
-	return errors.Join(append(errs, g.parts.close())...)
+	return errors.Join(append(errs, g.core.close())...)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/session/embedded"
 )
 
-func newSigning(t *testing.T, yaml string) *signing {
+func signingOf(t *testing.T, yaml string) *signing {
 	t.Helper()
 	cfg, err := config.Parse("file", []byte(yaml), nil)
 	if err != nil {
@@ -35,11 +35,11 @@ func newSigning(t *testing.T, yaml string) *signing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := buildSigning(t.Context(), cfg, zap.NewNop(), sealing, store, true, &parts{})
+	ring, err := openRing(t.Context(), cfg, zap.NewNop(), sealing, store, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return newSigning(cfg, ring)
 }
 
 const ownTokens = `
@@ -49,7 +49,7 @@ routes: [{name: api, upstream: "builtin:echo", policy: authenticated, auth: [bea
 `
 
 func TestTheGatewayAcceptsTheAccessTokensThatItMakes(t *testing.T) {
-	s := newSigning(t, ownTokens)
+	s := signingOf(t, ownTokens)
 	issuer, ok := s.ownIssuer()
 	if !ok {
 		t.Fatal("it is not an issuer")
@@ -76,9 +76,9 @@ func TestTheGatewayAcceptsTheAccessTokensThatItMakes(t *testing.T) {
 	for name, raw := range map[string]string{
 		"an assertion":                asserted,
 		"a token for another API":     mint(s, "payroll"),
-		"a token of another gateway":  mint(newSigning(t, ownTokens), "api"),
+		"a token of another gateway":  mint(signingOf(t, ownTokens), "api"),
 		"a token that was cut short":  mint(s, "api")[:200],
-		"a token with another's name": mint(newSigning(t, "server: {public_url: 'http://localhost:9999'}"+ownTokens), "api"),
+		"a token with another's name": mint(signingOf(t, "server: {public_url: 'http://localhost:9999'}"+ownTokens), "api"),
 	} {
 		id, err := judge(raw)
 		if _, refused := errors.AsType[*authn.Refusal](err); !refused || id != nil {
@@ -88,7 +88,7 @@ func TestTheGatewayAcceptsTheAccessTokensThatItMakes(t *testing.T) {
 }
 
 func TestAnIdentityAtItsEndIsRefusedAndNoOutage(t *testing.T) {
-	s := newSigning(t, ownTokens)
+	s := signingOf(t, ownTokens)
 	now := time.Now()
 	ending := &identity.Identity{Subject: "alice", Ref: identity.Ref{1}, ExpiresAt: now.Add(-time.Second)}
 	token, err := s.assert(s.cfg.Routes[0])(ending, now)
@@ -101,7 +101,7 @@ func TestAnIdentityAtItsEndIsRefusedAndNoOutage(t *testing.T) {
 }
 
 func TestOwnTokensWithoutARingAreAnOutage(t *testing.T) {
-	s := newSigning(t, ownTokens)
+	s := signingOf(t, ownTokens)
 	raw, err := s.mint(&admin.MintRequest{Subject: "alice"}, mintLifetime)
 	if err != nil {
 		t.Fatal(err)
@@ -110,10 +110,11 @@ func TestOwnTokensWithoutARingAreAnOutage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	empty, err := buildSigning(t.Context(), cfg, zap.NewNop(), nil, nil, false, &parts{})
+	ring, err := openRing(t.Context(), cfg, zap.NewNop(), nil, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	empty := newSigning(cfg, ring)
 	issuer, _ := empty.ownIssuer()
 	id, err := authn.NewBearer(authn.BearerOptions{Issuers: []authn.Issuer{issuer}}).Authenticate(t.Context(), authn.Credential{Kind: authn.KindBearer, Value: authn.Secret(raw.AccessToken)})
 	if _, refused := errors.AsType[*authn.Refusal](err); err == nil || refused || id != nil {

@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/admin"
+	"github.com/sallyport/sallyport/gateway/assertion"
+	"github.com/sallyport/sallyport/gateway/authn"
+	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/session"
+	"github.com/sallyport/sallyport/gateway/session/embedded"
+	"github.com/sallyport/sallyport/gateway/session/valkeystore"
+	"github.com/sallyport/sallyport/gateway/telemetry"
+)
+
+// core is what lives as long as the process, whichever configuration it serves by:
+// the store and what follows it, the keys, the metrics, and what is remembered of
+// requests. What one configuration makes are parts.
+type core struct {
+	log     *zap.Logger
+	version string
+	open    bool // false: nothing is opened, connected to or kept
+
+	metrics  *telemetry.Metrics
+	events   *telemetry.Events // the last of the audit trail
+	audit    *telemetry.Trail
+	denied   *denials
+	draining atomic.Bool // the end was asked for
+
+	// From here on they are there once the first configuration was built.
+	store       session.Store
+	records     session.Records
+	feeds       session.Feeds
+	touchFailed func(error)
+	sealing     *session.Keyring
+	ring        *assertion.Ring // signs
+	revocations *authn.Revocations
+	keys        *authn.APIKeys
+	streams     *session.Streams // runs until the drain begins
+
+	live atomic.Pointer[parts] // by which requests are judged
+
+	background []func(context.Context) // each runs until the drain is over
+	closers    []func() error          // in the order of their making
+}
+
+// newCore makes what needs no configuration.
+func newCore(log *zap.Logger, version string, open bool) *core {
+	events := telemetry.NewEvents()
+	return &core{
+		log: log, version: version, open: open,
+		metrics: telemetry.NewMetrics(version), denied: newDenials(),
+		events: events, audit: telemetry.NewTrail(log.Named("audit"), events),
+	}
+}
+
+// now is what requests are judged by at this moment.
+func (c *core) now() *parts { return c.live.Load() }
+
+// close releases everything, last made first.
+func (c *core) close() error {
+	var errs []error
+	if p := c.live.Load(); p != nil {
+		errs = append(errs, p.close())
+	}
+	for _, one := range slices.Backward(c.closers) {
+		errs = append(errs, one())
+	}
+	c.closers = nil
+	return errors.Join(errs...)
+}
+
+// prepare opens what outlives a configuration, as the first one says. It does
+// nothing when that was done.
+func (c *core) prepare(ctx context.Context, cfg *config.Config) error {
+	if c.store != nil {
+		return nil
+	}
+	if err := c.openStore(ctx, cfg); err != nil {
+		return err
+	}
+	c.revocations = authn.NewRevocations(c.feeds, cfg.Tokens.Revocation.MaxStaleness)
+	c.keys = authn.NewAPIKeys(c.feeds, cfg.Tokens.Revocation.MaxStaleness, c.log.Named("apikeys"))
+	ring, err := openRing(ctx, cfg, c.log, c.sealing, c.records, c.open)
+	if err != nil {
+		return err
+	}
+	c.ring = ring
+	c.background = append(c.background, c.revocations.Run, c.keys.Run)
+	if c.open {
+		c.background = append(c.background, c.ring.Run)
+	}
+	c.streams = session.NewStreams(c.sessionLives, func(id *identity.Identity) bool {
+		return c.revocations.Revoked(id) || c.keys.Revoked(id)
+	})
+	return nil
+}
+
+// sessionLives is Manager.Live of the configuration that counts now.
+func (c *core) sessionLives(ctx context.Context, key session.Key) (*identity.Identity, error) {
+	return c.now().sessions.Live(ctx, key)
+}
+
+// openStore opens the store, and reads or makes the ring that seals.
+func (c *core) openStore(ctx context.Context, cfg *config.Config) error {
+	var ring *session.Keyring
+	var err error
+	if len(cfg.Session.KeysFiles) > 0 {
+		if ring, err = fileKeyring(cfg); err != nil {
+			return err
+		}
+	}
+	switch cfg.Session.Store {
+	case config.StoreValkey:
+		err = c.openValkey(cfg)
+	default:
+		err = c.openEmbedded(cfg)
+	}
+	if err != nil {
+		return err
+	}
+	c.closers = append(c.closers, c.store.Close)
+	if ring == nil {
+		if ring, err = storedKeyring(ctx, c.records); err != nil {
+			return err
+		}
+	}
+	c.sealing = ring
+	return nil
+}
+
+func (c *core) openEmbedded(cfg *config.Config) error {
+	path := cfg.Session.Embedded.Path
+	if !c.open {
+		path = ""
+	}
+	store, err := embedded.Open(embedded.Options{Path: path, Log: c.log.Named("store")})
+	if err != nil {
+		return err
+	}
+	c.metrics.ActiveSessions("in the store", store.Len)
+	c.store, c.records, c.feeds = &measuredStore{Store: store, metrics: c.metrics}, store, store
+	c.touchFailed = func(err error) { c.log.Warn("the last use of a session could not be kept", zap.Error(err)) }
+	return nil
+}
+
+func (c *core) openValkey(cfg *config.Config) error {
+	store, err := valkeystore.Open(valkeystore.Options{
+		Valkey: cfg.Session.Valkey, Cache: cfg.Session.Cache, Log: c.log.Named("store"), Offline: !c.open,
+		Observe: func(operation string, took time.Duration, class valkeystore.Class) {
+			c.metrics.Store(operation, string(class), took)
+		},
+		Revoked: c.metrics.Revocation,
+	})
+	if err != nil {
+		return faultsAt(cfg, "session.valkey", err)
+	}
+	c.metrics.RemoteStore(store.Available, store.Writable, func() telemetry.NearCache { return telemetry.NearCache(store.Stats()) })
+	c.metrics.ActiveSessions("used at this gateway within the last minute", func() int {
+		if p := c.now(); p != nil {
+			return p.sessions.Active()
+		}
+		return 0
+	})
+	c.store, c.records, c.feeds = store, store, store // it tells of its outages itself
+	return nil
+}
+
+// readiness is what is looked at of it; needed says that what is configured
+// can't do without signing keys.
+func (c *core) readiness(needed bool) []admin.Check {
+	storeCheck := admin.Check{Name: "store", Required: true, Probe: c.store.Ping}
+	if s, ok := c.store.(*valkeystore.Store); ok {
+		storeCheck.FailingSince = s.FailingSince
+	}
+	return []admin.Check{storeCheck, {
+		Name: "signing keys", Required: needed,
+		Probe: func(context.Context) error { return c.ring.Ready() },
+	}}
+}
