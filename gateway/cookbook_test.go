@@ -26,7 +26,7 @@ const listsFolder = "/etc/sallyport"
 
 var (
 	exampleHeading = regexp.MustCompile(`(?m)^#{1,3} (.*)$`)
-	yamlBlock      = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	yamlBlock      = regexp.MustCompile("(?s)```yaml[^\n]*\n(.*?)```")
 	listBlock      = regexp.MustCompile("(?s)```text " + listsFolder + "/([a-z-]+\\.txt)\n(.*?)```")
 )
 

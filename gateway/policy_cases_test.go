@@ -154,7 +154,7 @@ func TestTheArchiveOfTheDocsPasses(t *testing.T) {
 		}
 		return inside
 	}
-	archive := block("txtar")
+	archive := block("txtar reports.txtar")
 	if err := runCases(t, "reports.txtar", archive); err != nil {
 		t.Error(err)
 	}
@@ -172,7 +172,7 @@ func TestTheArchiveOfTheDocsPasses(t *testing.T) {
 	if err := policytest.Run(t.Context(), file, found.Find).WriteTable(&out, false); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(block("\n$ sallyport policy test reports.txtar"), out.String()); diff != "" {
+	if diff := cmp.Diff(block("console exits 1\n$ sallyport policy test reports.txtar"), out.String()); diff != "" {
 		t.Error(diff)
 	}
 }
