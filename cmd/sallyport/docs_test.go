@@ -53,7 +53,7 @@ func TestEveryCommandInTheDocsRuns(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			follow(t, root, blocks)
+			follow(t, root, name, blocks)
 		})
 	}
 	if run < 10 {
@@ -96,31 +96,13 @@ func blocksOf(page string) []block {
 }
 
 // follow runs the blocks of one page.
-func follow(t *testing.T, root string, blocks []block) {
+func follow(t *testing.T, root, name string, blocks []block) {
 	t.Helper()
-	dir := t.TempDir()
-	p := &reader{t: t, dir: dir, ports: map[string]string{}, secrets: readersSecrets(t)}
-	entries, err := os.ReadDir(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries { // the folder is that of a clone, which the page may write to
-		if strings.HasPrefix(e.Name(), ".") {
-			continue
-		}
-		if e.Name() == "config.yaml" { // a copy, which has the page's ports and may be written over
-			text, err := os.ReadFile(filepath.Join(root, e.Name()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := writeFile(filepath.Join(dir, e.Name()), p.adapt(string(text))); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		if err := os.Symlink(filepath.Join(root, e.Name()), filepath.Join(dir, e.Name())); err != nil {
-			t.Fatal(err)
-		}
+	p := &reader{t: t, root: root, dir: t.TempDir(), ports: map[string]string{}, secrets: readersSecrets(t)}
+	p.folder(root)
+	if strings.HasPrefix(name, "deploy/") && filepath.Dir(name) != "deploy" {
+		p.deployed = true
+		p.folder(filepath.Join(root, filepath.Dir(name)))
 	}
 	var script strings.Builder
 	script.WriteString("set -euo pipefail\n" + waitReady)
@@ -142,7 +124,7 @@ func follow(t *testing.T, root string, blocks []block) {
 			fmt.Fprintf(&script, "mkdir -p \"$(dirname %[1]q)\"; cat > %[1]q <<'END OF THE FILE'\n%[2]sEND OF THE FILE\n", name, p.adapt(b.text))
 		}
 	}
-	printed := p.bash(root, script.String())
+	printed := p.bash(script.String())
 	for i, b := range blocks {
 		if b.lang == "console" {
 			compare(t, b, p.adapt(b.text), section(printed, i))
@@ -165,14 +147,44 @@ await_ready() {
 `
 
 type reader struct {
-	t       *testing.T
-	dir     string
-	ports   map[string]string
-	secrets string
+	t         *testing.T
+	root, dir string
+	deployed  bool // the files say where to listen
+	ports     map[string]string
+	secrets   string
+}
+
+// folder gives the reader the files of a folder of the clone: of configurations a
+// copy, which has the page's ports and may be written over.
+func (p *reader) folder(of string) {
+	p.t.Helper()
+	entries, err := os.ReadDir(of)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, e := range entries {
+		from, to := filepath.Join(of, e.Name()), filepath.Join(p.dir, e.Name())
+		if strings.HasPrefix(e.Name(), ".") || e.Name() == "README.md" {
+			continue
+		}
+		if filepath.Ext(e.Name()) != ".yaml" {
+			if err := os.Symlink(from, to); err != nil {
+				p.t.Fatal(err)
+			}
+			continue
+		}
+		text, err := os.ReadFile(from)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if err := writeFile(to, p.adapt(string(text))); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 }
 
 var (
-	port     = regexp.MustCompile(`\b(3000|3001|5173|8080|8081|8443|9080|9090)\b`)
+	port     = regexp.MustCompile(`\b(3000|3001|5173|8080|8081|8443|9080|9090|9191|10000)\b`)
 	mounted  = regexp.MustCompile(`/run/secrets\b`)
 	etc      = regexp.MustCompile(`/etc/sallyport\b`)
 	wildcard = regexp.MustCompile(`\\\.\\\.\\\.`)
@@ -197,7 +209,7 @@ func (p *reader) port(shown string) string {
 }
 
 // bash runs the script and returns what it printed.
-func (p *reader) bash(root, script string) string {
+func (p *reader) bash(script string) string {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 2*time.Minute)
 	defer cancel()
@@ -205,9 +217,11 @@ func (p *reader) bash(root, script string) string {
 	cmd.Dir = p.dir
 	cmd.Stdin = strings.NewReader(script)
 	cmd.Env = append(os.Environ(),
-		"PATH="+filepath.Join(root, "cmd/sallyport/testdata/bin")+":"+os.Getenv("PATH"),
-		"HOME="+p.dir, "SALLYPORT_ROOT="+root, "NO_COLOR=1",
-		"SALLYPORT_SERVER__LISTEN="+p.adapt("127.0.0.1:8080"), "SALLYPORT_ADMIN__LISTEN="+p.adapt("127.0.0.1:9080"))
+		"PATH="+filepath.Join(p.root, "cmd/sallyport/testdata/bin")+":"+os.Getenv("PATH"),
+		"HOME="+p.dir, "REPOSITORY="+p.root, "NO_COLOR=1", "SALLYPORT_ADMIN__LISTEN="+p.adapt("127.0.0.1:9080"))
+	if !p.deployed {
+		cmd.Env = append(cmd.Env, "SALLYPORT_SERVER__LISTEN="+p.adapt("127.0.0.1:8080"))
+	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
