@@ -90,6 +90,7 @@ func keySource(c config.TokenIssuer, log *zap.Logger, metrics *telemetry.Metrics
 	if err != nil {
 		return nil, err
 	}
+	client.Transport = metrics.Provider(c.Issuer, client.Transport)
 	return jwks.New(jwks.Options{
 		Issuer: c.Issuer, JWKSURL: c.JWKSURL, Client: client, Algorithms: c.Algorithms, InsecureHTTP: c.InsecureHTTP,
 		MaxStale: c.MaxStale,

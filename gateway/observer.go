@@ -52,8 +52,9 @@ func (o *observer) finish(rec *telemetry.Recorder) {
 	if e.Status == 0 {
 		e.Status = http.StatusOK // net/http answers so for a handler that wrote nothing
 	}
+	e.Took = time.Since(e.Start)
 	o.metrics.Request(e)
-	e.Log(o.log, time.Since(e.Start))
+	e.Log(o.log)
 	if e.Outcome == "forbid" {
 		o.audit.Record(&telemetry.Audit{
 			Event: "deny", Outcome: "ok", Reason: e.Reason, Rule: e.Rule, Route: e.Route, Decision: e.Decision,

@@ -64,7 +64,7 @@ func New(o Options) http.Handler {
 		return writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	}))
 	mux.Handle("GET /readyz", edge.Handle(ready.serve))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.Handle("/", edge.Handle(func(http.ResponseWriter, *http.Request) error {
 		return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "The admin listener serves /livez, /readyz, /metrics, /shield and /api/v1/."}
 	}))

@@ -148,7 +148,7 @@ func (s *IntrospectionServer) call(ctx context.Context, token string) ([]byte, e
 	if err := s.auth.apply(header, form); err != nil {
 		return nil, fmt.Errorf("the gateway's own credentials: %w", err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.cfg.Endpoint, strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(telemetry.WithOperation(ctx, telemetry.OperationIntrospection), http.MethodPost, s.cfg.Endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func DiscoverAs(ctx context.Context, client *http.Client, issuer, named string, 
 			home.private = true
 		}
 	}})
-	res, err := get(traced, client, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration",
+	res, err := get(telemetry.WithOperation(traced, telemetry.OperationDiscovery), client, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration",
 		http.Header{"Accept": {"application/json"}})
 	if err != nil {
 		return nil, err

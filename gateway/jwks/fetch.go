@@ -109,7 +109,7 @@ func (s *Source) fetch(ctx context.Context) (fresh time.Duration, err error) {
 	if old != nil && old.etag != "" && old.url == address {
 		header.Set("If-None-Match", old.etag)
 	}
-	res, err := get(ctx, s.o.Client, address, header)
+	res, err := get(telemetry.WithOperation(ctx, telemetry.OperationKeys), s.o.Client, address, header)
 	if err != nil {
 		s.o.OnFetch(resultError)
 		return 0, err

@@ -42,7 +42,7 @@ var (
 	_ authorized = (*api)(nil)
 )
 
-func newOAuth2(cfg config.Provider, log *zap.Logger) (*api, error) {
+func newOAuth2(cfg config.Provider, log *zap.Logger, calls watchCalls) (*api, error) {
 	if cfg.ClientID == "" || cfg.AuthorizationURL == "" || cfg.TokenURL == "" || cfg.UserinfoURL == "" {
 		return nil, errors.New("client_id, authorization_url, token_url and userinfo_url are required")
 	}
@@ -61,7 +61,7 @@ func newOAuth2(cfg config.Provider, log *zap.Logger) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &api{cfg: cfg, log: log, client: newBackChannel(plain.Transport), scope: strings.Join(cfg.Scopes, " ")}
+	p := &api{cfg: cfg, log: log, client: newBackChannel(calls(cfg.Name, plain.Transport)), scope: strings.Join(cfg.Scopes, " ")}
 	p.srv = &authServer{
 		issuer: cfg.Issuer, token: cfg.TokenURL, revocation: cfg.RevocationURL,
 		auth: &clientAuth{cfg: cfg, method: method, key: key, audience: cmp.Or(cfg.Issuer, cfg.TokenURL), client: p.client},

@@ -61,7 +61,7 @@ type discovered struct {
 	stop  context.CancelFunc // ends the fetching of keys
 }
 
-func newOIDC(cfg config.Provider, log *zap.Logger) (*oidc, error) {
+func newOIDC(cfg config.Provider, log *zap.Logger, calls watchCalls) (*oidc, error) {
 	keys, err := jwks.NewClient(cfg.CAFile)
 	if err != nil {
 		return nil, err
@@ -80,6 +80,7 @@ func newOIDC(cfg config.Provider, log *zap.Logger) (*oidc, error) {
 	if err := jwks.Reroute(keys, cfg.Issuer, cfg.BackChannelURL); err != nil {
 		return nil, err
 	}
+	keys.Transport = calls(cfg.Name, keys.Transport)
 	o := &oidc{
 		cfg: cfg, log: log, keys: keys, client: newBackChannel(keys.Transport), key: key, lastErr: errNotDiscovered,
 	}

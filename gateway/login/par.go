@@ -17,7 +17,7 @@ const maxRequestURI = 2 << 10
 // used once, by the redirect that is made now, and never kept. Errors are
 // *httperr.Error.
 func (s *authServer) push(ctx context.Context, q url.Values) (url.Values, error) {
-	status, body, err := s.auth.post(ctx, s.pushed, q)
+	status, body, err := s.auth.post(telemetry.WithOperation(ctx, telemetry.OperationPushed), s.pushed, q)
 	if err != nil {
 		return nil, providerOutage(fmt.Errorf("pushed authorization request: %w", err))
 	}

@@ -77,7 +77,7 @@ func (s *authServer) exchange(ctx context.Context, a *attempt, code string) (*to
 	if s.wantsState {
 		form.Set("state", a.state)
 	}
-	status, body, err := s.auth.post(ctx, s.token, form)
+	status, body, err := s.auth.post(telemetry.WithOperation(ctx, telemetry.OperationToken), s.token, form)
 	if err != nil {
 		return nil, exchangeError(err)
 	}

@@ -165,7 +165,7 @@ func revokeTokens(ctx context.Context, srv *authServer, tokens *providerTokens) 
 		if t.token == "" {
 			continue
 		}
-		status, body, err := srv.auth.post(ctx, srv.revocation, url.Values{"token": {t.token}, "token_type_hint": {t.kind}})
+		status, body, err := srv.auth.post(telemetry.WithOperation(ctx, telemetry.OperationRevocation), srv.revocation, url.Values{"token": {t.token}, "token_type_hint": {t.kind}})
 		switch {
 		case err != nil:
 			return fmt.Errorf("revocation endpoint: %s: %w", t.kind, err)

@@ -50,6 +50,9 @@ type Options struct {
 	// CORSOrigins are the origins whose pages may read what CORS wraps, and ask
 	// for tokens.
 	CORSOrigins []string
+	// Calls returns the transport with its calls to the provider of that name
+	// watched; nil watches none.
+	Calls func(provider string, next http.RoundTripper) http.RoundTripper
 	// Meets judges whether a proof is what a StepUp asks for: the same judgement
 	// as the policy's. Without it nothing is ever met.
 	Meets func(want StepUp, id *identity.Identity) bool
@@ -131,7 +134,7 @@ func New(o Options) (*Service, error) {
 	hashing := newHashSlots()
 	s.programs = make(hashSlots, max(1, cap(hashing)/2))
 	for _, cfg := range o.Providers {
-		p, err := newProvider(cfg, o.Server, s.log.Named(cfg.Name), hashing)
+		p, err := newProvider(cfg, o.Server, s.log.Named(cfg.Name), hashing, o.Calls)
 		if err != nil {
 			return nil, &ProviderError{Provider: cfg.Name, Err: err}
 		}
@@ -155,12 +158,18 @@ func (e *ProviderError) Error() string { return "provider " + e.Provider + ": " 
 // Unwrap returns what is wrong.
 func (e *ProviderError) Unwrap() error { return e.Err }
 
-func newProvider(cfg config.Provider, server config.Server, log *zap.Logger, hashing hashSlots) (provider, error) {
+// watchCalls is Options.Calls.
+type watchCalls func(provider string, next http.RoundTripper) http.RoundTripper
+
+func newProvider(cfg config.Provider, server config.Server, log *zap.Logger, hashing hashSlots, calls watchCalls) (provider, error) {
+	if calls == nil {
+		calls = func(_ string, next http.RoundTripper) http.RoundTripper { return next }
+	}
 	switch {
 	case cfg.OpenID():
-		return newOIDC(cfg, log)
+		return newOIDC(cfg, log, calls)
 	case cfg.OAuth2():
-		return newOAuth2(cfg, log)
+		return newOAuth2(cfg, log, calls)
 	}
 	switch cfg.Type {
 	case config.ProviderUsers:

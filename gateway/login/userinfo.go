@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/sallyport/sallyport/gateway/jose"
+	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // askUserinfo reads the JSON object that an API has about the owner of an
@@ -29,6 +30,7 @@ func askUserinfo(ctx context.Context, client *http.Client, address, accessToken 
 // does not answer, or has had enough of questions, is an outage; any other
 // refusal is one of the sign-in.
 func askAPI(ctx context.Context, client *http.Client, address, accessToken string) ([]byte, error) {
+	ctx = telemetry.WithOperation(ctx, telemetry.OperationUserinfo)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody) //nolint:gosec // the address is configured, or judged by jwks.Discover and the client
 	if err != nil {
 		return nil, providerOutage(err)

@@ -15,6 +15,7 @@ import (
 type Event struct {
 	Start      time.Time
 	RequestID  string
+	TraceID    string // of the trace that keeps this request; empty where none does
 	ClientAddr string // the client's address, seen through trusted proxies
 	Method     string
 	Host       string
@@ -52,7 +53,13 @@ type Event struct {
 	Err      error
 	Panic    any
 
-	took time.Duration // for Log
+	Took time.Duration // from the arrival to the end of the answer; 0 until then
+}
+
+// timed reports whether how long the request took says anything about how quick
+// the gateway is: a connection that was upgraded lasts for as long as people want.
+func (e *Event) timed() bool {
+	return e.Took > 0 && e.Status != http.StatusSwitchingProtocols
 }
 
 // Recorder is the ResponseWriter of a request, and carries its Event along the

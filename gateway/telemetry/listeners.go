@@ -13,7 +13,7 @@ type listeners struct {
 	reloads   *prometheus.CounterVec
 }
 
-func newListeners(r *prometheus.Registry) listeners {
+func newListeners(r prometheus.Registerer) listeners {
 	l := listeners{
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "connections_refused_total", Help: "Connections that were refused before anything of HTTP was read, by reason.",

@@ -58,8 +58,7 @@ func clip(s string) string {
 
 // Log writes the request's one line: at error level for our own failures, at
 // info otherwise.
-func (e *Event) Log(log *zap.Logger, took time.Duration) {
-	e.took = took
+func (e *Event) Log(log *zap.Logger) {
 	level := zapcore.InfoLevel
 	if e.Status >= 500 || e.Panic != nil {
 		level = zapcore.ErrorLevel
@@ -87,6 +86,7 @@ func (e *Event) fields(enc fieldWriter) {
 		}
 	}
 	add("request_id", e.RequestID)
+	add("trace_id", e.TraceID)
 	add("client", e.ClientAddr)
 	add("method", e.Method)
 	add("host", e.Host)
@@ -94,7 +94,7 @@ func (e *Event) fields(enc fieldWriter) {
 	add("dialect", e.Dialect)
 	enc.AddInt64("status", int64(e.Status))
 	enc.AddInt64("bytes_out", e.BytesOut)
-	enc.AddDuration("took", e.took)
+	enc.AddDuration("took", e.Took)
 	add("route", e.Route)
 	add("outcome", e.Outcome)
 	add("reason", e.Reason)

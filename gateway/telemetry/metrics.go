@@ -14,9 +14,10 @@ const namespace = "sallyport"
 // names, outcomes, reasons, credential kinds, configured issuers. Nothing that a
 // client chooses is ever a label.
 type Metrics struct {
-	registry *prometheus.Registry
+	registry *registry
 
 	requests        *prometheus.CounterVec
+	requestSeconds  *prometheus.HistogramVec
 	decision        *prometheus.HistogramVec
 	upstream        *prometheus.HistogramVec
 	credentialBytes *prometheus.CounterVec
@@ -36,6 +37,9 @@ type Metrics struct {
 	authorizer        *prometheus.CounterVec
 	authorizerSeconds *prometheus.HistogramVec
 
+	providerCalls   *prometheus.CounterVec
+	providerSeconds *prometheus.HistogramVec
+
 	listeners listeners
 	series    seriesTable
 }
@@ -47,11 +51,13 @@ func NewMetrics(version string) *Metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	}
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
+		return prometheus.NewHistogramVec(histogramOpts(name, help, buckets), labels)
 	}
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
+		registry: newRegistry(),
 		requests: counter("requests_total", "Requests by route, outcome of the decision, and its reason.", "route", "outcome", "reason"),
+		requestSeconds: histogram("request_seconds", "Time from a request's arrival to the end of its answer, by route; connections that were upgraded are left out.",
+			[]float64{.0005, .001, .005, .01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}, "route"),
 		decision: histogram("decision_seconds", "Time to decide a request, by credential kind.",
 			[]float64{2e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 1e-2, 0.1, 1}, "credential"),
 		upstream: histogram("upstream_seconds", "Time until an upstream's response header, by route.",
@@ -62,10 +68,8 @@ func NewMetrics(version string) *Metrics {
 		storeSeconds: histogram("store_seconds", "Time of session store operations other than reads from memory.",
 			[]float64{1e-5, 1e-4, .001, .005, .01, .05, .1, .5, 1}, "operation"),
 		storeErrors: counter("store_errors_total", "Session store operations that could not be answered, by what went wrong.", "operation", "class"),
-		revocation: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "revocation_seconds", Help: "Time from a revocation until this gateway denied the session.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5, 30},
-		}),
+		revocation: prometheus.NewHistogram(histogramOpts("revocation_seconds", "Time from a revocation until this gateway denied the session.",
+			[]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5, 30})),
 		jwksFetches: counter("jwks_fetches_total", "Fetches of key sets, by issuer and result.", "issuer", "result"),
 		openStreams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "open_streams", Help: "WebSockets and streaming answers that are open now.",
@@ -84,16 +88,20 @@ func NewMetrics(version string) *Metrics {
 			"policy", "result"),
 		authorizerSeconds: histogram("authorizer_seconds", "Time until an external authorizer's answer, or until none came, by policy.",
 			[]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 10}, "policy"),
+		providerCalls: counter("provider_calls_total", "Calls to identity providers, by the name of the provider or issuer, what was asked for, and the class of the answer.",
+			"provider", "operation", "result"),
+		providerSeconds: histogram("provider_seconds", "Time until a provider's answer, or until none came, by what was asked for.",
+			[]float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}, "provider", "operation"),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the version is the label.",
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.decision, m.upstream, m.credentialBytes, m.credentialSize,
+	m.registry.MustRegister(m.requests, m.requestSeconds, m.decision, m.upstream, m.credentialBytes, m.credentialSize,
 		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, m.shadows,
 		m.crossSites, m.shieldFindings, m.checks,
-		m.authorizer, m.authorizerSeconds, build,
+		m.authorizer, m.authorizerSeconds, m.providerCalls, m.providerSeconds, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.listeners = newListeners(m.registry)
 	return m
@@ -105,7 +113,7 @@ func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 // Request counts a finished request.
 func (m *Metrics) Request(e *Event) {
 	of := m.series.of(m, e)
-	of.requests.Inc()
+	count(of.requests, 1, e.TraceID)
 	if e.Shadow != "" {
 		m.shadows.WithLabelValues(e.Route, e.Outcome, e.Shadow).Inc()
 	}
@@ -115,15 +123,18 @@ func (m *Metrics) Request(e *Event) {
 	if of.checks != nil {
 		of.checks.Inc()
 	}
+	if e.timed() {
+		observe(of.took, e.Took, e.TraceID)
+	}
 	if e.DecideTime > 0 {
-		of.decision.Observe(e.DecideTime.Seconds())
+		observe(of.decision, e.DecideTime, e.TraceID)
 	}
 	if e.Bytes > 0 {
 		of.credentialBytes.Add(float64(e.Bytes))
 		of.credentialSize.Observe(float64(e.Bytes))
 	}
 	if e.UpstreamTime > 0 {
-		of.upstream.Observe(e.UpstreamTime.Seconds())
+		observe(of.upstream, e.UpstreamTime, e.TraceID)
 	}
 }
 

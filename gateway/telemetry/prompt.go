@@ -50,7 +50,7 @@ func (p prompt) request(e *Event, logger string) bool {
 	if !p.Enabled(zapcore.InfoLevel) {
 		return true
 	}
-	at := e.Start.Add(e.took)
+	at := e.Start.Add(e.Took)
 	p.lines.mu.Lock()
 	defer p.lines.mu.Unlock()
 	w := &p.lines.writer

@@ -16,6 +16,7 @@ type seriesKey struct{ route, outcome, reason, credential, dialect string }
 type requestSeries struct {
 	requests        prometheus.Counter
 	checks          prometheus.Counter
+	took            prometheus.Observer
 	decision        prometheus.Observer
 	credentialBytes prometheus.Counter
 	credentialSize  prometheus.Observer
@@ -55,7 +56,7 @@ func (t *seriesTable) of(m *Metrics, e *Event) *requestSeries {
 
 // covers reports whether there is a series for everything that a request has.
 func (s *requestSeries) covers(e *Event) bool {
-	return (s.decision != nil || e.DecideTime <= 0) && (s.credentialBytes != nil || e.Bytes <= 0) && (s.upstream != nil || e.UpstreamTime <= 0)
+	return (s.took != nil || !e.timed()) && (s.decision != nil || e.DecideTime <= 0) && (s.credentialBytes != nil || e.Bytes <= 0) && (s.upstream != nil || e.UpstreamTime <= 0)
 }
 
 // fill makes what is missing, and no series that is not counted in: an empty one
@@ -64,6 +65,9 @@ func (s *requestSeries) fill(m *Metrics, e *Event) {
 	s.requests = m.requests.WithLabelValues(e.Route, e.Outcome, e.Reason)
 	if e.Dialect != "" {
 		s.checks = m.checks.WithLabelValues(e.Dialect, e.Outcome)
+	}
+	if e.timed() {
+		s.took = m.requestSeconds.WithLabelValues(e.Route)
 	}
 	if e.DecideTime > 0 {
 		s.decision = m.decision.WithLabelValues(e.Credential)
