@@ -128,7 +128,7 @@ func (s *site) start(t *testing.T, cfg *config.Config) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.gw.Run(ctx) }()
-	s.stop = sync.OnceValue(func() error { stop(); return <-ended })
+	s.stop = sync.OnceValue(func() error { seeMetrics(t, s.gw); stop(); return <-ended })
 	t.Cleanup(func() {
 		if s.upstream != nil {
 			s.upstream.stop() // first: it may keep requests waiting

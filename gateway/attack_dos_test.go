@@ -167,38 +167,3 @@ func TestHostileApplication(t *testing.T) {
 		t.Errorf("the answer is\n%s", a.text)
 	}
 }
-
-func TestLabelsOfMetricsAreAClosedSet(t *testing.T) {
-	s := newSite(t, plan{})
-	serve := s.gw.Handler()
-	count := func() int { return strings.Count(s.metrics(t), "\n") }
-	send := func(i int) {
-		for _, target := range []string{fmt.Sprintf("/app/path%d", i), fmt.Sprintf("/.auth/path%d", i), fmt.Sprintf("/public/path%d", i), "/x/.."} {
-			r := httptest.NewRequestWithContext(t.Context(), fmt.Sprintf("METHOD%d", i), target, nil)
-			r.Host = s.host
-			if i%3 == 0 {
-				r.Host = fmt.Sprintf("host%d.test", i)
-			}
-			r.Header.Set("User-Agent", fmt.Sprintf("agent%d", i))
-			r.Header.Set("Authorization", fmt.Sprintf("Bearer %d.b.c", i))
-			r.Header.Set("X-Request-Id", fmt.Sprintf("request-%d", i))
-			serve.ServeHTTP(httptest.NewRecorder(), r)
-		}
-	}
-	for i := range 12 {
-		send(i)
-	}
-	few := count()
-	for i := range 300 {
-		send(i)
-	}
-	if many := count(); many > few+5 {
-		t.Errorf("%d lines of metrics after some requests, %d after many different ones", few, many)
-	}
-	text := s.metrics(t)
-	for _, chosen := range []string{"path1", "METHOD1", "host1", "agent1", "alice", "request-1"} {
-		if strings.Contains(text, chosen) {
-			t.Errorf("the metrics hold %q, which a client chose", chosen)
-		}
-	}
-}

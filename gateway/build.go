@@ -133,7 +133,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		Server: cfg.Server, Providers: cfg.Login.Providers, Sessions: p.sessions, Pages: people,
 		Log: log.Named("login"), KnownHost: table.KnownHost, Audit: auditor(c.audit, trusted), KeptForms: keptForms,
 		ClientAddr: trusted.client, Records: c.records, LogoutTargets: cfg.Login.LogoutTargets,
-		Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
+		Calls: c.metrics.Provider, Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
 	})
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"slices"
 
-	"go.uber.org/zap"
-
 	"github.com/sallyport/sallyport/gateway/admin"
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
@@ -44,7 +42,7 @@ func buildCredentials(p *parts, issuers []authn.Issuer) (*credentials, error) {
 		issuers: len(issuers) > 0, keys: p.core.keys, accounts: &accounts{}, client: p.trust.client,
 	}
 	var err error
-	if c.introspection, err = buildIntrospection(cfg, p.core.log, p.core.revocations, possession); err != nil {
+	if c.introspection, err = buildIntrospection(cfg, p.core, possession); err != nil {
 		return nil, err
 	}
 	var known authn.Accounts
@@ -60,14 +58,15 @@ func buildCredentials(p *parts, issuers []authn.Issuer) (*credentials, error) {
 	return c, nil
 }
 
-func buildIntrospection(cfg *config.Config, log *zap.Logger, revocations *authn.Revocations, possession authn.Possession) (*authn.Introspection, error) {
+func buildIntrospection(cfg *config.Config, c *core, possession authn.Possession) (*authn.Introspection, error) {
 	var servers []*authn.IntrospectionServer
 	var faults config.Faults
 	for i, entry := range cfg.Tokens.Introspection {
 		client, err := jwks.NewClient(entry.CAFile)
 		var server *authn.IntrospectionServer
 		if err == nil {
-			server, err = authn.NewIntrospectionServer(entry, client, log.Named("introspection"))
+			client.Transport = c.metrics.Provider(entry.Name, client.Transport)
+			server, err = authn.NewIntrospectionServer(entry, client, c.log.Named("introspection"))
 		}
 		if err != nil {
 			faults = append(faults, faultsAt(cfg, fmt.Sprintf("tokens.introspection[%d]", i), err)...)
@@ -81,7 +80,7 @@ func buildIntrospection(cfg *config.Config, log *zap.Logger, revocations *authn.
 	if len(servers) == 0 {
 		return nil, nil //nolint:nilnil // no server is no authenticator, not an error
 	}
-	return authn.NewIntrospection(authn.IntrospectionOptions{Servers: servers, Revocations: revocations, Possession: possession}), nil
+	return authn.NewIntrospection(authn.IntrospectionOptions{Servers: servers, Revocations: c.revocations, Possession: possession}), nil
 }
 
 // of returns the authenticator of a kind on a route, or nil where no kind has

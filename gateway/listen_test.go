@@ -39,6 +39,7 @@ func run(t *testing.T, yaml string) *gateway.Gateway {
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx) }()
 	t.Cleanup(func() {
+		seeMetrics(t, g)
 		stop()
 		if err := <-ended; err != nil {
 			t.Errorf("the gateway ended with %v", err)

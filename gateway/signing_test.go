@@ -62,6 +62,7 @@ func openSigner(t *testing.T, yaml string) (*signer, error) {
 	s := &signer{t: t, public: g.Handler(), admin: g.AdminHandler(), close: func() {
 		if !closed {
 			closed = true
+			seeMetrics(t, g)
 			if err := g.Close(); err != nil {
 				t.Error(err)
 			}

@@ -7,6 +7,8 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+
+	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // Metadata is what a provider says about itself (OpenID Connect Discovery 1.0,

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // maxRequestURI bounds a request_uri in bytes: it stands in a URL.

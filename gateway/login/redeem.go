@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/jose"
 	"github.com/sallyport/sallyport/gateway/jwks"
 	"github.com/sallyport/sallyport/gateway/session"
+	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // redeem exchanges the code and proves the ID token, in numbered steps.

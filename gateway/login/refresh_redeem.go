@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/session"
+	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // Once a refresh token is redeemed, trouble with the rest costs the news about the
@@ -36,7 +37,7 @@ func (e *refreshRefusalError) Unwrap() error { return e.tokenRefusal }
 // redeemRefreshToken is RFC 6749, section 6. A *refreshRefusalError is what the server
 // said; any other error means that it did not.
 func (s *authServer) redeemRefreshToken(ctx context.Context, refreshToken string) (*tokenAnswer, error) {
-	status, header, body, err := s.auth.postPatiently(ctx, s.token, url.Values{
+	status, header, body, err := s.auth.postPatiently(telemetry.WithOperation(ctx, telemetry.OperationToken), s.token, url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {refreshToken},
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/session"
+	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 const (

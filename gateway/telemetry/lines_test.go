@@ -54,7 +54,7 @@ func TestLinesOfRequestsAreWrittenTogether(t *testing.T) {
 		lines := telemetry.NewLines(out)
 		log := logger(t, "json", lines)
 		for range 3 {
-			(&telemetry.Event{Start: time.Now(), Status: 200, Path: "/"}).Log(log, time.Millisecond)
+			(&telemetry.Event{Start: time.Now(), Status: 200, Path: "/", Took: time.Millisecond}).Log(log)
 		}
 		if got := out.take(); len(got) != 0 {
 			t.Errorf("written at once: %q", got)
@@ -65,15 +65,15 @@ func TestLinesOfRequestsAreWrittenTogether(t *testing.T) {
 		}
 
 		// What tells of trouble is there before anything else happens, in order.
-		(&telemetry.Event{Start: time.Now(), Status: 200, Path: "/fine"}).Log(log, time.Millisecond)
-		(&telemetry.Event{Start: time.Now(), Status: 503, Path: "/broken"}).Log(log, time.Millisecond)
+		(&telemetry.Event{Start: time.Now(), Status: 200, Path: "/fine", Took: time.Millisecond}).Log(log)
+		(&telemetry.Event{Start: time.Now(), Status: 503, Path: "/broken", Took: time.Millisecond}).Log(log)
 		(&telemetry.Audit{Event: "deny"}).Log(log.Named("audit"))
 		got := strings.Join(out.take(), "")
 		if fine, broken, deny := strings.Index(got, "/fine"), strings.Index(got, "/broken"), strings.Index(got, "deny"); fine < 0 || broken < fine || deny < broken {
 			t.Errorf("written: %q", got)
 		}
 
-		(&telemetry.Event{Start: time.Now(), Status: 200, Path: "/last"}).Log(log, time.Millisecond)
+		(&telemetry.Event{Start: time.Now(), Status: 200, Path: "/last", Took: time.Millisecond}).Log(log)
 		if err := lines.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +87,7 @@ func TestManyLinesDoNotWait(t *testing.T) {
 	out := &calls{}
 	log := logger(t, "json", telemetry.NewLines(out))
 	for range 10_000 {
-		(&telemetry.Event{Start: time.Now(), Status: 200, Path: "/" + strings.Repeat("a", 100)}).Log(log, time.Millisecond)
+		(&telemetry.Event{Start: time.Now(), Status: 200, Path: "/" + strings.Repeat("a", 100), Took: time.Millisecond}).Log(log)
 	}
 	size := 0
 	for _, call := range out.take() {
@@ -140,12 +140,12 @@ func TestALineIsTheSameWhoeverEncodesIt(t *testing.T) {
 		"a status of nobody": {Status: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e.Start = time.Now()
+			e.Start, e.Took = time.Now(), 1500*time.Microsecond
 			short, usual := &calls{}, &bytes.Buffer{}
 			lines := telemetry.NewLines(short)
-			e.Log(logger(t, "json", lines), 1500*time.Microsecond)
+			e.Log(logger(t, "json", lines))
 			_ = lines.Close()
-			e.Log(logger(t, "json", usual), 1500*time.Microsecond)
+			e.Log(logger(t, "json", usual))
 			at := regexp.MustCompile(`"time":"[^"]*"`)
 			got := strings.Join(short.take(), "")
 			if got, want := at.ReplaceAllString(got, ""), at.ReplaceAllString(usual.String(), ""); got != want {
@@ -166,7 +166,7 @@ func TestALineBelowTheLevelIsNotWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	(&telemetry.Event{Status: 200}).Log(log, 1)
+	(&telemetry.Event{Status: 200}).Log(log)
 	_ = lines.Close()
 	if got := out.take(); len(got) != 0 {
 		t.Errorf("written: %q", got)
@@ -176,8 +176,8 @@ func TestALineBelowTheLevelIsNotWritten(t *testing.T) {
 func TestFieldsOfALoggerAreInTheLine(t *testing.T) {
 	out := &calls{}
 	lines := telemetry.NewLines(out)
-	(&telemetry.Event{Status: 200}).Log(logger(t, "json", lines).With(zap.String("instance", "a")), 1)
-	(&telemetry.Event{Status: 200, Path: "/plain"}).Log(logger(t, "console", lines), 1)
+	(&telemetry.Event{Status: 200}).Log(logger(t, "json", lines).With(zap.String("instance", "a")))
+	(&telemetry.Event{Status: 200, Path: "/plain"}).Log(logger(t, "console", lines))
 	_ = lines.Close()
 	if got := strings.Join(out.take(), ""); !strings.Contains(got, `"instance":"a"`) || !strings.Contains(got, "INFO\trequest\trequest") {
 		t.Errorf("written: %q", got)
@@ -191,8 +191,8 @@ func TestDurationsAreWrittenAsZapWritesThem(t *testing.T) {
 	own, zaps := logger(t, "json", lines), logger(t, "json", usual)
 	for d := time.Duration(1); d < 100*time.Hour; d = d*7/5 + 1 {
 		e := telemetry.Event{Status: 200, DecideTime: d, UpstreamTime: d - 1}
-		e.Log(own, 0)
-		e.Log(zaps, 0)
+		e.Log(own)
+		e.Log(zaps)
 	}
 	_ = lines.Close()
 	at := regexp.MustCompile(`"time":"[^"]*"`)

@@ -39,6 +39,12 @@ func (m *Metrics) Provider(provider string, next http.RoundTripper) http.RoundTr
 	return &providerCalls{metrics: m, provider: provider, next: next}
 }
 
+// ProviderCall counts one call. operation and result are words of closed sets.
+func (m *Metrics) ProviderCall(provider, operation, result string, took time.Duration) {
+	m.providerSeconds.WithLabelValues(provider, operation).Observe(took.Seconds())
+	m.providerCalls.WithLabelValues(provider, operation, result).Inc()
+}
+
 type providerCalls struct {
 	metrics  *Metrics
 	provider string
@@ -49,9 +55,7 @@ type providerCalls struct {
 func (c *providerCalls) RoundTrip(r *http.Request) (*http.Response, error) {
 	start := time.Now()
 	res, err := c.next.RoundTrip(r)
-	operation := OperationOf(r.Context())
-	c.metrics.providerSeconds.WithLabelValues(c.provider, operation).Observe(time.Since(start).Seconds())
-	c.metrics.providerCalls.WithLabelValues(c.provider, operation, callResult(res, err)).Inc()
+	c.metrics.ProviderCall(c.provider, OperationOf(r.Context()), callResult(res, err), time.Since(start))
 	return res, err
 }
 
