@@ -65,6 +65,7 @@ func allowed() map[string][]string {
 		"gateway/palette":        {},
 		"gateway/cost":           {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/jose", "gateway/session", "gateway/chart"},
 		"gateway/chart":          {},
+		"gateway/localca":        {},
 
 		"gateway":                  {"*"},
 		"gateway/e2e":              {"*"},
@@ -75,7 +76,7 @@ func allowed() map[string][]string {
 		"gateway/e2e/compare/bare": {},
 		"gateway/e2e/packaging":    {},
 		"gateway/tlstest":          {},
-		"cmd/sallyport":            {"gateway", "gateway/compat", "gateway/config", "gateway/telemetry", "policy", "policy/policytest"},
+		"cmd/sallyport":            {"gateway", "gateway/compat", "gateway/config", "gateway/localca", "gateway/telemetry", "policy", "policy/policytest"},
 	}
 }
 

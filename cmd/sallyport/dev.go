@@ -1,94 +1,108 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"net"
-	"net/url"
 	"os"
-	"strconv"
-	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/sallyport/sallyport/gateway/config"
 )
 
+// devFlags are what a developer says in place of a configuration file.
+type devFlags struct {
+	config string
+
+	upstream, listen, host string
+	routes, public         []string
+	tls                    bool
+	caDir                  string
+
+	as          []string
+	identities  string
+	allowGroups []string
+	policy      string
+	idle        time.Duration
+	absolute    time.Duration
+}
+
 func devCommand() *cobra.Command {
-	var upstream, listen string
+	var o devFlags
 	cmd := &cobra.Command{
-		Use:   "dev --upstream URL",
+		Use:   "dev",
 		Short: "Put a login in front of a local app, without a configuration file",
 		Long: `A gateway for your own machine: it listens on loopback only, lets you pick who
 you are (alice, who is an admin, or bob, who is not), and forwards to your app
 with the identity headers that it would get in production. Sessions are kept in
-memory.`,
-		Example: `  sallyport dev --upstream :3000
-  sallyport dev --upstream http://127.0.0.1:5173 --listen 127.0.0.1:4180`,
+memory. /.auth/dev is a panel that ends your session, makes sign-ins fail, makes
+tokens for curl, and shows what your app is told.
+
+Without --upstream, an app is built in that shows what it receives. The policy
+and the identities are read again when their files change; with -c, so is the
+whole configuration, which must listen on loopback.
+
+Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't go on, 2 for a command
+line or a configuration that can't be used.`,
+		Example: `  sallyport dev
+  sallyport dev --upstream :3000
+  sallyport dev --upstream :3000 --allow-group admin
+  sallyport dev --upstream http://127.0.0.1:5173 --listen 127.0.0.1:4180 --tls
+  sallyport dev -u :3000 --route /api=:4000 --public /assets/
+  sallyport dev -u :3000 --as dana:ops,staff --as eve@corp.example
+  sallyport dev -u :3000 --identities people.yaml --policy policies.yaml
+  sallyport dev -u :3000 --idle-timeout 1m --absolute-timeout 5m
+  sallyport dev -c config.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := devConfig(upstream, listen)
+			cfg, err := o.load(os.Environ())
 			if err != nil {
 				return err
 			}
 			return serve(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVarP(&upstream, "upstream", "u", "", "where your app listens: a URL, host:port, or :port")
-	cmd.Flags().StringVarP(&listen, "listen", "l", "127.0.0.1:8080", "where to listen, on loopback")
-	if err := cmd.MarkFlagRequired("upstream"); err != nil {
-		panic(err) // the flag is defined two lines above
-	}
+	o.add(cmd)
+	cmd.AddCommand(devTrustCommand())
 	return cmd
 }
 
-// devConfig makes the configuration that a file would hold, and has it checked
-// like one.
-func devConfig(upstream, listen string) (*config.Config, error) {
-	target, err := devUpstream(upstream)
-	if err != nil {
-		return nil, err
+func (o *devFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&o.upstream, "upstream", "u", "", "where your app listens: a URL, host:port, or :port (default: an app that shows what it receives)")
+	f.StringVarP(&o.listen, "listen", "l", "127.0.0.1:8080", "where to listen, on loopback")
+	f.StringVar(&o.host, "host", "localhost", "what browsers type: localhost, or a name such as app.localhost")
+	f.BoolVar(&o.tls, "tls", false, "serve https, with a certificate of an authority that is made for this machine (see dev trust)")
+	f.StringVar(&o.caDir, "ca-dir", "", "where that authority is kept (default: sallyport/ca in your configuration directory)")
+	f.StringArrayVar(&o.routes, "route", nil, "another app, as /path=URL; may be given several times")
+	f.StringArrayVar(&o.public, "public", nil, "a path of the app that needs no sign-in; may be given several times")
+	f.StringArrayVar(&o.as, "as", nil, "an identity to pick, as name:group,group or name@host:group; may be given several times")
+	f.StringVar(&o.identities, "identities", "", "a YAML file with a list of identities: subject, email, name, groups")
+	f.StringArrayVar(&o.allowGroups, "allow-group", nil, "let only this group in; may be given several times")
+	f.StringVar(&o.policy, "policy", "", "a file of policies that decide who may come in; FILE#NAME takes another than the first")
+	f.DurationVar(&o.idle, "idle-timeout", 30*time.Minute, "end sessions that were not used for this long")
+	f.DurationVar(&o.absolute, "absolute-timeout", 12*time.Hour, "end sessions after this long, whatever the activity")
+	f.StringVarP(&o.config, "config", "c", "", "serve this configuration file in place of the flags")
+	for _, flag := range []string{
+		"upstream", "listen", "host", "tls", "ca-dir", "route", "public", "as", "identities", "allow-group", "policy", "idle-timeout", "absolute-timeout",
+	} {
+		cmd.MarkFlagsMutuallyExclusive("config", flag)
 	}
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return nil, fmt.Errorf("--listen %q: write host:port, such as 127.0.0.1:8080", listen)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("--listen %q: development identities need no password, so this listens on loopback only: write 127.0.0.1:%s", listen, port)
-	}
-	type m = map[string]any
-	text, err := yaml.Marshal(m{
-		"server":  m{"listen": listen, "public_url": "http://localhost:" + port},
-		"admin":   m{"listen": ""},
-		"session": m{"embedded": m{"path": ""}},
-		"log":     m{"format": "console"},
-		"login": m{"providers": []m{{"name": "dev", "type": "dev", "identities": []m{
-			{"subject": "alice", "email": "alice@example.com", "name": "Alice", "groups": []string{"staff", "admin"}},
-			{"subject": "bob", "email": "bob@example.com", "name": "Bob", "groups": []string{"staff"}},
-		}}}},
-		"routes": []m{{"name": "app", "paths": []string{"/"}, "upstream": target, "policy": config.PolicyAuthenticated}},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return config.Parse("sallyport dev", text, os.Environ())
+	cmd.MarkFlagsMutuallyExclusive("as", "identities")
+	cmd.MarkFlagsMutuallyExclusive("allow-group", "policy")
 }
 
-// devUpstream completes the short ways to name a local app.
-func devUpstream(s string) (string, error) {
-	if _, err := strconv.ParseUint(s, 10, 16); err == nil {
-		s = ":" + s
+// load makes the configuration from what the flags and their files say now.
+func (o *devFlags) load(environ []string) (*config.Config, error) {
+	if o.config == "" {
+		return o.generate(environ)
 	}
-	if strings.HasPrefix(s, ":") {
-		s = "localhost" + s
+	cfg, err := config.Load(o.config, environ)
+	if err != nil {
+		return nil, err
 	}
-	if !strings.Contains(s, "://") && s != "builtin:echo" {
-		s = "http://" + s
+	if !cfg.Server.Loopback() || !cfg.Server.ListensLocally() {
+		return nil, config.Faults{cfg.Fault("server.listen", "can be reached from other machines, or public_url names one",
+			"listen on 127.0.0.1 with a public_url of localhost, or use sallyport serve")}
 	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "builtin" && u.Scheme != "unix" && u.Hostname() == "" {
-		return "", errors.New("--upstream: write where your app listens, such as http://127.0.0.1:3000 or :3000")
-	}
-	return strings.TrimSuffix(s, "/"), nil
+	return cfg, nil
 }

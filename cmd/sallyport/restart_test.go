@@ -63,8 +63,8 @@ func (r *replica) start() {
 
 // asks is the balancer's look at readiness.
 func (r *replica) asks() bool {
-	status, _, err := get(r.t.Context(), "http://127.0.0.1:"+r.admin+"/readyz", nil)
-	return err == nil && status == "200"
+	answer, err := get(r.t.Context(), "http://127.0.0.1:"+r.admin+"/readyz", nil)
+	return err == nil && answer.status == "200"
 }
 
 func (r *replica) await(what string, done func() bool) {

@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -18,17 +22,22 @@ import (
 	"github.com/sallyport/sallyport/gateway/jose"
 )
 
-// waitFor URL polls until something answers there.
+// waitFor URL [CA] polls until something answers there, by https with a certificate
+// of the authority.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: waitfor URL")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: waitfor URL [CA]")
+	}
+	var headers []string
+	if len(args) == 2 {
+		headers = []string{"ca:" + args[1]}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if _, _, err := get(ctx, args[0], nil); err == nil {
+		if _, err := get(ctx, args[0], headers); err == nil {
 			return
 		}
 		select {
@@ -40,45 +49,89 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // fetch STATUS URL [NAME:VALUE...] asks for a URL with headers, checks the
-// status, and leaves the body in the file "body".
+// status, and leaves the answer in the files "headers" and "body". ca:FILE is the
+// authority to trust.
 func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: fetch STATUS URL [NAME:VALUE...]")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	status, body, err := get(ctx, args[1], args[2:])
+	got, err := get(ctx, args[1], args[2:])
 	ts.Check(err)
-	if status != args[0] {
-		ts.Fatalf("%s: %s, want %s\n%s", args[1], status, args[0], body)
+	if got.status != args[0] {
+		ts.Fatalf("%s: %s, want %s\n%s", args[1], got.status, args[0], got.body)
 	}
-	ts.Check(writeFile(ts.MkAbs("body"), body))
+	ts.Check(writeFile(ts.MkAbs("body"), got.body))
+	ts.Check(writeFile(ts.MkAbs("headers"), got.headers))
 }
 
-func get(ctx context.Context, url string, headers []string) (status, body string, err error) {
+type fetched struct{ status, headers, body string }
+
+func get(ctx context.Context, url string, headers []string) (fetched, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return "", "", err
+		return fetched{}, err
 	}
+	ca := ""
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ":")
+		if name == "ca" {
+			ca = value
+			continue
+		}
 		req.Header.Set(name, value)
 	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client, err := scriptClient(ca)
+	if err != nil {
+		return fetched{}, err
+	}
+	defer client.CloseIdleConnections()
 	res, err := client.Do(req)
 	if err != nil {
-		return "", "", err
+		return fetched{}, err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
-	status, _, _ = strings.Cut(res.Status, " ")
-	return status, string(text), err
+	status, _, _ := strings.Cut(res.Status, " ")
+	var fields strings.Builder
+	_ = res.Header.Write(&fields)
+	return fetched{status: status, headers: fields.String(), body: string(text)}, err
 }
 
-// signin BASE USER signs a user of the provider dev in, and sets $COOKIE.
+// scriptClient follows no redirect, finds every name below localhost on this
+// machine, and trusts the authority in a file.
+func scriptClient(ca string) (*http.Client, error) {
+	t := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if host, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(host, "localhost") {
+			address = net.JoinHostPort("127.0.0.1", port)
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
+	if ca != "" {
+		text, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, err
+		}
+		t.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(text) {
+			return nil, errors.New(ca + " holds no certificate")
+		}
+	}
+	return &http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+// signin BASE USER [ca:FILE] signs a user of the provider dev in, and sets $COOKIE.
 func signInAs(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: signin BASE USER")
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: signin BASE USER [ca:FILE]")
+	}
+	ca := ""
+	if len(args) == 3 {
+		ca = strings.TrimPrefix(args[2], "ca:")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -86,7 +139,9 @@ func signInAs(ts *testscript.TestScript, neg bool, args []string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, args[0]+"/.auth/login", strings.NewReader(form.Encode()))
 	ts.Check(err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client, err := scriptClient(ca)
+	ts.Check(err)
+	defer client.CloseIdleConnections()
 	res, err := client.Do(req)
 	ts.Check(err)
 	defer res.Body.Close()
