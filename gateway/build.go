@@ -99,7 +99,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		return nil, err
 	}
 	p.sessions = session.NewManager(session.Options{
-		Store: c.store, Keyring: c.sealing, Server: cfg.Server, Session: cfg.Session,
+		Store: c.store, Records: c.records, Keyring: c.sealing, Server: cfg.Server, Session: cfg.Session,
 		TouchFailed: c.touchFailed,
 	})
 	p.closers = append(p.closers, func() error { p.sessions.Close(); return nil })
@@ -131,7 +131,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	}
 	signIn, err := login.New(login.Options{
 		Server: cfg.Server, Providers: cfg.Login.Providers, Sessions: p.sessions, Pages: people,
-		Log: log.Named("login"), KnownHost: table.KnownHost, Audit: auditor(c.audit, trusted), KeptForms: keptForms,
+		Log: log.Named("login"), KnownHost: table.KnownHost, RouteOf: routeOf(table, cfg.Server.URL()), Audit: auditor(c.audit, trusted), KeptForms: keptForms,
 		ClientAddr: trusted.client, Records: c.records, LogoutTargets: cfg.Login.LogoutTargets,
 		Calls: c.metrics.Provider, Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
 	})
@@ -238,6 +238,9 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: p.sessions, denied: c.denied}),
 			admin.ShieldEndpoints(watch.Report),
 			admin.UpstreamEndpoints(upstreams.status),
+			admin.SessionEndpoints(p.sessions, c.audit),
+			admin.EventEndpoints(c.events, &c.draining),
+			admin.StatsEndpoints(c.sampler.Stats),
 		),
 		Pages: admin.ShieldPages(watch.Report),
 		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },

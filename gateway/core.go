@@ -31,6 +31,7 @@ type core struct {
 	metrics  *telemetry.Metrics
 	events   *telemetry.Events // the last of the audit trail
 	audit    *telemetry.Trail
+	sampler  *telemetry.Sampler
 	denied   *denials
 	draining atomic.Bool // the end was asked for
 
@@ -54,10 +55,13 @@ type core struct {
 // newCore makes what needs no configuration.
 func newCore(log *zap.Logger, version string, open bool) *core {
 	events := telemetry.NewEvents()
+	metrics := telemetry.NewMetrics(version)
+	sampler := telemetry.NewSampler(metrics)
 	return &core{
 		log: log, version: version, open: open,
-		metrics: telemetry.NewMetrics(version), denied: newDenials(),
+		metrics: metrics, sampler: sampler, denied: newDenials(),
 		events: events, audit: telemetry.NewTrail(log.Named("audit"), events),
+		background: []func(context.Context){sampler.Run},
 	}
 }
 

@@ -45,6 +45,13 @@ func (m *measuredStore) Delete(ctx context.Context, key session.Key) error {
 	return err
 }
 
+func (m *measuredStore) DeleteKeys(ctx context.Context, keys ...session.Key) (int, error) {
+	start := time.Now()
+	n, err := m.Store.DeleteKeys(ctx, keys...)
+	m.observe("delete", start, err)
+	return n, err
+}
+
 func (m *measuredStore) Touch(ctx context.Context, key session.Key, at time.Time) error {
 	start := time.Now()
 	err := m.Store.Touch(ctx, key, at)

@@ -22,11 +22,9 @@ const (
 // api returns the operators' endpoints of the signing keys and of minting.
 func (s *signing) api(audit *telemetry.Trail) []admin.Endpoint {
 	note := func(r *http.Request, act, subject string, err error) {
-		line := telemetry.Audit{Event: "admin", Outcome: "ok", Reason: act, Subject: subject, ClientAddr: r.RemoteAddr}
-		if err != nil {
-			line.Outcome = "failed"
-		}
-		audit.Record(&line)
+		line := admin.ActOf(r, "admin", err)
+		line.Reason, line.Subject = act, subject
+		audit.Record(line)
 	}
 	endpoints := admin.Keys(admin.KeysOptions{
 		List: s.list,

@@ -68,7 +68,7 @@ func New(o Options) http.Handler {
 	mux.Handle("/", edge.Handle(func(http.ResponseWriter, *http.Request) error {
 		return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "The admin listener serves /livez, /readyz, /metrics, /shield and /api/v1/."}
 	}))
-	return mux
+	return identified(mux)
 }
 
 type readiness struct {

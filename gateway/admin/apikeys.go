@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/mail"
 	"slices"
@@ -182,16 +181,20 @@ func keyLife(wish *keyWish) (life time.Duration, problem string) {
 	case wish.Lifetime == "":
 		return defaultKeyLife, ""
 	}
-	life, err := time.ParseDuration(wish.Lifetime)
-	if days, ok := strings.CutSuffix(wish.Lifetime, "d"); ok {
-		var n uint64
-		n, err = strconv.ParseUint(days, 10, 16)
-		life = time.Duration(n) * 24 * time.Hour
-	}
+	life, err := parseSpan(wish.Lifetime)
 	if err != nil || life < time.Second || life > maxKeyLife {
 		return 0, "The lifetime is neither a number of days up to ten years, such as 90d, nor a duration, such as 12h."
 	}
 	return life, ""
+}
+
+// parseSpan reads a number of days, as in 90d, or a duration such as 12h.
+func parseSpan(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(text)
 }
 
 func isWord(s string) bool {
@@ -201,18 +204,9 @@ func isWord(s string) bool {
 }
 
 func (e *apiKeyEndpoints) record(r *http.Request, event string, k *APIKey, err error) {
-	client, _, splitErr := net.SplitHostPort(r.RemoteAddr)
-	if splitErr != nil {
-		client = r.RemoteAddr // of a socket
-	}
-	line := telemetry.Audit{
-		Event: event, Outcome: "ok", ClientAddr: client,
-		Issuer: k.Issuer, Subject: k.Subject, Token: k.ID,
-	}
-	if err != nil {
-		line.Outcome, line.Reason = "failed", "store_unavailable"
-	}
-	e.audit.Record(&line)
+	line := ActOf(r, event, err)
+	line.Issuer, line.Subject, line.Token = k.Issuer, k.Subject, k.ID
+	e.audit.Record(line)
 }
 
 func keysOutage(err error) error {

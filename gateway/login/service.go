@@ -32,6 +32,9 @@ type Options struct {
 	// form of a Host header: lower case, with its port unless that is the
 	// scheme's own. Without it, only the host of public_url is known.
 	KnownHost func(host string) bool
+	// RouteOf names the route that a place to return to is on; "" for none. Without
+	// it, sessions do not tell what their sign-in was for.
+	RouteOf func(target string) string
 	// ClientAddr returns the address of a request's client, as far as the proxies
 	// in front are trusted; nil takes the peer's. One that is no IP address does
 	// not count against floods and guesses.
@@ -73,6 +76,7 @@ type Service struct {
 	log       *zap.Logger
 	audit     func(Audit)
 	knownHost func(string) bool
+	routeOf   func(string) string
 
 	clientAddr    func(*http.Request) string
 	records       session.Records
@@ -113,6 +117,7 @@ func New(o Options) (*Service, error) {
 		log:       o.Log,
 		audit:     o.Audit,
 		knownHost: o.KnownHost,
+		routeOf:   o.RouteOf,
 		judge:     o.Meets,
 
 		lockout: newLockout(o.Lockout), clientAddr: o.ClientAddr, corsOrigins: o.CORSOrigins,
@@ -126,6 +131,9 @@ func New(o Options) (*Service, error) {
 	}
 	if s.audit == nil {
 		s.audit = func(Audit) {}
+	}
+	if s.routeOf == nil {
+		s.routeOf = func(string) string { return "" }
 	}
 	if s.knownHost == nil {
 		s.knownHost = func(host string) bool { return host == s.public.Host }

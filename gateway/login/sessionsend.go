@@ -89,7 +89,7 @@ func (s *Service) endListed(r *http.Request, listed []session.Listed) error {
 	for i, l := range listed {
 		kept[i], keys[i] = s.takeTokens(r, l.Session), l.Key()
 	}
-	if err := s.sessions.EndKeys(r.Context(), keys...); err != nil {
+	if _, err := s.sessions.EndKeys(r.Context(), keys...); err != nil {
 		return storeOutage(err)
 	}
 	for _, e := range kept {

@@ -183,6 +183,7 @@ func (s *Service) begin(r *http.Request, in session.SignIn, w *wish, target stri
 			in.Continues = live
 		}
 	}
+	in.Route = s.routeOf(target)
 	started, cookie, err := s.startSession(r, in)
 	if err != nil {
 		return nil, nil, err

@@ -125,6 +125,18 @@ func (m *memoryStore) Delete(_ context.Context, key session.Key) error {
 	})
 }
 
+func (m *memoryStore) DeleteKeys(ctx context.Context, keys ...session.Key) (n int, err error) {
+	for _, key := range keys {
+		m.mu.Lock()
+		if m.sessions[key] != nil {
+			n++
+		}
+		m.mu.Unlock()
+		err = errors.Join(err, m.Delete(ctx, key))
+	}
+	return n, err
+}
+
 func (m *memoryStore) DeleteBefore(context.Context, time.Time) (int, error) { return 0, nil }
 
 func (m *memoryStore) Touch(_ context.Context, key session.Key, at time.Time) error {

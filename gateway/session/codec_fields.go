@@ -7,10 +7,12 @@ package session
 // ever used for something else.
 const (
 	fieldClient = 1 // Session.Client
+	fieldRoute  = 2 // Session.Route
 )
 
 func (w *writer) fields(s *Session) {
 	w.field(fieldClient, s.Client.pack())
+	w.field(fieldRoute, s.Route)
 }
 
 func (w *writer) field(tag byte, value string) {
@@ -26,6 +28,8 @@ func (r *reader) fields(s *Session) {
 		switch value := r.text(); tag {
 		case fieldClient:
 			s.Client = unpackClient(value)
+		case fieldRoute:
+			s.Route = value
 		}
 	}
 }

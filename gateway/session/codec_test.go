@@ -76,6 +76,7 @@ func roundTrip(t *testing.T, s *session.Session) *session.Session {
 func TestASessionSurvivesTheRecord(t *testing.T) {
 	full := typical()
 	full.SealedTokens = []byte("sealed")
+	full.Route = "app"
 	full.Client = session.NewClient("Firefox", "Linux", netip.MustParseAddr("2001:db8::1"))
 	full.Grant = session.Grant{
 		Generation: 300, Renewable: true,

@@ -28,6 +28,9 @@ type Options struct {
 	Keyring *Keyring
 	Server  config.Server
 	Session config.Session
+	// Records remember until when sessions were ended by their age, so that one
+	// that is made at that moment does not slip through. May be nil.
+	Records Records
 	// TouchFailed hears of activity that could not be written; may be nil.
 	TouchFailed func(error)
 }
@@ -36,6 +39,7 @@ type Options struct {
 // use. Close flushes what it knows of activity.
 type Manager struct {
 	store     Store
+	records   Records
 	ring      *Keyring
 	cookies   *Cookies
 	idle      time.Duration
@@ -51,6 +55,7 @@ type Manager struct {
 func NewManager(o Options) *Manager {
 	return &Manager{
 		store:    o.Store,
+		records:  o.Records,
 		ring:     o.Keyring,
 		cookies:  NewCookies(o.Server, o.Session, o.Keyring),
 		idle:     o.Session.IdleTimeout,
@@ -179,6 +184,7 @@ type SignIn struct {
 	Provider        string
 	ProviderSession string
 	Client          Client
+	Route           string    // name of the route that the sign-in is for; may be ""
 	Tokens          []byte    // the provider's tokens in the clear; the Manager seals them
 	AccessExpires   time.Time // of the access token among them; zero when unknown
 	Renewable       bool      // a refresh token is among them
@@ -201,6 +207,7 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 		Provider:        in.Provider,
 		ProviderSession: in.ProviderSession,
 		Client:          in.Client,
+		Route:           in.Route,
 		Created:         now.UnixNano(),
 		IdleTimeout:     m.idle,
 	}
@@ -230,7 +237,8 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 }
 
 // Rotate gives a live session a new id, and ends the old one: at every change
-// of privilege. change may adjust the identity. The absolute timeout stays.
+// of privilege. change may adjust the identity. The absolute timeout stays. A
+// session that is ended meanwhile does not come back: ErrNotFound.
 func (m *Manager) Rotate(ctx context.Context, key Key, change func(*Session) error) (*Session, *http.Cookie, error) {
 	old, err := m.store.Get(ctx, key)
 	if err != nil {
@@ -250,7 +258,12 @@ func (m *Manager) Rotate(ctx context.Context, key Key, change func(*Session) err
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := m.store.Delete(ctx, key); err != nil {
+	// Who ends it at this moment has not seen the new one: then nobody has it.
+	n, err := m.store.DeleteKeys(ctx, key)
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
 		return nil, nil, errors.Join(err, m.store.Delete(ctx, s.Key()))
 	}
 	return s, ck, nil
@@ -270,6 +283,9 @@ func (m *Manager) create(ctx context.Context, s *Session, tokens []byte) (*http.
 		return nil, fmt.Errorf("session: create: %w", err)
 	}
 	s.SealedTokens = nil
+	if err := m.outlived(ctx, s); err != nil {
+		return nil, errors.Join(err, m.store.Delete(ctx, s.Key()))
+	}
 	return m.cookies.Issue(id), nil
 }
 

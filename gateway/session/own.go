@@ -29,19 +29,28 @@ func (m *Manager) Sessions(ctx context.Context, issuer, subject string) ([]Liste
 		return nil, err
 	}
 	now := time.Now()
-	listed = slices.DeleteFunc(listed, func(l Listed) bool { return l.Expired(now) })
+	listed = slices.DeleteFunc(listed, func(l Listed) bool { return !m.goesOn(&l, now) })
 	for i := range listed {
-		l := &listed[i]
-		// What waits here to be written, the store can't know.
-		if at := time.Unix(0, m.toucher.lastUse(l.Key())); at.After(l.LastSeen) {
-			l.LastSeen = at
-		}
+		m.lastUsed(&listed[i])
 	}
-	listed = slices.DeleteFunc(listed, func(l Listed) bool { return now.Sub(l.LastSeen) > m.idleTimeout(l.Session) })
 	slices.SortFunc(listed, func(a, b Listed) int {
 		return cmp.Or(b.LastSeen.Compare(a.LastSeen), slices.Compare(a.Identity.Ref[:], b.Identity.Ref[:]))
 	})
 	return listed, nil
+}
+
+// lastUsed corrects the last use of a listed session: what waits here to be written,
+// the store can't know.
+func (m *Manager) lastUsed(l *Listed) {
+	if at := time.Unix(0, m.toucher.lastUse(l.Key())); at.After(l.LastSeen) {
+		l.LastSeen = at
+	}
+}
+
+// goesOn reports whether a listed session is neither over nor idle.
+func (m *Manager) goesOn(l *Listed, now time.Time) bool {
+	m.lastUsed(l)
+	return !l.Expired(now) && now.Sub(l.LastSeen) <= m.idleTimeout(l.Session)
 }
 
 // checkRoom refuses a sign-in beyond the limit, where that is what the limit
@@ -79,7 +88,8 @@ func (m *Manager) makeRoom(ctx context.Context, s *Session) error {
 		return nil
 	}
 	slices.SortFunc(listed, func(a, b Listed) int { return cmp.Compare(a.Created, b.Created) })
-	return m.EndKeys(ctx, keysOf(listed[:excess])...)
+	_, err = m.EndKeys(ctx, keysOf(listed[:excess])...)
+	return err
 }
 
 func keysOf(listed []Listed) []Key {
@@ -103,34 +113,26 @@ func (c *Candidates) holds(key Key) bool {
 	return false
 }
 
-// EndKeys ends sessions on every gateway. Absent ones are no error.
-func (m *Manager) EndKeys(ctx context.Context, keys ...Key) error {
-	var errs []error
-	for _, key := range keys {
-		errs = append(errs, m.store.Delete(ctx, key))
-	}
-	return errors.Join(errs...)
-}
-
-// EndSubject ends all sessions of a user on every gateway, and says how many
-// there were.
-func (m *Manager) EndSubject(ctx context.Context, issuer, subject string) (int, error) {
-	return m.store.DeleteSubject(ctx, issuer, subject)
-}
-
-// EndProviderSession ends, on every gateway, the sessions that began from one
-// session at the provider, and says how many there were.
-func (m *Manager) EndProviderSession(ctx context.Context, issuer, sid string) (int, error) {
-	return m.store.DeleteProviderSession(ctx, issuer, sid)
-}
-
 // Named returns the session that goes on under a name, which is the beginning of
 // the hash of its id as Ref prints it. ErrNotFound is a definite no. Looking is not
 // activity.
 func (m *Manager) Named(ctx context.Context, name string) (*Session, error) {
+	found, err := m.kept(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return m.lookUp(ctx, found.Key(), time.Now())
+}
+
+// kept returns the session that the store has under a name, also one that was not
+// used for too long.
+func (m *Manager) kept(ctx context.Context, name string) (Listed, error) {
 	var first Key
-	if n, err := hex.Decode(first[:], []byte(name)); err != nil || n != nameBytes {
-		return nil, ErrNotFound
+	if len(name) != 2*nameBytes {
+		return Listed{}, ErrNotFound
+	}
+	if _, err := hex.Decode(first[:], []byte(name)); err != nil {
+		return Listed{}, ErrNotFound
 	}
 	after := first
 	for i := len(after) - 1; i >= 0; i-- { // the key before: lists begin behind one
@@ -141,12 +143,12 @@ func (m *Manager) Named(ctx context.Context, name string) (*Session, error) {
 	}
 	found, err := m.store.List(ctx, Filter{After: after, Limit: 1})
 	if err != nil {
-		return nil, err
+		return Listed{}, err
 	}
 	if first == (Key{}) || len(found) == 0 || found[0].Key().String() != name {
-		return nil, ErrNotFound
+		return Listed{}, ErrNotFound
 	}
-	return m.lookUp(ctx, found[0].Key(), time.Now())
+	return found[0], nil
 }
 
 // nameBytes is how much of a hash its name shows.

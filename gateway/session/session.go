@@ -37,6 +37,7 @@ type Session struct {
 	Provider        string // name of the login provider
 	ProviderSession string // the provider's own session id (sid), if it told one
 	Client          Client // from where it began
+	Route           string // name of the route that the sign-in was for; "" where it was for none, or is not known
 
 	Created     int64         // nanoseconds since 1970, for the size
 	IdleTimeout time.Duration // without activity for this long, the session is over
@@ -105,6 +106,7 @@ func (s *Session) Clone() *Session {
 		Provider:        s.Provider,
 		ProviderSession: s.ProviderSession,
 		Client:          s.Client,
+		Route:           s.Route,
 		Created:         s.Created,
 		IdleTimeout:     s.IdleTimeout,
 		Grant:           s.Grant,

@@ -35,6 +35,9 @@ type Store interface {
 	Update(ctx context.Context, key Key, change func(*Session) error) (*Session, error)
 	// Delete removes the session and all that hangs on it. Absent is not an error.
 	Delete(ctx context.Context, key Key) error
+	// DeleteKeys is Delete for many, and says how many there were: of two calls at
+	// one moment, one counts a session.
+	DeleteKeys(ctx context.Context, keys ...Key) (int, error)
 	// DeleteSubject removes all sessions of a user, and says how many there were.
 	DeleteSubject(ctx context.Context, issuer, subject string) (int, error)
 	// DeleteProviderSession removes the sessions that began from one session at
@@ -60,11 +63,21 @@ type Store interface {
 	Close() error
 }
 
-// Filter narrows a List. Empty fields match everything; Subject needs Issuer.
+// Filter narrows a List. Empty fields match everything; Subject and
+// ProviderSession need Issuer.
 type Filter struct {
 	Issuer, Subject string
+	ProviderSession string
 	After           Key // only keys after this one: the last of the page before
 	Limit           int // 0 means all
+}
+
+// Matches reports whether a session is one that the filter lets through, wherever
+// it stands in the list.
+func (f *Filter) Matches(s *Session) bool {
+	return (f.Issuer == "" || s.Identity.Issuer == f.Issuer) &&
+		(f.Subject == "" || s.Identity.Subject == f.Subject) &&
+		(f.ProviderSession == "" || s.ProviderSession == f.ProviderSession)
 }
 
 // Listed is a session and when it was last used.

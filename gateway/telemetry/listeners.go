@@ -40,6 +40,7 @@ func (m *Metrics) ConnectionsSaturated() { m.listeners.saturated.Inc() }
 
 // Connections reads how many connections are open, when metrics are scraped.
 func (m *Metrics) Connections(open func() int64) {
+	m.live.keep(func(l *live) { l.connections = open })
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "open_connections", Help: "Client connections that are open now, over all public listeners.",
 	}, func() float64 { return float64(open()) }))

@@ -42,6 +42,7 @@ type Metrics struct {
 
 	listeners listeners
 	series    seriesTable
+	live      live
 }
 
 // NewMetrics makes the metrics on a registry of their own, so that two gateways
@@ -169,6 +170,7 @@ type NearCache struct {
 // RemoteStore reads the state of a session store on the network, and of the
 // cache near to it, when metrics are scraped.
 func (m *Metrics) RemoteStore(up, writable func() bool, near func() NearCache) {
+	m.live.keep(func(l *live) { l.near = near })
 	gauge := func(name, help string, read func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, read))
 	}
@@ -225,6 +227,7 @@ func (m *Metrics) Authorizer(policy, result string, took time.Duration) {
 // ActiveSessions reads the number of sessions when metrics are scraped. which
 // says what is counted, "in the store" for one.
 func (m *Metrics) ActiveSessions(which string, count func() int) {
+	m.live.keep(func(l *live) { l.sessions, l.whichSessions = count, which })
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "sessions_active", Help: "Sessions " + which + ".",
 	}, func() float64 { return float64(count()) }))

@@ -18,6 +18,15 @@ func (s *Store) Delete(ctx context.Context, key session.Key) error {
 	return err
 }
 
+// DeleteKeys implements session.Store, with errors as Delete.
+func (s *Store) DeleteKeys(ctx context.Context, keys ...session.Key) (int, error) {
+	entries := make([]*entry, len(keys))
+	for i, key := range keys {
+		entries[i] = s.shard(key).table.get(key)
+	}
+	return s.deleteAll(ctx, entries, nil)
+}
+
 // DeleteSubject implements session.Store, with errors as Delete.
 func (s *Store) DeleteSubject(ctx context.Context, issuer, subject string) (int, error) {
 	return s.deleteAll(ctx, s.subjects.find(hashPair(issuer, subject)), func(live *session.Session) bool {

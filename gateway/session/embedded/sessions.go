@@ -256,12 +256,13 @@ func (s *Store) Tokens(_ context.Context, key session.Key) (tokens []byte, err e
 
 // List implements session.Store.
 func (s *Store) List(ctx context.Context, f session.Filter) ([]session.Listed, error) {
-	if f.Subject != "" {
-		if f.Issuer == "" {
-			return nil, errors.New("session store: a subject is listed with its issuer only")
-		}
-		entries := s.subjects.find(hashPair(f.Issuer, f.Subject))
-		return s.list(nil, entries, f)
+	switch {
+	case f.Issuer == "" && (f.Subject != "" || f.ProviderSession != ""):
+		return nil, errors.New("session store: a subject or provider session is listed with its issuer only")
+	case f.Subject != "":
+		return s.list(nil, s.subjects.find(hashPair(f.Issuer, f.Subject)), f)
+	case f.ProviderSession != "":
+		return s.list(nil, s.providers.find(hashPair(f.Issuer, f.ProviderSession)), f)
 	}
 	var listed []session.Listed
 	for i := int(f.After[0]); i < shardCount; i++ {
@@ -297,7 +298,7 @@ func (s *Store) list(listed []session.Listed, entries []*entry, f session.Filter
 			continue
 		case err != nil:
 			return nil, err
-		case f.Issuer != "" && live.Identity.Issuer != f.Issuer, f.Subject != "" && live.Identity.Subject != f.Subject:
+		case !f.Matches(live):
 			continue
 		}
 		listed = append(listed, session.Listed{Session: live, LastSeen: time.Unix(0, e.seen.Load())})

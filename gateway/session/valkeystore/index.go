@@ -165,6 +165,31 @@ func (s *Store) DeleteBefore(ctx context.Context, t time.Time) (int, error) {
 // deleters is how many sessions are ended at a time.
 const deleters = 64
 
+// DeleteKeys implements session.Store.
+func (s *Store) DeleteKeys(ctx context.Context, keys ...session.Key) (int, error) {
+	var mu sync.Mutex
+	n, errs := 0, []error(nil)
+	var wait sync.WaitGroup
+	tickets := make(chan struct{}, deleters)
+	for _, key := range keys {
+		tickets <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-tickets }()
+			existed, err := s.remove(ctx, key)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, err)
+			}
+			if existed {
+				n++
+			}
+		})
+	}
+	wait.Wait()
+	return n, errors.Join(errs...)
+}
+
 // deleteAll ends those of the sessions that match, and returns which existed.
 // What cannot be read is ended too: its hash has answered already, and a
 // revocation must not miss it.

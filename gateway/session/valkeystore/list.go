@@ -21,15 +21,21 @@ type seen struct {
 // batch is how much is asked for at once.
 const batch = 256
 
+// firstBatch is how many buckets are asked for first: whoever wants a page of a
+// million sessions does not wait for sixteen thousand of them.
+const firstBatch = 16
+
 // walk visits all sessions in the order of keys, bucket by bucket, until visit
 // has enough. Some that it is shown may be over.
 func (s *Store) walk(ctx context.Context, from int, visit func([]seen) (more bool, err error)) error {
-	for begin := from; begin < bucketCount; begin += batch {
-		end := min(begin+batch, bucketCount)
+	step := firstBatch
+	for begin := from; begin < bucketCount; {
+		end := min(begin+step, bucketCount)
 		found, err := s.members(ctx, begin, end)
 		if err != nil {
 			return err
 		}
+		begin, step = end, min(2*step, batch)
 		if len(found) == 0 {
 			continue
 		}
@@ -103,11 +109,15 @@ func (s *Store) values(ctx context.Context, sessions []handle) ([]string, error)
 // List implements session.Store.
 func (s *Store) List(ctx context.Context, f session.Filter) ([]session.Listed, error) {
 	l := lister{store: s, filter: f, now: time.Now()}
-	if f.Subject != "" {
+	if f.Subject != "" || f.ProviderSession != "" {
 		if f.Issuer == "" {
-			return nil, errors.New("session store: a subject is listed with its issuer only")
+			return nil, errors.New("session store: a subject or provider session is listed with its issuer only")
 		}
-		sessions, err := s.find(ctx, pairOf(f.Issuer, f.Subject), bySubject)
+		at, kind := pairOf(f.Issuer, f.Subject), byte(bySubject)
+		if f.Subject == "" {
+			at, kind = pairOf(f.Issuer, f.ProviderSession), byProvider
+		}
+		sessions, err := s.find(ctx, at, kind)
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +169,7 @@ func (l *lister) visit(ctx context.Context, found []seen) (more bool, err error)
 			if err != nil {
 				continue // of another release, or damaged: the others are listed all the same
 			}
-			if !l.matches(live) || after != (session.Key{}) && bytes.Compare(live.Identity.Ref[:], after[:]) <= 0 {
+			if live.Expired(l.now) || !l.filter.Matches(live) || after != (session.Key{}) && bytes.Compare(live.Identity.Ref[:], after[:]) <= 0 {
 				continue
 			}
 			at := part[i].at
@@ -174,10 +184,4 @@ func (l *lister) visit(ctx context.Context, found []seen) (more bool, err error)
 		}
 	}
 	return !l.full(), nil
-}
-
-func (l *lister) matches(live *session.Session) bool {
-	f := l.filter
-	return !live.Expired(l.now) &&
-		(f.Issuer == "" || live.Identity.Issuer == f.Issuer) && (f.Subject == "" || live.Identity.Subject == f.Subject)
 }

@@ -1,0 +1,65 @@
+package admin
+
+import (
+	"crypto/rand"
+	"net"
+	"net/http"
+
+	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/telemetry"
+)
+
+// ActOf begins the audit record of what an operator did, or could not do because of
+// err: whose act it was, and which request.
+func ActOf(r *http.Request, event string, err error) *telemetry.Audit {
+	client, _, splitErr := net.SplitHostPort(r.RemoteAddr)
+	if splitErr != nil {
+		client = r.RemoteAddr // of a socket
+	}
+	a := &telemetry.Audit{
+		Event: event, Outcome: "ok", Operator: operator(r),
+		RequestID: r.Header.Get(httperr.RequestIDHeader), ClientAddr: client,
+	}
+	if err != nil {
+		a.Outcome, a.Reason = "failed", "store_unavailable"
+	}
+	return a
+}
+
+// operator names whoever sent a request that was let in: by the certificate, where
+// one was proven, and otherwise by the one token that there is.
+func operator(r *http.Request) string {
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		return "certificate " + r.TLS.VerifiedChains[0][0].Subject.String()
+	}
+	return "admin token"
+}
+
+// maxRequestID bounds the id that a client may give its request.
+const maxRequestID = 64
+
+// identified gives every request an id, the client's own where that is well formed,
+// which the answer and the audit records of the request carry.
+func identified(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(httperr.RequestIDHeader)
+		if !isRequestID(id) {
+			id = rand.Text()[:16]
+		}
+		r.Header.Set(httperr.RequestIDHeader, id)
+		w.Header().Set(httperr.RequestIDHeader, id)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isRequestID(id string) bool {
+	if len(id) < 8 || len(id) > maxRequestID {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
