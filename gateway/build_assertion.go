@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,10 +18,11 @@ import (
 	"github.com/sallyport/sallyport/gateway/jose"
 	"github.com/sallyport/sallyport/gateway/jwks"
 	"github.com/sallyport/sallyport/gateway/login"
+	"github.com/sallyport/sallyport/gateway/sealing"
 	"github.com/sallyport/sallyport/gateway/session"
 )
 
-// signingName is the name of the record with the signing keys, beside keyName.
+// signingName is the name of the record with the signing keys, beside the ring that seals.
 const signingName = "assertion"
 
 // mintLifetime bounds tokens that operators mint in development.
@@ -46,7 +48,7 @@ func newSigning(cfg *config.Config, ring *assertion.Ring) *signing {
 // openRing makes the ring of signing keys, from files or the store, and
 // reads it. An outage of the store is no error: what needs a signature is
 // unavailable until the ring is there. Without open, the store is not asked.
-func openRing(ctx context.Context, cfg *config.Config, log *zap.Logger, sealing *session.Keyring, records session.Records, open bool) (*assertion.Ring, error) {
+func openRing(ctx context.Context, cfg *config.Config, log *zap.Logger, kept *sealedRing, open bool) (*assertion.Ring, error) {
 	log = log.Named("signing")
 	if files := cfg.Assertions.KeysFiles; len(files) > 0 {
 		ring, err := assertion.NewFiles(assertion.FilesOptions{Files: files, Read: readKeyFile, Log: log})
@@ -58,11 +60,7 @@ func openRing(ctx context.Context, cfg *config.Config, log *zap.Logger, sealing 
 		return ring, err
 	}
 	ring := assertion.NewStored(assertion.StoredOptions{
-		Store: &sealedRing{
-			records: records, sealing: sealing,
-			adopt: cfg.Session.Store == config.StoreEmbedded && len(cfg.Session.KeysFiles) > 0,
-		},
-		Algorithm: cfg.Assertions.Algorithm, Longest: longestSigned(cfg), Log: log,
+		Store: kept, Algorithm: cfg.Assertions.Algorithm, Longest: longestSigned(cfg), Log: log,
 	})
 	if open {
 		if err := ring.Refresh(ctx); signs(cfg) && errors.Is(err, assertion.ErrUnopened) {
@@ -99,8 +97,7 @@ func readKeyFile(file string) ([]byte, error) {
 
 const unopenedFix = "put the key that was removed back as the last of session.keys_files, or name assertions.keys_files"
 
-// sealedRing keeps the ring of signing keys as a sealed record of the store. One
-// goroutine uses it at a time.
+// sealedRing keeps the ring of signing keys as a sealed record of the store.
 type sealedRing struct {
 	records session.Records
 	sealing *session.Keyring
@@ -108,7 +105,7 @@ type sealedRing struct {
 	// key beside it. A store that others can reach is never believed so: whoever
 	// could write there could bring signing keys of his own.
 	adopt    bool
-	resealed bool
+	resealed atomic.Bool
 }
 
 var _ assertion.Store = (*sealedRing)(nil)
@@ -117,7 +114,7 @@ var _ assertion.Store = (*sealedRing)(nil)
 // another sealing key is the first by now, so that the old one can be removed.
 // Only then: gateways whose keys_files differ for a while would do it in turns.
 func (s *sealedRing) Load(ctx context.Context) (plain []byte, version uint64, err error) {
-	record, err := s.records.LoadRecord(ctx, keyKind, signingName)
+	record, err := s.records.LoadRecord(ctx, sealing.Kind, signingName)
 	if errors.Is(err, session.ErrNotFound) {
 		return nil, 0, assertion.ErrAbsent
 	}
@@ -127,7 +124,7 @@ func (s *sealedRing) Load(ctx context.Context) (plain []byte, version uint64, er
 	if plain, err = s.open(ctx, record.Value); err != nil {
 		return nil, 0, err
 	}
-	if !s.resealed && s.sealing.Stale(record.Value) {
+	if !s.resealed.Load() && s.sealing.Stale(record.Value) {
 		switch err := s.Save(ctx, plain, record.Version); {
 		case errors.Is(err, assertion.ErrConflict): // another gateway was quicker
 			return s.Load(ctx)
@@ -136,8 +133,32 @@ func (s *sealedRing) Load(ctx context.Context) (plain []byte, version uint64, er
 		}
 		record.Version++
 	}
-	s.resealed = true
+	s.resealed.Store(true)
 	return plain, record.Version, nil
+}
+
+// reseal seals the record anew if another key seals by now. What no key of the
+// ring opens stays as it is.
+func (s *sealedRing) reseal(ctx context.Context) error {
+	for {
+		record, err := s.records.LoadRecord(ctx, sealing.Kind, signingName)
+		if errors.Is(err, session.ErrNotFound) || err == nil && !s.sealing.Stale(record.Value) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		plain, err := s.open(ctx, record.Value)
+		if errors.Is(err, assertion.ErrUnopened) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err = s.Save(ctx, plain, record.Version); !errors.Is(err, assertion.ErrConflict) {
+			return err
+		}
+	}
 }
 
 func (s *sealedRing) open(ctx context.Context, sealed []byte) ([]byte, error) {
@@ -146,11 +167,15 @@ func (s *sealedRing) open(ctx context.Context, sealed []byte) ([]byte, error) {
 		return plain, nil
 	}
 	if s.adopt {
-		former, err := s.records.LoadRecord(ctx, keyKind, keyName)
+		former, err := s.records.LoadRecord(ctx, sealing.Kind, sealing.Name)
 		if err != nil && !errors.Is(err, session.ErrNotFound) {
 			return nil, err
 		}
-		if ring, err := session.NewKeyring(former.Value); err == nil {
+		secrets, err := sealing.DecodeStored(former.Value)
+		if err != nil {
+			secrets = nil
+		}
+		if ring, err := session.NewKeyring(secrets...); err == nil {
 			if plain, err := ring.Open(session.PurposeSigning, sealed, []byte(signingName)); err == nil {
 				return plain, nil
 			}
@@ -162,7 +187,7 @@ func (s *sealedRing) open(ctx context.Context, sealed []byte) ([]byte, error) {
 // Save implements assertion.Store.
 func (s *sealedRing) Save(ctx context.Context, plain []byte, version uint64) error {
 	sealed := s.sealing.Seal(session.PurposeSigning, plain, []byte(signingName))
-	_, err := s.records.SaveRecord(ctx, keyKind, signingName, version, sealed, time.Time{})
+	_, err := s.records.SaveRecord(ctx, sealing.Kind, signingName, version, sealed, time.Time{})
 	if errors.Is(err, session.ErrConflict) {
 		return assertion.ErrConflict
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/sealing"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/embedded"
 	"github.com/sallyport/sallyport/gateway/session/valkeystore"
@@ -40,7 +41,9 @@ type core struct {
 	records     session.Records
 	feeds       session.Feeds
 	touchFailed func(error)
-	sealing     *session.Keyring
+	keyring     *sealing.Ring
+	sealing     *session.Keyring // of keyring
+	signed      *sealedRing
 	ring        *assertion.Ring // signs
 	revocations *authn.Revocations
 	keys        *authn.APIKeys
@@ -92,7 +95,7 @@ func (c *core) prepare(ctx context.Context, cfg *config.Config) error {
 	}
 	c.revocations = authn.NewRevocations(c.feeds, cfg.Tokens.Revocation.MaxStaleness)
 	c.keys = authn.NewAPIKeys(c.feeds, cfg.Tokens.Revocation.MaxStaleness, c.log.Named("apikeys"))
-	ring, err := openRing(ctx, cfg, c.log, c.sealing, c.records, c.open)
+	ring, err := openRing(ctx, cfg, c.log, c.signed, c.open)
 	if err != nil {
 		return err
 	}
@@ -114,13 +117,12 @@ func (c *core) sessionLives(ctx context.Context, key session.Key) (*identity.Ide
 
 // openStore opens the store, and reads or makes the ring that seals.
 func (c *core) openStore(ctx context.Context, cfg *config.Config) error {
-	var ring *session.Keyring
-	var err error
 	if len(cfg.Session.KeysFiles) > 0 {
-		if ring, err = fileKeyring(cfg); err != nil {
+		if _, err := ringFromFiles(cfg); err != nil {
 			return err
 		}
 	}
+	var err error
 	switch cfg.Session.Store {
 	case config.StoreValkey:
 		err = c.openValkey(cfg)
@@ -131,13 +133,7 @@ func (c *core) openStore(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	c.closers = append(c.closers, c.store.Close)
-	if ring == nil {
-		if ring, err = storedKeyring(ctx, c.records); err != nil {
-			return err
-		}
-	}
-	c.sealing = ring
-	return nil
+	return c.openSealing(ctx, cfg)
 }
 
 func (c *core) openEmbedded(cfg *config.Config) error {
@@ -187,5 +183,8 @@ func (c *core) readiness(needed bool) []admin.Check {
 	return []admin.Check{storeCheck, {
 		Name: "signing keys", Required: needed,
 		Probe: func(context.Context) error { return c.ring.Ready() },
+	}, {
+		Name: "sealing keys", Required: true,
+		Probe: func(context.Context) error { return c.keyring.Ready() },
 	}}
 }

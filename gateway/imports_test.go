@@ -35,6 +35,8 @@ func allowed() map[string][]string {
 		"gateway/session/valkeystore": {"gateway/session", "gateway/config", "gateway/telemetry"},
 		"gateway/session/sessiontest": {"gateway/session", "gateway/identity", "gateway/config", "gateway/telemetry"},
 
+		"gateway/sealing": {"gateway/session", "gateway/followed"},
+
 		"gateway/headers":  {"gateway/identity", "gateway/config"},
 		"gateway/applogin": {"gateway/identity", "gateway/config"},
 		"gateway/authn":    {"gateway/identity", "gateway/session", "gateway/jose", "gateway/jwks", "gateway/config", "gateway/telemetry"},

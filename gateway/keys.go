@@ -2,71 +2,61 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/jose"
 	"github.com/sallyport/sallyport/gateway/jwks"
+	"github.com/sallyport/sallyport/gateway/sealing"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
-// Where the store keeps a ring that the gateway made itself.
-const (
-	keyKind = "key"
-	keyName = "sealing"
-)
-
-// fileKeyring reads the ring from keys_files.
-func fileKeyring(cfg *config.Config) (*session.Keyring, error) {
-	var secrets [][]byte
+// ringFromFiles reads the ring from keys_files, to find every fault of them.
+func ringFromFiles(cfg *config.Config) (*session.Keyring, error) {
 	var faults config.Faults
 	for i, file := range cfg.Session.KeysFiles {
-		path := fmt.Sprintf("session.keys_files[%d]", i)
-		text, err := config.ReadSecret("", file)
-		if err == nil {
-			var secret []byte
-			if secret, err = session.ParseKey(text.Reveal()); err == nil {
-				secrets = append(secrets, secret)
-				continue
-			}
+		if _, err := sealing.RingFromFiles([]string{file}, readKeyFile); err != nil {
+			faults = append(faults, cfg.Fault(fmt.Sprintf("session.keys_files[%d]", i), err.Error(), "write a file made by `sallyport keys generate sealing`"))
 		}
-		faults = append(faults, cfg.Fault(path, err.Error(), "write a file made by `openssl rand -base64 32`"))
 	}
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	ring, err := session.NewKeyring(secrets...)
+	ring, err := sealing.RingFromFiles(cfg.Session.KeysFiles, readKeyFile)
 	if err != nil {
 		return nil, config.Faults{cfg.Fault("session.keys_files", err.Error(), "name different files")}
 	}
 	return ring, nil
 }
 
-// storedKeyring loads the ring that the store keeps, and makes it at the first
-// start. Two gateways that start at once agree: the loser reads the winner's.
-func storedKeyring(ctx context.Context, records session.Records) (*session.Keyring, error) {
-	for {
-		record, err := records.LoadRecord(ctx, keyKind, keyName)
-		if err == nil {
-			return session.NewKeyring(record.Value)
-		}
-		if !errors.Is(err, session.ErrNotFound) {
-			return nil, fmt.Errorf("sealing key: %w", err)
-		}
-		secret := make([]byte, session.KeySize)
-		rand.Read(secret)
-		_, err = records.SaveRecord(ctx, keyKind, keyName, 0, secret, time.Time{})
-		if err != nil && !errors.Is(err, session.ErrConflict) {
-			return nil, fmt.Errorf("sealing key: %w", err)
-		}
+// openSealing opens the ring that seals: from files, or as the store keeps it.
+func (c *core) openSealing(ctx context.Context, cfg *config.Config) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "gateway"
 	}
+	ring, err := sealing.Open(ctx, sealing.Options{
+		Records: c.records, Files: cfg.Session.KeysFiles, Read: readKeyFile, Host: host,
+		Shared: cfg.Session.Store == config.StoreValkey, Offline: !c.open,
+		Absolute: cfg.Session.AbsoluteTimeout, Log: c.log.Named("sealing"),
+	})
+	if err != nil {
+		return err
+	}
+	c.keyring, c.sealing = ring, ring.Keyring()
+	c.signed = &sealedRing{
+		records: c.records, sealing: c.sealing,
+		adopt: cfg.Session.Store == config.StoreEmbedded && len(cfg.Session.KeysFiles) > 0,
+	}
+	ring.Bind(func() sealing.Sessions { return c.now().sessions }, c.signed.reseal)
+	if c.open {
+		c.background = append(c.background, ring.Run)
+	}
+	return nil
 }
 
 // keySource finds the keys of a token issuer: a shared secret, a file, or a key

@@ -35,7 +35,7 @@ func signingOf(t *testing.T, yaml string) *signing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring, err := openRing(t.Context(), cfg, zap.NewNop(), sealing, store, true)
+	ring, err := openRing(t.Context(), cfg, zap.NewNop(), &sealedRing{records: store, sealing: sealing}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestOwnTokensWithoutARingAreAnOutage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring, err := openRing(t.Context(), cfg, zap.NewNop(), nil, nil, false)
+	ring, err := openRing(t.Context(), cfg, zap.NewNop(), nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
 	"github.com/sallyport/sallyport/gateway/jose"
+	"github.com/sallyport/sallyport/gateway/sealing"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/embedded"
 )
@@ -122,7 +123,11 @@ func ageRing(t *testing.T, db string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealing, err := session.NewKeyring(secret.Value)
+	secrets, err := sealing.DecodeStored(secret.Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := session.NewKeyring(secrets...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,19 +135,19 @@ func ageRing(t *testing.T, db string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := sealing.Open(session.PurposeSigning, kept.Value, []byte("assertion"))
+	plain, err := ring.Open(session.PurposeSigning, kept.Value, []byte("assertion"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ring map[string]any
-	if err := json.Unmarshal(plain, &ring); err != nil {
+	var keys map[string]any
+	if err := json.Unmarshal(plain, &keys); err != nil {
 		t.Fatal(err)
 	}
-	ring["next"].(map[string]any)["published"] = time.Now().UTC().Add(-10 * time.Minute)
-	if plain, err = json.Marshal(ring); err != nil {
+	keys["next"].(map[string]any)["published"] = time.Now().UTC().Add(-10 * time.Minute)
+	if plain, err = json.Marshal(keys); err != nil {
 		t.Fatal(err)
 	}
-	sealed := sealing.Seal(session.PurposeSigning, plain, []byte("assertion"))
+	sealed := ring.Seal(session.PurposeSigning, plain, []byte("assertion"))
 	if _, err := store.SaveRecord(t.Context(), "key", "assertion", kept.Version, sealed, time.Time{}); err != nil {
 		t.Fatal(err)
 	}

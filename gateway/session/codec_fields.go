@@ -6,13 +6,17 @@ package session
 // that it costs nothing where it is not used. Tags are part of the format: none is
 // ever used for something else.
 const (
-	fieldClient = 1 // Session.Client
-	fieldRoute  = 2 // Session.Route
+	fieldClient    = 1 // Session.Client
+	fieldRoute     = 2 // Session.Route
+	fieldCookieKey = 3 // the id of the key that made the cookie
 )
 
 func (w *writer) fields(s *Session) {
 	w.field(fieldClient, s.Client.pack())
 	w.field(fieldRoute, s.Route)
+	if key := s.activity.marks.cookieKey(); key != 0 {
+		w.field(fieldCookieKey, string([]byte{byte(key - 1)}))
+	}
 }
 
 func (w *writer) field(tag byte, value string) {
@@ -30,6 +34,10 @@ func (r *reader) fields(s *Session) {
 			s.Client = unpackClient(value)
 		case fieldRoute:
 			s.Route = value
+		case fieldCookieKey:
+			if len(value) == 1 {
+				s.activity.marks.setCookieKey(uint16(value[0]) + 1)
+			}
 		}
 	}
 }

@@ -141,10 +141,16 @@ func (c *Cookies) Reserved(name string) bool {
 
 // Issue returns the cookie for an id.
 func (c *Cookies) Issue(id ID) *http.Cookie {
-	ck := c.base(c.name)
-	ck.Value = c.encode(id)
-	ck.MaxAge = int(c.maxAge / time.Second)
+	ck, _ := c.issue(id)
 	return ck
+}
+
+// issue also tells which key made the check.
+func (c *Cookies) issue(id ID) (ck *http.Cookie, keyID byte) {
+	ck = c.base(c.name)
+	ck.Value, keyID = c.encode(id)
+	ck.MaxAge = int(c.maxAge / time.Second)
+	return ck, keyID
 }
 
 // Clear returns the cookie that deletes the session cookie: the same in all
@@ -185,13 +191,13 @@ func (c *Cookies) expire(name string) *http.Cookie {
 	return ck
 }
 
-func (c *Cookies) encode(id ID) string {
+func (c *Cookies) encode(id ID) (value string, keyID byte) {
 	var buf [valueSize]byte
 	copy(buf[:], id[:])
 	keyID, mac := c.ring.Sign(PurposeCookie, id[:])
 	buf[idSize] = keyID
 	copy(buf[idSize+1:], mac[:checkSize])
-	return c.encoding.EncodeToString(buf[:])
+	return c.encoding.EncodeToString(buf[:]), keyID
 }
 
 func (c *Cookies) decode(value string) (id ID, ok bool) {

@@ -76,3 +76,39 @@ func TestParseKeyReadsBase64OfThirtyTwoBytes(t *testing.T) {
 		}
 	}
 }
+
+func TestAFileOfKeysHoldsOneALine(t *testing.T) {
+	one, two := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1, 2}, 16)), base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{3, 4}, 16))
+	got, err := session.ParseKeys("# the newest first\n" + two + " # of May\r\n\n" + one + "\n")
+	if err != nil || len(got) != 2 || got[0][0] != 3 || got[1][0] != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
+	for name, text := range map[string]string{"nothing": "", "a comment alone": "# none", "one bad line": one + "\nchangeme\n"} {
+		if got, err := session.ParseKeys(text); err == nil || got != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		} else if strings.Contains(err.Error(), "changeme") {
+			t.Errorf("the error repeats the key: %v", err)
+		}
+	}
+}
+
+func TestAnotherKeyOfTheRingSeals(t *testing.T) {
+	ring := newRing(t, 1, 50)
+	names := ring.Names()
+	if len(names) != 2 || ring.Sealing() != names[0] {
+		t.Fatalf("%v, %s seals", names, ring.Sealing())
+	}
+	before := ring.Seal(session.PurposeTokens, []byte("x"), nil)
+	if !ring.SealWith(names[1]) || ring.Sealing() != names[1] || ring.SealWith("0000000000") {
+		t.Errorf("%s seals", ring.Sealing())
+	}
+	if !ring.Stale(before) || ring.Stale(ring.Seal(session.PurposeTokens, []byte("x"), nil)) {
+		t.Error("stale is not what another key has sealed")
+	}
+	if plain, err := ring.Open(session.PurposeTokens, before, nil); err != nil || string(plain) != "x" {
+		t.Errorf("%q, %v", plain, err)
+	}
+	if alone := newRing(t, 50); alone.Sealing() != names[1] {
+		t.Errorf("one key has two names: %s, %s", alone.Sealing(), names[1])
+	}
+}

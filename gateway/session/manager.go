@@ -274,6 +274,8 @@ func (m *Manager) create(ctx context.Context, s *Session, tokens []byte) (*http.
 	var id ID
 	rand.Read(id[:]) // never fails: crypto/rand ends the process rather than return weak bytes
 	s.Identity.Ref, s.Identity.Memo, s.Version = id.Key(), new(identity.Memo), 1
+	ck, keyID := m.cookies.issue(id)
+	s.activity.marks.setCookieKey(uint16(keyID) + 1)
 	s.SealedTokens = nil
 	if len(tokens) > 0 {
 		s.SealedTokens = m.ring.Seal(PurposeTokens, tokens, s.Identity.Ref[:])
@@ -286,7 +288,7 @@ func (m *Manager) create(ctx context.Context, s *Session, tokens []byte) (*http.
 	if err := m.outlived(ctx, s); err != nil {
 		return nil, errors.Join(err, m.store.Delete(ctx, s.Key()))
 	}
-	return m.cookies.Issue(id), nil
+	return ck, nil
 }
 
 // Tokens returns the provider's tokens of a session; nil when there are none.

@@ -86,8 +86,25 @@ func (g *Grant) life() time.Duration { return time.Duration(g.Expires - g.Issued
 type activity struct {
 	seen    atomic.Int64  // unix nanoseconds of the last use that is known here
 	refused atomic.Uint32 // unix second in which it last proved to be idle, in 32 bits for the size
-	queued  atomic.Bool   // a write of seen is under way
+	marks   marks
 }
+
+// marks are in one word, for the size: whether a write of seen is under way, and
+// above that bit one more than the id of the key that made the cookie's check, on
+// which the session hangs; 0 when a release made it that did not tell.
+type marks struct{ word atomic.Uint32 }
+
+func (m *marks) queued() bool { return m.word.Load()&1 != 0 }
+
+// queue reports whether it was not queued before.
+func (m *marks) queue() bool { return m.word.Or(1)&1 == 0 }
+
+func (m *marks) dequeue() { m.word.And(^uint32(1)) }
+
+func (m *marks) cookieKey() uint16 { return uint16(m.word.Load() >> 1) }
+
+// setCookieKey comes before anybody else has the session.
+func (m *marks) setCookieKey(key uint16) { m.word.Store(uint32(key) << 1) }
 
 // Key is the hash of the id, under which the session is kept.
 func (s *Session) Key() Key { return s.Identity.Ref }
@@ -113,6 +130,7 @@ func (s *Session) Clone() *Session {
 		SealedTokens:    s.SealedTokens,
 	}
 	c.activity.seen.Store(s.activity.seen.Load())
+	c.activity.marks.setCookieKey(s.activity.marks.cookieKey())
 	if s.Identity != nil {
 		id := *s.Identity
 		id.Memo = new(identity.Memo)

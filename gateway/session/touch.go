@@ -74,13 +74,13 @@ func newToucher(store Store, interval time.Duration, failed func(error)) *touche
 // note records a use of s at now. It never waits for the store.
 func (t *toucher) note(s *Session, now time.Time) {
 	raise(&s.activity.seen, now.UnixNano())
-	if s.activity.queued.Load() || !s.activity.queued.CompareAndSwap(false, true) {
+	if s.activity.marks.queued() || !s.activity.marks.queue() {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.unwritten[s.Key()] == nil && len(t.unwritten) >= maxUnwritten {
-		s.activity.queued.Store(false)
+		s.activity.marks.dequeue()
 		return
 	}
 	t.unwritten[s.Key()] = s
@@ -163,7 +163,7 @@ func (t *toucher) writeAll(some []*Session, now time.Time) {
 	var wait sync.WaitGroup
 	for i, s := range some {
 		// A use that comes from here on queues the session again.
-		s.activity.queued.Store(false)
+		s.activity.marks.dequeue()
 		at := time.Unix(0, s.activity.seen.Load())
 		wait.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
@@ -183,7 +183,7 @@ func (t *toucher) writeAll(some []*Session, now time.Time) {
 		t.trouble.failed()
 		t.pause = now.Add(min(retryAfter, t.interval))
 		// Once more when the pause is over, unless a use has queued it already.
-		if s.activity.queued.CompareAndSwap(false, true) {
+		if s.activity.marks.queue() {
 			heap.Push(&t.waiting, due{session: s})
 		}
 	}
@@ -193,7 +193,7 @@ func (t *toucher) writeAll(some []*Session, now time.Time) {
 func (t *toucher) settle(s *Session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.unwritten[s.Key()] == s && !s.activity.queued.Load() {
+	if t.unwritten[s.Key()] == s && !s.activity.marks.queued() {
 		delete(t.unwritten, s.Key())
 	}
 }
