@@ -204,7 +204,8 @@ func TestOperatorsSeeWhichApplicationsSetWeakCookies(t *testing.T) {
 
 func (s *site) shieldPage(t *testing.T, with func(*http.Request)) *httptest.ResponseRecorder {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/shield", nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:9080/shield", nil)
+	r.RemoteAddr = "127.0.0.1:1"
 	with(r)
 	w := httptest.NewRecorder()
 	s.gw.AdminHandler().ServeHTTP(w, r)
@@ -234,7 +235,7 @@ func TestPagesOfOperatorsNeedTheToken(t *testing.T) {
 			t.Errorf("%s: browsers are asked by %q", name, ask)
 		}
 	}
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/shield", nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:9080/api/v1/shield", nil)
 	r.SetBasicAuth("", "operator")
 	w := httptest.NewRecorder()
 	s.gw.AdminHandler().ServeHTTP(w, r)

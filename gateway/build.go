@@ -40,6 +40,7 @@ type parts struct {
 	acme         *acme.Manager                 // nil where no certificate is to be issued
 	extAuthz     *extauthz.Service             // nil where Envoy does not ask by gRPC
 	checkTLS     *tls.Config                   // of that listener; nil without a certificate
+	adminTLS     *tls.Config                   // of the operators' listener; nil without a certificate
 	certificates []func() map[string]time.Time // when they run out, by name
 	background   []func(context.Context)       // each runs until the drain is over
 	checks       []admin.Check                 // what readiness looks at
@@ -89,7 +90,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	if err != nil {
 		return nil, err
 	}
-	if err = errors.Join(buildCertificates(cfg, log, metrics, p), buildExtAuthzCertificates(cfg, log, metrics, p)); err != nil {
+	if err = errors.Join(buildCertificates(cfg, log, metrics, p), buildExtAuthzCertificates(cfg, log, metrics, p), buildAdminCertificates(cfg, log, metrics, p)); err != nil {
 		return nil, err
 	}
 	if len(p.certificates) > 0 {
@@ -243,7 +244,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 			admin.StatsEndpoints(c.sampler.Stats),
 		),
 		Pages: admin.ShieldPages(watch.Report),
-		Token: func() (config.Secret, error) { return config.ReadSecret("", cfg.Admin.TokenFile) },
+		Gate:  adminGate(c, cfg),
 	})
 	return p, nil
 }

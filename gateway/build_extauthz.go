@@ -23,7 +23,7 @@ func buildExtAuthzCertificates(cfg *config.Config, log *zap.Logger, metrics *tel
 		return nil
 	}
 	certs, err := listener.NewCertificates(listener.CertificateOptions{
-		TLS: config.TLS{CertFile: files.CertFile, KeyFile: files.KeyFile, ClientCAFile: files.ClientCAFile},
+		TLS: files.TLS(),
 		Key: "ext_authz.tls", RequireClient: true, Log: log.Named("tls"), Reloaded: metrics.CertificateReload,
 	})
 	if err != nil {

@@ -35,6 +35,7 @@ type core struct {
 	sampler  *telemetry.Sampler
 	denied   *denials
 	draining atomic.Bool // the end was asked for
+	visitors *admin.Visitors
 
 	// From here on they are there once the first configuration was built.
 	store       session.Store
@@ -62,7 +63,7 @@ func newCore(log *zap.Logger, version string, open bool) *core {
 	sampler := telemetry.NewSampler(metrics)
 	return &core{
 		log: log, version: version, open: open,
-		metrics: metrics, sampler: sampler, denied: newDenials(),
+		metrics: metrics, sampler: sampler, denied: newDenials(), visitors: admin.NewVisitors(),
 		events: events, audit: telemetry.NewTrail(log.Named("audit"), events),
 		background: []func(context.Context){sampler.Run},
 	}

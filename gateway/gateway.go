@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -96,6 +97,9 @@ func (g *Gateway) Listen(ctx context.Context) error {
 		return fmt.Errorf("admin.listen: %w", err)
 	}
 	g.adminAt = sockets[0]
+	if secure := g.core.now().adminTLS; secure != nil {
+		g.adminAt = tls.NewListener(g.adminAt, secure)
+	}
 	g.admin = &http.Server{
 		Handler: g.core.now().admin, ErrorLog: listener.ErrorLog(g.log.Named("admin")),
 		DisableGeneralOptionsHandler: true, ReadHeaderTimeout: 10 * time.Second,

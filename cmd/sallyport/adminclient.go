@@ -24,19 +24,21 @@ type adminFlags struct {
 	config    string
 	url       string
 	tokenFile string
+	tls       adminTLS
 }
 
 func (f *adminFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.config, "config", "c", "config.yaml", configFlagHelp)
 	cmd.Flags().StringVar(&f.url, "admin", "", "address of the admin listener, such as http://127.0.0.1:9080 (default: admin.listen of the configuration)")
 	cmd.Flags().StringVar(&f.tokenFile, "token-file", "", "file with the admin token (default: admin.token_file of the configuration)")
+	f.tls.add(cmd)
 }
 
 // client reads the configuration only where the flags leave something open.
 func (f *adminFlags) client() (*adminClient, error) {
 	c := &adminClient{base: strings.TrimSuffix(f.url, "/"), http: &http.Client{Timeout: 30 * time.Second}}
 	tokenFile := f.tokenFile
-	if c.base == "" || tokenFile == "" {
+	if c.base == "" || tokenFile == "" && f.tls.certFile == "" {
 		cfg, err := config.Load(f.config, os.Environ())
 		if err != nil {
 			return nil, err
@@ -45,14 +47,20 @@ func (f *adminFlags) client() (*adminClient, error) {
 			tokenFile = cfg.Admin.TokenFile
 		}
 		if c.base == "" {
-			if err := c.dial(cfg.Admin.Listen, "--admin"); err != nil {
+			if err := c.dial(cfg.Admin, "--admin"); err != nil {
 				return nil, err
 			}
 		}
 	}
+	if err := f.tls.use(c); err != nil {
+		return nil, err
+	}
 	token, err := config.ReadSecret("", tokenFile)
+	if errors.Is(err, config.ErrNoSecret) && f.tls.certFile != "" {
+		return c, nil
+	}
 	if errors.Is(err, config.ErrNoSecret) {
-		return nil, errors.New("the admin API needs a token: configure admin.token_file, or name one with --token-file")
+		return nil, errors.New("the admin API needs a token: configure admin.token_file, or name one with --token-file; or a client certificate: --cert-file")
 	}
 	if err != nil {
 		return nil, err
@@ -70,23 +78,28 @@ type adminClient struct {
 
 // dial takes the address from the listener's. flag is how the user could name
 // another one.
-func (c *adminClient) dial(listen, flag string) error {
-	if listen == "" {
+func (c *adminClient) dial(of config.Admin, flag string) error {
+	if of.Listen == "" {
 		return fmt.Errorf(`the admin listener is off (admin.listen: ""): name another gateway's with %s`, flag)
 	}
-	at, err := config.ParseListen(listen)
+	at, err := config.ParseListen(of.Listen)
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", err)
 	}
+	transport, scheme := &http.Transport{}, "http"
+	if of.TLS.CertFile != "" {
+		scheme, transport.TLSClientConfig = "https", onlyCertificate(of.TLS.CertFile)
+	}
+	c.http.Transport = transport
 	switch at.Network {
 	case config.SystemdSocket:
 		return fmt.Errorf("systemd opens the admin listener, so its address is not in the configuration: name it with %s", flag)
 	case "unix":
-		c.base = "http://sallyport"
-		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c.base = scheme + "://sallyport"
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", at.Address)
-		}}
+		}
 		return nil
 	}
 	host, port, err := net.SplitHostPort(at.Address)
@@ -96,7 +109,7 @@ func (c *adminClient) dial(listen, flag string) error {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	c.base = "http://" + net.JoinHostPort(host, port)
+	c.base = scheme + "://" + net.JoinHostPort(host, port)
 	return nil
 }
 
@@ -116,7 +129,9 @@ func (c *adminClient) call(ctx context.Context, method, path string, in, out any
 	if err != nil {
 		return atRunTime(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	if token := c.token.Reveal(); token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
 	r.Header.Set("Content-Type", "application/json")
 	res, err := c.http.Do(r)
 	if err != nil {

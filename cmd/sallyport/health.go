@@ -30,7 +30,7 @@ func healthCommand() *cobra.Command {
 		Long: `Ask the admin listener of a gateway that runs whether it is alive (/livez) or,
 with --ready, whether it can do its work (/readyz). For health checks of containers:
 it needs no shell, no token and no secret, and of the configuration nothing but
-admin.listen.
+admin.listen and the certificate of admin.tls.
 
 Exit codes: 0 when the gateway is well, 1 when it is not or does not answer, 2
 for a command line or a configuration that can't be used.`,
@@ -74,7 +74,7 @@ func healthClient(file, at string) (*adminClient, error) {
 	// Never by way of a proxy: the question is how this very process is.
 	c := &adminClient{http: &http.Client{Transport: &http.Transport{}}}
 	if strings.HasPrefix(at, "unix:") {
-		if err := c.dial(at, "--url"); err != nil {
+		if err := c.dial(config.Admin{Listen: at}, "--url"); err != nil {
 			return nil, fmt.Errorf("--url: write http://host:port or unix:///path: %w", err)
 		}
 		return c, nil
@@ -87,11 +87,11 @@ func healthClient(file, at string) (*adminClient, error) {
 		c.base = u.Scheme + "://" + u.Host
 		return c, nil
 	}
-	listen, err := config.AdminListen(file, os.Environ())
+	of, err := config.AdminListen(file, os.Environ())
 	if err != nil {
 		return nil, err
 	}
-	return c, c.dial(listen, "--url")
+	return c, c.dial(of, "--url")
 }
 
 // health returns what the gateway says of itself, in one line. The error of a

@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/httperr"
 )
 
@@ -48,9 +47,8 @@ type Options struct {
 	// works. It may be nil.
 	Draining func() bool
 	Pages    []Page
-	// Token returns the token that the API asks for. It is called for each
-	// request, so that a token file can be exchanged.
-	Token func() (config.Secret, error)
+	Forms    []Form
+	Gate     Gate
 }
 
 // New returns the admin listener's handler.
@@ -58,15 +56,17 @@ func New(o Options) http.Handler {
 	edge, metrics := o.Edge, o.Metrics
 	ready := &readiness{draining: o.Draining, checks: o.Checks, failing: make([]time.Time, len(o.Checks)), worked: make([]bool, len(o.Checks))}
 	mux := http.NewServeMux()
-	mountAPI(mux, o)
-	mountPages(mux, o)
+	g := &gate{Gate: o.Gate, origin: http.NewCrossOriginProtection()}
+	mountAPI(mux, g, o)
+	pages := newSite(g, o.Pages)
+	pages.mount(mux, o.Forms)
 	mux.Handle("GET /livez", edge.Handle(func(w http.ResponseWriter, _ *http.Request) error {
 		return writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	}))
 	mux.Handle("GET /readyz", edge.Handle(ready.serve))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	mux.Handle("/", edge.Handle(func(http.ResponseWriter, *http.Request) error {
-		return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "The admin listener serves /livez, /readyz, /metrics, /shield and /api/v1/."}
+	mux.Handle("/", pages.edge.Handle(func(http.ResponseWriter, *http.Request) error {
+		return &httperr.Error{Code: http.StatusNotFound, Reason: "no_route", Public: "The admin listener has /livez, /readyz, /metrics, /api/v1/ and the pages at /, and nothing here."}
 	}))
 	return identified(mux)
 }

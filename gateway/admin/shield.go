@@ -20,9 +20,8 @@ func ShieldEndpoints(report func() shield.Report) []Endpoint {
 
 // ShieldPages are the same to look at.
 func ShieldPages(report func() shield.Report) []Page {
-	page := newSheet("shield.html")
-	return []Page{{Path: "/shield", Serve: func(w http.ResponseWriter, r *http.Request) error {
-		return page.write(w, r, newShieldView(report(), time.Now()))
+	return []Page{{Path: "/shield", Name: "Shield", Show: func(*http.Request) (*View, error) {
+		return &View{Title: "What your applications leave open", File: "shield", Data: newShieldView(report(), time.Now())}, nil
 	}}}
 }
 

@@ -32,7 +32,8 @@ func TestAdminListenIsReadWhateverElseIsWrong(t *testing.T) {
 			if err := os.WriteFile(file, []byte(tt.yaml), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			got, err := config.AdminListen(file, []string{tt.env})
+			admin, err := config.AdminListen(file, []string{tt.env})
+			got := admin.Listen
 			switch {
 			case tt.fault == "" && (err != nil || got != tt.want):
 				t.Errorf("got %q, %v, want %q", got, err, tt.want)

@@ -24,15 +24,20 @@ type ForwardAuth struct {
 // off.
 type ExtAuthz struct {
 	Listen string      `mapstructure:"listen"` // see ParseListen
-	TLS    ExtAuthzTLS `mapstructure:"tls"`
+	TLS    ListenerTLS `mapstructure:"tls"`    // with ClientCAFile only clients with such a certificate can connect
 }
 
-// ExtAuthzTLS is the certificate of that listener; without any it is plain. With
-// ClientCAFile only clients with a certificate of that authority can connect.
-type ExtAuthzTLS struct {
+// ListenerTLS is the certificate of a listener that is not public; without any it
+// is plain. ClientCAFile has the authorities of client certificates.
+type ListenerTLS struct {
 	CertFile     string `mapstructure:"cert_file"`
 	KeyFile      string `mapstructure:"key_file"`
 	ClientCAFile string `mapstructure:"client_ca_file"`
+}
+
+// TLS is the same in the words of the public listeners.
+func (t ListenerTLS) TLS() TLS {
+	return TLS{CertFile: t.CertFile, KeyFile: t.KeyFile, ClientCAFile: t.ClientCAFile}
 }
 
 // Compat are the endpoints of other products, for those who come from them. Those at

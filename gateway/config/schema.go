@@ -49,8 +49,10 @@ type Pages struct {
 
 // Admin is the operators' listener. An empty Listen turns it off.
 type Admin struct {
-	Listen    string `mapstructure:"listen"`
-	TokenFile string `mapstructure:"token_file"` // required when not on loopback
+	Listen    string      `mapstructure:"listen"`
+	TokenFile string      `mapstructure:"token_file"` // or tls.client_ca_file; one of them is required when not on loopback
+	Hosts     []string    `mapstructure:"hosts"`      // names by which it is asked, besides addresses and names without a dot
+	TLS       ListenerTLS `mapstructure:"tls"`        // with ClientCAFile such a certificate is as good as the token
 }
 
 // The session stores.

@@ -29,7 +29,7 @@ func (k *checker) extAuthz() {
 	const at = "ext_authz"
 	e := k.ExtAuthz
 	if e.Listen == "" {
-		if e.TLS != (ExtAuthzTLS{}) {
+		if e.TLS != (ListenerTLS{}) {
 			k.missing(at+".listen", "is missing beside tls", "write listen: 127.0.0.1:9191, or remove tls")
 		}
 		return
@@ -44,12 +44,7 @@ func (k *checker) extAuthz() {
 	if k.Admin.Listen != "" && sameListen(e.Listen, k.Admin.Listen) {
 		k.fault(at+".listen", "is the same address as admin.listen", "give the gRPC listener an address of its own")
 	}
-	if !k.pair(at+".tls", e.TLS.CertFile, e.TLS.KeyFile) && e.TLS.ClientCAFile != "" && e.TLS.CertFile == "" {
-		k.missing(at+".tls.cert_file", "is missing beside client_ca_file", "write cert_file and key_file: client certificates need TLS here")
-	}
-	k.file(at+".tls.cert_file", e.TLS.CertFile)
-	k.file(at+".tls.key_file", e.TLS.KeyFile)
-	k.file(at+".tls.client_ca_file", e.TLS.ClientCAFile)
+	k.listenerTLS(at+".tls", e.TLS)
 }
 
 // askers wants to know who may ask.

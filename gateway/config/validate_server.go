@@ -33,10 +33,16 @@ func (k *checker) admin() {
 			k.fault("admin.listen", "is the same address as "+k.listenPath(i), "give the operators' listener an address of its own, or \"\" to turn it off")
 		}
 	}
-	if _, err := ParseListen(a.Listen); err == nil && !localListen(a.Listen) && a.TokenFile == "" {
+	if _, err := ParseListen(a.Listen); err == nil && !localListen(a.Listen) && a.TokenFile == "" && a.TLS.ClientCAFile == "" {
 		k.fault("admin.token_file", "is missing, though admin.listen can be reached from other machines",
-			"write token_file: FILE, or listen on 127.0.0.1")
+			"write token_file: FILE (and tls: {cert_file, key_file}), or listen on 127.0.0.1")
 	}
+	for i, host := range a.Hosts {
+		if !isHostName(host) || host != strings.ToLower(host) {
+			k.fault(item("admin.hosts", i), fmt.Sprintf("%q is not a host name in lower case", shorten(host)), "write the name without a port, such as gateway.internal.example.com")
+		}
+	}
+	k.listenerTLS("admin.tls", a.TLS)
 	k.secret("admin", "token", "", a.TokenFile)
 }
 

@@ -84,6 +84,16 @@ func (k *checker) pair(at, cert, key string) (incomplete bool) {
 	return true
 }
 
+// listenerTLS checks the certificate of a listener that is not public.
+func (k *checker) listenerTLS(at string, t ListenerTLS) {
+	if !k.pair(at, t.CertFile, t.KeyFile) && t.ClientCAFile != "" && t.CertFile == "" {
+		k.missing(at+".cert_file", "is missing beside client_ca_file", "write cert_file and key_file: client certificates need TLS here")
+	}
+	k.file(at+".cert_file", t.CertFile)
+	k.file(at+".key_file", t.KeyFile)
+	k.file(at+".client_ca_file", t.ClientCAFile)
+}
+
 // clientTLS checks the keys of TLS to a server. It refuses them where there is no
 // TLS, because somebody believes then that the connection is encrypted.
 func (k *checker) clientTLS(at string, t ClientTLS, plain bool, because, fix string) {

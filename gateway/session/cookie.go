@@ -21,6 +21,11 @@ const (
 // encodedSize is the length of the value in the cookie: 34 characters.
 const encodedSize = (valueSize*8 + 5) / 6
 
+// AdminCookie is the cookie of the operators' pages, which has the prefix __Host-
+// with TLS. Cookies know no ports: browsers send it to the public listener as well,
+// where that has the same host.
+const AdminCookie = "sallyport_admin"
+
 // maxCandidates bounds how many same-named cookies with a good check are
 // looked at. More than one is rare, more than a few is an attack.
 const maxCandidates = 4
@@ -123,6 +128,9 @@ func (c *Cookies) Provider(name string, lifetime time.Duration) *http.Cookie {
 // Owns reports whether a request cookie of this name is the gateway's own and
 // must not reach an application.
 func (c *Cookies) Owns(name string) bool {
+	if strings.HasSuffix(name, AdminCookie) {
+		return name == AdminCookie || name == "__Host-"+AdminCookie
+	}
 	rest, ok := strings.CutPrefix(name, c.name)
 	return ok && (rest == "" || rest[0] == '_')
 }
@@ -134,6 +142,9 @@ func (c *Cookies) Reserved(name string) bool {
 	bare := func(s string) string {
 		s = strings.ToLower(s)
 		return strings.TrimPrefix(strings.TrimPrefix(s, "__host-"), "__secure-")
+	}
+	if bare(name) == AdminCookie {
+		return true
 	}
 	rest, ok := strings.CutPrefix(bare(name), bare(c.name))
 	return ok && (rest == "" || strings.HasPrefix(rest, "_login") || strings.HasPrefix(rest, "_provider"))

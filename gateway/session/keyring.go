@@ -30,12 +30,13 @@ const (
 	PurposeTokens                 // provider tokens at rest
 	PurposeSigning                // the gateway's signing keys at rest
 	PurposeKept                   // forms at rest, until their users have signed in
+	PurposeAdmin                  // what the operators' pages give to browsers
 	purposes
 )
 
 func (p Purpose) label() string {
 	return [purposes]string{
-		"session cookie check", "sign-in state", "sign-in nonce", "form token", "provider tokens", "signing keys", "kept forms",
+		"session cookie check", "sign-in state", "sign-in nonce", "form token", "provider tokens", "signing keys", "kept forms", "admin pages",
 	}[p]
 }
 
