@@ -2,7 +2,6 @@ package admin
 
 import (
 	"crypto/rand"
-	"net"
 	"net/http"
 
 	"github.com/sallyport/sallyport/gateway/httperr"
@@ -12,27 +11,14 @@ import (
 // ActOf begins the audit record of what an operator did, or could not do because of
 // err: whose act it was, and which request.
 func ActOf(r *http.Request, event string, err error) *telemetry.Audit {
-	client, _, splitErr := net.SplitHostPort(r.RemoteAddr)
-	if splitErr != nil {
-		client = r.RemoteAddr // of a socket
-	}
 	a := &telemetry.Audit{
-		Event: event, Outcome: "ok", Operator: operator(r),
-		RequestID: r.Header.Get(httperr.RequestIDHeader), ClientAddr: client,
+		Event: event, Outcome: "ok", Operator: operatorOf(r).name,
+		RequestID: r.Header.Get(httperr.RequestIDHeader), ClientAddr: clientOf(r),
 	}
 	if err != nil {
 		a.Outcome, a.Reason = "failed", "store_unavailable"
 	}
 	return a
-}
-
-// operator names whoever sent a request that was let in: by the certificate, where
-// one was proven, and otherwise by the one token that there is.
-func operator(r *http.Request) string {
-	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		return "certificate " + r.TLS.VerifiedChains[0][0].Subject.String()
-	}
-	return "admin token"
 }
 
 // maxRequestID bounds the id that a client may give its request.

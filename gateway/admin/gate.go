@@ -49,6 +49,9 @@ type Visitors struct {
 // NewVisitors remembers nobody yet.
 func NewVisitors() *Visitors { return &Visitors{} }
 
+// nameToken is the operator who has the token.
+const nameToken = "admin token"
+
 type gate struct {
 	Gate
 	origin *http.CrossOriginProtection
@@ -109,10 +112,10 @@ func (g *gate) byToken(r *http.Request, given, ask string) (*operator, error) {
 	a := sha256.Sum256([]byte(given))
 	if subtle.ConstantTimeCompare(a[:], want[:]) != 1 {
 		g.Visitors.attempts.failed(from, now)
-		g.Trail.Record(&telemetry.Audit{Event: "admin_refused", Outcome: "failed", Reason: "bad_admin_token", ClientAddr: from})
+		g.Trail.Record(refusedAct(r))
 		return nil, g.unproven(ask, "This is not the token of admin.token_file.")
 	}
-	return &operator{name: "token", bound: want[:]}, nil
+	return &operator{name: nameToken, bound: want[:]}, nil
 }
 
 // want is the hash of the token, which is read for each request: it can be

@@ -149,7 +149,7 @@ func (g *gate) person(w http.ResponseWriter, r *http.Request) (*operator, error)
 		}
 		g.give(w, r, s, token)
 	}
-	return &operator{name: "token", bound: s.nonce[:], ambient: true}, nil
+	return &operator{name: nameToken, bound: s.nonce[:], ambient: true}, nil
 }
 
 // form is the page of the form, and the answer to a wrong token.
@@ -194,8 +194,7 @@ func (g *gate) enter(show func(w http.ResponseWriter, r *http.Request, v loginVi
 		if _, err := rand.Read(s.nonce[:]); err != nil {
 			return err
 		}
-		act := Act(withOperator(r, &operator{name: "token"}), "admin_signin", "ok")
-		g.Trail.Record(&act)
+		g.Trail.Record(ActOf(withOperator(r, &operator{name: nameToken}), "admin_signin", nil))
 		g.give(w, r, s, token)
 		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath has made it one of ours
 		return nil
@@ -206,8 +205,7 @@ func (g *gate) enter(show func(w http.ResponseWriter, r *http.Request, v loginVi
 func (g *gate) leave(w http.ResponseWriter, r *http.Request) error {
 	if s, _ := g.signedIn(r); s != nil {
 		g.Visitors.ended.add(s)
-		act := Act(r, "admin_signout", "ok")
-		g.Trail.Record(&act)
+		g.Trail.Record(ActOf(r, "admin_signout", nil))
 	}
 	setCookie(w, r, "", -1)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
