@@ -113,7 +113,7 @@ func (g *gate) byToken(r *http.Request, given, ask string) (*operator, error) {
 	if subtle.ConstantTimeCompare(a[:], want[:]) != 1 {
 		g.Visitors.attempts.failed(from, now)
 		g.Trail.Record(refusedAct(r))
-		return nil, g.unproven(ask, "This is not the token of admin.token_file.")
+		return nil, g.unproven(ask, "The token is wrong. Send the token of admin.token_file.")
 	}
 	return &operator{name: nameToken, bound: want[:]}, nil
 }

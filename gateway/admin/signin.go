@@ -180,7 +180,7 @@ func (g *gate) enter(show func(w http.ResponseWriter, r *http.Request, v loginVi
 		next := localPath(r.PostForm.Get("next"))
 		_, err := g.byToken(r, strings.TrimSpace(r.PostForm.Get("token")), "Bearer")
 		if e, ok := errors.AsType[*httperr.Error](err); ok && (e.Code == http.StatusUnauthorized || e.Code == http.StatusTooManyRequests) && e.Reason != "no_client_certificate" {
-			return show(w, r, loginView{Next: next, Problem: e.Public, status: e.Code, retry: e.Header.Get("Retry-After")})
+			return show(w, r, loginView{Next: next, Problem: strings.TrimSuffix(e.Public, " Send the token of admin.token_file."), status: e.Code, retry: e.Header.Get("Retry-After")})
 		}
 		if err != nil {
 			return err
