@@ -38,6 +38,7 @@ func TestCommands(t *testing.T) {
 			"sign":      sign,
 			"capture":   capture,
 			"signin":    signInAs,
+			"untilfile": untilFile,
 		},
 	})
 }

@@ -206,6 +206,30 @@ func sign(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(writeFile(ts.MkAbs(args[0]), token+"\n"))
 }
 
+// untilfile FILE PATTERN waits until a file, which a command in the background writes,
+// has a match of a regular expression.
+func untilFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: untilfile FILE PATTERN")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && pattern.Match(text) {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("nothing in %s matches %s:\n%s", args[0], args[1], text)
+		case <-tick.C:
+		}
+	}
+}
+
 // capture NAME FILE PATTERN sets $NAME to the first match of a regular
 // expression in a file; "stdout" is what the last command wrote.
 func capture(ts *testscript.TestScript, neg bool, args []string) {

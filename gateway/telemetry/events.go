@@ -27,7 +27,7 @@ func EventKinds() []string {
 
 // HappenedEvent is an audit record in the order in which this gateway has made it.
 type HappenedEvent struct {
-	Seq  uint64    `json:"seq"` // 1 for the first; it begins anew with the process
+	Seq  uint64    `json:"seq"` // one more each time, and still greater after a restart
 	Time time.Time `json:"time"`
 	Kind string    `json:"kind"`
 	Audit
@@ -37,14 +37,20 @@ type HappenedEvent struct {
 // look at what goes on. It is safe for concurrent use, and whoever reads slowly
 // delays nobody: he misses what was overwritten meanwhile, and is told how much.
 type Events struct {
+	base uint64 // before the first Seq of this process
 	mu   sync.Mutex
-	ring []HappenedEvent // record n is at (n-1) % MaxEvents
+	ring []HappenedEvent // that with Seq n is at (n-base-1) % MaxEvents
 	last uint64
 	wake chan struct{} // closed with the next record; nil while nobody waits
 }
 
 // NewEvents makes an empty one.
-func NewEvents() *Events { return &Events{} }
+func NewEvents() *Events {
+	// Nobody makes a million records a second for as long as a process lives, so the
+	// numbers of the next process are greater, and JSON's numbers hold them exactly.
+	base := uint64(time.Now().Unix()) << 20
+	return &Events{base: base, last: base}
+}
 
 func (e *Events) add(now time.Time, a *Audit) {
 	if e == nil {
@@ -61,13 +67,16 @@ func (e *Events) add(now time.Time, a *Audit) {
 	if len(e.ring) < MaxEvents {
 		e.ring = append(e.ring, one)
 	} else {
-		e.ring[(one.Seq-1)%MaxEvents] = one
+		e.ring[e.place(one.Seq)] = one
 	}
 	if e.wake != nil {
 		close(e.wake)
 		e.wake = nil
 	}
 }
+
+// place is where the record of a Seq is in the ring.
+func (e *Events) place(seq uint64) uint64 { return (seq - e.base - 1) % MaxEvents }
 
 // kindOf says what an event is about. What is nothing else is an operator's act.
 func kindOf(event string) string {
@@ -89,7 +98,7 @@ func kindOf(event string) string {
 // EventFilter narrows what is read. Empty fields match everything.
 type EventFilter struct {
 	Kinds []string
-	After uint64    // only those with a greater Seq; a Seq that is not reached yet is of an earlier process
+	After uint64    // only those with a greater Seq
 	Since time.Time // only those that are not older
 }
 
@@ -103,18 +112,15 @@ func (f *EventFilter) fits(one *HappenedEvent) bool {
 func (e *Events) Read(f EventFilter, limit int) (list []HappenedEvent, next, missed uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	from, kept := f.After, uint64(len(e.ring))
-	if from > e.last {
-		from = 0 // of the process before this one
-	}
-	if e.last-from > kept {
-		if from > 0 {
-			missed = e.last - kept - from
+	from, oldest := min(f.After, e.last), e.last-uint64(len(e.ring))
+	if from < oldest {
+		if from >= e.base {
+			missed = oldest - from
 		}
-		from = e.last - kept
+		from = oldest
 	}
 	for seq := e.last; seq > from && (limit <= 0 || len(list) < limit); seq-- {
-		if one := &e.ring[(seq-1)%MaxEvents]; f.fits(one) {
+		if one := &e.ring[e.place(seq)]; f.fits(one) {
 			list = append(list, *one)
 		}
 	}
