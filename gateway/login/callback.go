@@ -97,6 +97,9 @@ func (s *Service) finish(r *http.Request, p redirector, a *attempt, q url.Values
 		return nil, nil, err
 	}
 	// 6. Redeem the code and prove who it is.
+	if err := s.rehearsal.meet(r.Context()); err != nil {
+		return nil, nil, err
+	}
 	in, err := p.redeem(r.Context(), a, code)
 	if err != nil {
 		return nil, nil, err

@@ -212,6 +212,9 @@ func (s *Service) submit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// 3. Prove who it is.
+	if err := s.rehearsal.meet(r.Context()); err != nil {
+		return s.failLogin(r, p.name(), err)
+	}
 	username := form.Get("username")
 	who, err := s.provePassword(r, p, username, form.Get("password"))
 	locked, isLocked := errors.AsType[*LockedOut](err)

@@ -56,6 +56,8 @@ type Options struct {
 	// Calls returns the transport with its calls to the provider of that name
 	// watched; nil watches none.
 	Calls func(provider string, next http.RoundTripper) http.RoundTripper
+	// Rehearsal makes sign-ins fail, in development; nil in production.
+	Rehearsal *Rehearsal
 	// Meets judges whether a proof is what a StepUp asks for: the same judgement
 	// as the policy's. Without it nothing is ever met.
 	Meets func(want StepUp, id *identity.Identity) bool
@@ -87,6 +89,7 @@ type Service struct {
 
 	lockout     *lockout
 	flood       flood
+	rehearsal   *Rehearsal
 	corsOrigins []string
 }
 
@@ -120,7 +123,7 @@ func New(o Options) (*Service, error) {
 		routeOf:   o.RouteOf,
 		judge:     o.Meets,
 
-		lockout: newLockout(o.Lockout), clientAddr: o.ClientAddr, corsOrigins: o.CORSOrigins,
+		rehearsal: o.Rehearsal, lockout: newLockout(o.Lockout), clientAddr: o.ClientAddr, corsOrigins: o.CORSOrigins,
 	}
 	s.forms.records, s.forms.ring = o.KeptForms, s.ring
 	if s.public.Host == "" {
