@@ -61,7 +61,11 @@ func (p *parts) close() error {
 // store is neither opened nor connected to. The core that closes them all is the
 // parts' own.
 func build(ctx context.Context, cfg *config.Config, log *zap.Logger, version string, open bool) (*parts, error) {
-	c := newCore(log, version, open)
+	return newCore(log, version, open).first(ctx, cfg)
+}
+
+// first builds by the first configuration, or closes everything.
+func (c *core) first(ctx context.Context, cfg *config.Config) (*parts, error) {
 	p, err := c.build(ctx, cfg)
 	if err != nil {
 		return nil, errors.Join(err, c.close())
@@ -81,6 +85,9 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		}
 	}()
 
+	if err = c.dev.mayHavePanel(cfg); err != nil {
+		return nil, err
+	}
 	// What needs no store comes first: most bad configurations never touch one.
 	policies, err := buildPolicies(cfg, newAuthorizers(log, metrics, p))
 	if err != nil {
@@ -134,7 +141,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		Server: cfg.Server, Providers: cfg.Login.Providers, Sessions: p.sessions, Pages: people,
 		Log: log.Named("login"), KnownHost: table.KnownHost, RouteOf: routeOf(table, cfg.Server.URL()), Audit: auditor(c.audit, trusted), KeptForms: keptForms,
 		ClientAddr: trusted.client, Records: c.records, LogoutTargets: cfg.Login.LogoutTargets,
-		Calls: c.metrics.Provider, Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
+		Calls: c.metrics.Provider, Rehearsal: c.dev.signIns(), Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
 	})
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)
@@ -199,24 +206,26 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		subtrees[checkSubtree] = checks.Serve
 	}
 
+	own := map[string]httperr.HandlerFunc{
+		"/login":  signIn.Login,
+		"/logout": signIn.Logout,
+		"/me":     signIn.Me,
+		"/done":   signIn.Done,
+		"/resend": signIn.Resend,
+
+		"/logout/done":  signIn.LogoutDone,
+		"/sessions":     signIn.Sessions,
+		"/sessions/end": signIn.EndSessions,
+
+		jwksPath:     signing.serveJWKS,
+		metadataPath: signing.serveMetadata,
+		tokenPath:    signIn.Token(signing.exchange()),
+	}
+	c.dev.mount(own, p, signIn, signing)
 	p.handler = &handler{
-		prefix: cfg.Server.AuthPrefix,
-		endpoints: shared(signIn, map[string]httperr.HandlerFunc{
-			"/login":  signIn.Login,
-			"/logout": signIn.Logout,
-			"/me":     signIn.Me,
-			"/done":   signIn.Done,
-			"/resend": signIn.Resend,
-
-			"/logout/done":  signIn.LogoutDone,
-			"/sessions":     signIn.Sessions,
-			"/sessions/end": signIn.EndSessions,
-
-			jwksPath:     signing.serveJWKS,
-			metadataPath: signing.serveMetadata,
-			tokenPath:    signIn.Token(signing.exchange()),
-		}),
-		subtrees: subtrees, compat: ingress.compatible(p, checks),
+		prefix:    cfg.Server.AuthPrefix,
+		endpoints: shared(signIn, own),
+		subtrees:  subtrees, compat: ingress.compatible(p, checks),
 		callback: signIn.Callback, knownHost: table.KnownHost, front: front.Serve,
 		edge: &frontEdge, ownEdge: edge, watch: watching, limits: cfg.Server.Limits,
 		formTimeout: cfg.Server.Limits.ReadHeaderTimeout,

@@ -37,6 +37,8 @@ type core struct {
 	draining atomic.Bool // the end was asked for
 	visitors *admin.Visitors
 
+	dev *development // nil in production
+
 	// From here on they are there once the first configuration was built.
 	store       session.Store
 	records     session.Records
@@ -133,6 +135,7 @@ func (c *core) openStore(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	c.store = c.dev.over(c.store)
 	c.closers = append(c.closers, c.store.Close)
 	return c.openSealing(ctx, cfg)
 }

@@ -68,6 +68,7 @@ func allowed() map[string][]string {
 		"gateway/cost":           {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/jose", "gateway/session", "gateway/chart"},
 		"gateway/chart":          {},
 		"gateway/localca":        {},
+		"gateway/devpanel":       {"gateway/httperr", "gateway/palette"},
 
 		"gateway":                  {"*"},
 		"gateway/e2e":              {"*"},

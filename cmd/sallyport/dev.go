@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/gateway/config"
 )
 
@@ -58,7 +60,8 @@ line or a configuration that can't be used.`,
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			fmt.Fprintf(cmd.OutOrStdout(), "The panel is at %s%s/dev\n", cfg.Server.PublicURL, cfg.Server.AuthPrefix)
+			return serve(cmd.Context(), cfg, gateway.NewDevelopment, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	o.add(cmd)

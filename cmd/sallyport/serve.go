@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/gateway/config"
@@ -37,15 +38,18 @@ line or a configuration that can't be used.`,
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serve(cmd.Context(), cfg, gateway.New, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "config.yaml", configFlagHelp)
 	return cmd
 }
 
+// builder is gateway.New, or gateway.NewDevelopment.
+type builder func(context.Context, *config.Config, *zap.Logger, string) (*gateway.Gateway, error)
+
 // serve runs a gateway until ctx ends.
-func serve(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) error {
+func serve(ctx context.Context, cfg *config.Config, build builder, stdout, stderr io.Writer) error {
 	if cfg.Log.Format == "json" { // who reads the other one is watching
 		lines := telemetry.NewLines(stderr)
 		defer lines.Close() //nolint:errcheck // nobody is left to be told
@@ -56,7 +60,7 @@ func serve(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) er
 		return err
 	}
 	defer tuneGC()()
-	g, err := gateway.New(ctx, cfg, log, version())
+	g, err := build(ctx, cfg, log, version())
 	if err != nil {
 		return atRunTime(err)
 	}

@@ -19,8 +19,8 @@ func wishOf(form url.Values) wish {
 }
 
 var (
-	errSubject  = errors.New("A token needs a subject.")                                               //nolint:revive,staticcheck // a sentence for the page
-	errLifetime = errors.New("The lifetime must be a duration between 1s and 1h, such as 5m.")         //nolint:revive,staticcheck // a sentence for the page
+	errSubject  = errors.New("A token needs a subject.")                                           //nolint:revive,staticcheck // a sentence for the page
+	errLifetime = errors.New("The lifetime must be a duration between 1s and 1h, such as 5m.")     //nolint:revive,staticcheck // a sentence for the page
 	errClaims   = errors.New(`The claims must be one object of JSON, such as {"tenant": "acme"}.`) //nolint:revive,staticcheck // a sentence for the page
 )
 
