@@ -33,6 +33,7 @@ type core struct {
 	events   *telemetry.Events // the last of the audit trail
 	audit    *telemetry.Trail
 	sampler  *telemetry.Sampler
+	audited  *config.Audit // by which the trail was opened; nil before
 	denied   *denials
 	draining atomic.Bool // the end was asked for
 	visitors *admin.Visitors
@@ -63,11 +64,13 @@ func newCore(log *zap.Logger, version string, open bool) *core {
 	events := telemetry.NewEvents()
 	metrics := telemetry.NewMetrics(version)
 	sampler := telemetry.NewSampler(metrics)
+	audit := telemetry.NewTrail(log.Named("audit"), events)
 	return &core{
 		log: log, version: version, open: open,
 		metrics: metrics, sampler: sampler, denied: newDenials(), visitors: admin.NewVisitors(),
-		events: events, audit: telemetry.NewTrail(log.Named("audit"), events),
+		events: events, audit: audit,
 		background: []func(context.Context){sampler.Run},
+		closers:    []func() error{func() error { return audit.Use(nil) }},
 	}
 }
 
@@ -92,6 +95,9 @@ func (c *core) close() error {
 func (c *core) prepare(ctx context.Context, cfg *config.Config) error {
 	if c.store != nil {
 		return nil
+	}
+	if err := c.openAudit(cfg); err != nil {
+		return err
 	}
 	if err := c.openStore(ctx, cfg); err != nil {
 		return err
@@ -190,5 +196,5 @@ func (c *core) readiness(needed bool) []admin.Check {
 	}, {
 		Name: "sealing keys", Required: true,
 		Probe: func(context.Context) error { return c.keyring.Ready() },
-	}}
+	}, c.auditCheck()}
 }

@@ -26,6 +26,7 @@ func allowed() map[string][]string {
 		"gateway/followed":          {},
 		"gateway/jose":              {},
 		"gateway/telemetry":         {"gateway/config"},
+		"gateway/auditlog":          {"gateway/config"},
 		"gateway/jwks":              {"gateway/jose", "gateway/config", "gateway/telemetry"},
 
 		"gateway/assertion": {"gateway/jose", "gateway/identity", "gateway/config"},
@@ -79,7 +80,7 @@ func allowed() map[string][]string {
 		"gateway/e2e/compare/bare": {},
 		"gateway/e2e/packaging":    {},
 		"gateway/tlstest":          {},
-		"cmd/sallyport":            {"gateway", "gateway/compat", "gateway/config", "gateway/localca", "gateway/telemetry", "policy", "policy/policytest"},
+		"cmd/sallyport":            {"gateway", "gateway/auditlog", "gateway/compat", "gateway/config", "gateway/localca", "gateway/telemetry", "policy", "policy/policytest"},
 	}
 }
 

@@ -70,7 +70,9 @@ type block struct {
 	text string
 }
 
-func (b block) shell() bool      { return slices.Contains([]string{"sh", "bash", "shell", "console"}, b.lang) }
+func (b block) shell() bool {
+	return slices.Contains([]string{"sh", "bash", "shell", "console"}, b.lang)
+}
 func (b block) runs() bool       { return b.shell() }
 func (b block) background() bool { return len(b.args) == 2 && b.args[0] == "background" }
 

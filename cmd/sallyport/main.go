@@ -98,7 +98,7 @@ and tells the application who that is. Without a command it serves.`,
 	serve := serveCommand()
 	root.Flags().AddFlagSet(serve.Flags())
 	root.RunE = serve.RunE
-	root.AddCommand(serve, devCommand(), checkCommand(), explainCommand(), policyCommand(), usersCommand(), keysCommand(), tokensCommand(), apiKeysCommand(), costCommand(), sessionsCommand(), eventsCommand(), topCommand(), healthCommand(), importCommand(), versionCommand())
+	root.AddCommand(serve, devCommand(), checkCommand(), explainCommand(), policyCommand(), usersCommand(), keysCommand(), tokensCommand(), apiKeysCommand(), auditCommand(), costCommand(), sessionsCommand(), eventsCommand(), topCommand(), healthCommand(), importCommand(), versionCommand())
 	return root
 }
 

@@ -53,5 +53,10 @@ func Default() *Config {
 		Assertions: Assertions{Algorithm: "ES256", Lifetime: time.Minute},
 		Pages:      Pages{Name: "Sallyport"},
 		Log:        Log{Level: "info", Format: "json"},
+		Audit: Audit{
+			Output: AuditLog, PII: PIIFull,
+			File: AuditFileOutput{Path: "audit.log", MaxBytes: 100 << 20, Keep: 10},
+		},
+		Tracing: Tracing{Protocol: "http", SampleOneIn: 10},
 	}
 }

@@ -100,6 +100,8 @@ func ParseIn(dir, name string, data []byte, environ []string) (*Config, error) {
 	check.loginLimits()
 	check.refresh()
 	check.log()
+	check.audit()
+	check.tracing()
 
 	faults := slices.Concat(file.faults, env.faults, check.faults)
 	if len(faults) > 0 {

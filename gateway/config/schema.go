@@ -28,6 +28,8 @@ type Config struct {
 	Routes   []Route  `mapstructure:"routes"`
 	Pages    Pages    `mapstructure:"pages"`
 	Log      Log      `mapstructure:"log"`
+	Audit    Audit    `mapstructure:"audit"`
+	Tracing  Tracing  `mapstructure:"tracing"`
 
 	// The short form: one application behind one OpenID provider. Load turns
 	// it into one provider, one route and its policy, so nothing else reads these.

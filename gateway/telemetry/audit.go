@@ -1,6 +1,9 @@
 package telemetry
 
 import (
+	"encoding/json"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,6 +35,11 @@ type Audit struct {
 type Trail struct {
 	log    *zap.Logger
 	events *Events
+	stream atomic.Pointer[AuditStream] // nil: records go to the log
+
+	mu      sync.Mutex
+	failing error
+	told    time.Time // when the log was last told of a failure
 }
 
 // NewTrail makes a trail that ends in a log. events may be nil.
@@ -42,8 +50,23 @@ func (t *Trail) Record(a *Audit) {
 	if t == nil {
 		return
 	}
-	a.Log(t.log)
-	t.events.add(time.Now(), a)
+	now := time.Now()
+	t.events.add(now, a)
+	s := t.stream.Load()
+	if s == nil {
+		a.Log(t.log)
+		return
+	}
+	masked := s.mask(a)
+	if s.Sink == nil {
+		masked.Log(t.log)
+		return
+	}
+	body, err := json.Marshal(masked)
+	if err == nil {
+		err = s.Sink.Append(now, body)
+	}
+	t.appended(s, masked, err)
 }
 
 // Log writes the audit line.

@@ -45,6 +45,7 @@ func everything() *telemetry.Metrics {
 		return []telemetry.RouteUpstreams{{Route: "app", Upstreams: []telemetry.Upstream{{URL: "http://127.0.0.1:3000"}}}}
 	})
 	m.ProviderCall("corp", telemetry.OperationToken, "2xx", time.Millisecond)
+	m.AuditRecord(true)
 	m.Request(&telemetry.Event{
 		Route: "app", Outcome: "allow", Reason: "session", Credential: "session", Bytes: 52, Dialect: "nginx", Status: 200,
 		DecideTime: 1, UpstreamTime: 1, Took: 1, Shadow: "forbid", CrossSite: "request", CrossSiteMode: "report",

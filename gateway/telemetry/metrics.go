@@ -40,6 +40,8 @@ type Metrics struct {
 	providerCalls   *prometheus.CounterVec
 	providerSeconds *prometheus.HistogramVec
 
+	auditRecords *prometheus.CounterVec
+
 	listeners listeners
 	series    seriesTable
 	live      live
@@ -89,6 +91,8 @@ func NewMetrics(version string) *Metrics {
 			"policy", "result"),
 		authorizerSeconds: histogram("authorizer_seconds", "Time until an external authorizer's answer, or until none came, by policy.",
 			[]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 10}, "policy"),
+		auditRecords: counter("audit_records_total", "Audit records for a stream of their own, by whether it took them; those that it did not are in the log.",
+			"result"),
 		providerCalls: counter("provider_calls_total", "Calls to identity providers, by the name of the provider or issuer, what was asked for, and the class of the answer.",
 			"provider", "operation", "result"),
 		providerSeconds: histogram("provider_seconds", "Time until a provider's answer, or until none came, by what was asked for.",
@@ -102,7 +106,7 @@ func NewMetrics(version string) *Metrics {
 	m.registry.MustRegister(m.requests, m.requestSeconds, m.decision, m.upstream, m.credentialBytes, m.credentialSize,
 		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, m.shadows,
 		m.crossSites, m.shieldFindings, m.checks,
-		m.authorizer, m.authorizerSeconds, m.providerCalls, m.providerSeconds, build,
+		m.authorizer, m.authorizerSeconds, m.providerCalls, m.providerSeconds, m.auditRecords, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.listeners = newListeners(m.registry)
 	return m
@@ -222,6 +226,15 @@ func (m *Metrics) Authorizer(policy, result string, took time.Duration) {
 	if took > 0 {
 		m.authorizerSeconds.WithLabelValues(policy).Observe(took.Seconds())
 	}
+}
+
+// AuditRecord counts one record for the audit stream.
+func (m *Metrics) AuditRecord(written bool) {
+	result := "refused"
+	if written {
+		result = "written"
+	}
+	m.auditRecords.WithLabelValues(result).Inc()
 }
 
 // ActiveSessions reads the number of sessions when metrics are scraped. which
