@@ -239,6 +239,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	}
 	p.checks = append(p.checks, c.readiness(signing.needed)...)
 	p.checks = append(p.checks, providerChecks(cfg, signIn)...)
+	inventory := &inventory{cfg: cfg, table: table, policies: policies, signIn: signIn, issuers: issuers, pools: upstreams}
 	p.admin = admin.New(admin.Options{
 		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks, Draining: c.draining.Load,
 		API: slices.Concat(
@@ -247,12 +248,16 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 			apiKeyEndpoints(cfg, c.keys, c.audit),
 			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: p.sessions, denied: c.denied}),
 			admin.ShieldEndpoints(watch.Report),
-			admin.UpstreamEndpoints(upstreams.status),
+			admin.InventoryEndpoints(inventory),
 			admin.SessionEndpoints(p.sessions, c.audit),
 			admin.EventEndpoints(c.events, &c.draining),
 			admin.StatsEndpoints(c.sampler.Stats),
 		),
-		Pages: admin.ShieldPages(watch.Report),
+		Overview: &admin.Overview{Stats: c.sampler.Stats, Inventory: inventory},
+		Pages: slices.Concat(
+			admin.InventoryPages(inventory),
+			admin.ShieldPages(watch.Report),
+		),
 		Gate:  adminGate(c, cfg),
 	})
 	return p, nil

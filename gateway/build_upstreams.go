@@ -72,12 +72,3 @@ func (p pools) figures() []telemetry.RouteUpstreams {
 	}
 	return all
 }
-
-// status is what the admin API shows.
-func (p pools) status() any {
-	all := make([]upstream.Status, len(p))
-	for i, pool := range p {
-		all[i] = pool.Status()
-	}
-	return map[string]any{"routes": all}
-}

@@ -46,6 +46,7 @@ type Options struct {
 	// Draining says that the gateway is going away: it is not ready, whatever else
 	// works. It may be nil.
 	Draining func() bool
+	Overview *Overview
 	Pages    []Page
 	Forms    []Form
 	Gate     Gate
@@ -58,7 +59,7 @@ func New(o Options) http.Handler {
 	mux := http.NewServeMux()
 	g := &gate{Gate: o.Gate, origin: http.NewCrossOriginProtection()}
 	mountAPI(mux, g, o)
-	pages := newSite(g, o.Pages)
+	pages := newSite(g, append(overviewPages(o.Overview, ready), o.Pages...))
 	pages.mount(mux, o.Forms)
 	mux.Handle("GET /livez", edge.Handle(func(w http.ResponseWriter, _ *http.Request) error {
 		return writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
