@@ -240,25 +240,30 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	p.checks = append(p.checks, c.readiness(signing.needed)...)
 	p.checks = append(p.checks, providerChecks(cfg, signIn)...)
 	inventory := &inventory{cfg: cfg, table: table, policies: policies, signIn: signIn, issuers: issuers, pools: upstreams}
+	explain := &explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: p.sessions, denied: c.denied}
+	sessionPages, sessionForms := admin.SessionPages(p.sessions, c.audit)
 	p.admin = admin.New(admin.Options{
 		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks, Draining: c.draining.Load,
 		API: slices.Concat(
 			admin.TokenEndpoints(&tokenRevoker{list: c.revocations, issuers: cfg.Tokens.Issuers, audit: c.audit}),
 			signing.api(c.audit),
 			apiKeyEndpoints(cfg, c.keys, c.audit),
-			admin.ExplainEndpoints(&explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: p.sessions, denied: c.denied}),
+			admin.ExplainEndpoints(explain),
 			admin.ShieldEndpoints(watch.Report),
 			admin.InventoryEndpoints(inventory),
 			admin.SessionEndpoints(p.sessions, c.audit),
 			admin.EventEndpoints(c.events, &c.draining),
 			admin.StatsEndpoints(c.sampler.Stats),
 		),
+		Forms:    sessionForms,
 		Overview: &admin.Overview{Stats: c.sampler.Stats, Inventory: inventory},
 		Pages: slices.Concat(
+			sessionPages,
+			admin.EventPages(c.events, explain),
 			admin.InventoryPages(inventory),
 			admin.ShieldPages(watch.Report),
 		),
-		Gate:  adminGate(c, cfg),
+		Gate: adminGate(c, cfg),
 	})
 	return p, nil
 }

@@ -33,6 +33,8 @@ type Explainer interface {
 // ErrNothingSuch is an Explainer's definite no.
 var ErrNothingSuch = errors.New("admin: nothing of that name")
 
+const noDecision = "No such decision is kept here. Each gateway keeps the last few thousand denials in memory, until it is restarted."
+
 // Reasons of the endpoints that explain.
 const (
 	ReasonUnknownSession  = "unknown_session"
@@ -68,7 +70,7 @@ func ExplainEndpoints(e Explainer) []Endpoint {
 		}},
 		{Method: http.MethodGet, Path: "/decisions/{name}", Serve: func(w http.ResponseWriter, r *http.Request) error {
 			x, err := e.Decision(strings.ToUpper(r.PathValue("name")))
-			return explained(w, x, err, ReasonUnknownDecision, "No such decision is kept here. Each gateway keeps the last few thousand denials in memory, until it is restarted.")
+			return explained(w, x, err, ReasonUnknownDecision, noDecision)
 		}},
 	}
 }

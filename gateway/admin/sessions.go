@@ -211,10 +211,18 @@ func (e *sessionEndpoints) show(w http.ResponseWriter, r *http.Request) error {
 func (e *sessionEndpoints) end(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 	defer cancel()
-	name := r.PathValue("id")
+	n, err := e.endOne(ctx, r, r.PathValue("id"))
+	if err != nil {
+		return noSuchSession(err)
+	}
+	return writeJSON(w, http.StatusOK, Revoked{n})
+}
+
+// endOne ends the session of a name, for the request r.
+func (e *sessionEndpoints) endOne(ctx context.Context, r *http.Request, name string) (int, error) {
 	s, err := e.sessions.EndNamed(ctx, name)
 	if errors.Is(err, session.ErrNotFound) {
-		return noSuchSession(err)
+		return 0, err
 	}
 	line := ActOf(r, "revoke_session", err)
 	if s != nil {
@@ -222,9 +230,9 @@ func (e *sessionEndpoints) end(w http.ResponseWriter, r *http.Request) error {
 	}
 	e.audit.Record(line)
 	if err != nil {
-		return sessionsOutage(err)
+		return 0, err
 	}
-	return writeJSON(w, http.StatusOK, Revoked{1})
+	return 1, nil
 }
 
 func (e *sessionEndpoints) revoke(w http.ResponseWriter, r *http.Request) error {
@@ -232,20 +240,26 @@ func (e *sessionEndpoints) revoke(w http.ResponseWriter, r *http.Request) error 
 	if err := readJSON(r, &v); err != nil {
 		return err
 	}
-	end, problem := e.judge(&v, time.Now())
-	if problem != "" {
+	if _, problem := e.judge(&v, time.Now()); problem != "" {
 		return badRequest(problem)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 	defer cancel()
-	n, err := end(ctx)
-	line := ActOf(r, "revoke_sessions", err)
-	line.Issuer, line.Subject, line.Count = v.Issuer, v.Subject, n
-	e.audit.Record(line)
+	n, err := e.endMany(ctx, r, &v)
 	if err != nil {
 		return sessionsOutage(err)
 	}
 	return writeJSON(w, http.StatusOK, Revoked{n})
+}
+
+// endMany ends what a revocation that was judged asks for, for the request r.
+func (e *sessionEndpoints) endMany(ctx context.Context, r *http.Request, v *Revocation) (int, error) {
+	end, _ := e.judge(v, time.Now())
+	n, err := end(ctx)
+	line := ActOf(r, "revoke_sessions", err)
+	line.Issuer, line.Subject, line.Count = v.Issuer, v.Subject, n
+	e.audit.Record(line)
+	return n, err
 }
 
 // judge returns what a revocation asks for, or says what is wrong with it.
