@@ -25,6 +25,9 @@ func TestEveryConfigurationInTheDocsWorks(t *testing.T) {
 	secrets := secretsOfTheDocs(t)
 	found := 0
 	for _, file := range append(files, "../README.md") {
+		if filepath.Base(file) == "lint.md" { // parts, and weak ones: TestWeakExamplesHaveTheirCodesOnTheirLines has them
+			continue
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -70,6 +70,7 @@ func allowed() map[string][]string {
 		"gateway/chart":          {},
 		"gateway/localca":        {},
 		"gateway/devpanel":       {"gateway/httperr", "gateway/palette"},
+		"gateway/lint":           {"gateway/config", "gateway/route", "policy"},
 
 		"gateway":                  {"*"},
 		"gateway/e2e":              {"*"},
@@ -80,7 +81,7 @@ func allowed() map[string][]string {
 		"gateway/e2e/compare/bare": {},
 		"gateway/e2e/packaging":    {},
 		"gateway/tlstest":          {},
-		"cmd/sallyport":            {"gateway", "gateway/auditlog", "gateway/compat", "gateway/config", "gateway/localca", "gateway/telemetry", "policy", "policy/policytest"},
+		"cmd/sallyport":            {"gateway", "gateway/auditlog", "gateway/compat", "gateway/config", "gateway/lint", "gateway/localca", "gateway/telemetry", "policy", "policy/policytest"},
 	}
 }
 

@@ -2,8 +2,6 @@ package gateway_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -227,63 +225,5 @@ func TestTheCookbookIsLinted(t *testing.T) {
 		if where == "" {
 			t.Errorf("nothing is said any more of %s", key)
 		}
-	}
-}
-
-// TestConfigurationsThatPeopleCopyAreLinted: they have no weak policy, but where a page
-// shows one for what it is.
-func TestConfigurationsThatPeopleCopyAreLinted(t *testing.T) {
-	t.Parallel()
-	pages, err := filepath.Glob("../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	texts := map[string][]string{}
-	for _, page := range append(pages, "../README.md") {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range yamlBlock.FindAllStringSubmatch(string(text), -1) {
-			texts[filepath.Base(page)] = append(texts[filepath.Base(page)], m[1])
-		}
-	}
-	committed, err := os.ReadFile("../config.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	texts["config.yaml"] = []string{string(committed)}
-	meant := map[string]int{
-		"providers.md: anyone_signed_in":      3, // ways to sign in, each for itself
-		"policy-lint.md: require_never_asked": 1,
-		"policy-lint.md: loose_text":          1,
-	}
-	secrets := secretsOfTheDocs(t)
-	linted := 0
-	for page, blocks := range texts {
-		for _, block := range blocks {
-			cfg, err := config.Parse("block", []byte(strings.ReplaceAll(block, "/run/secrets", secrets)), nil)
-			if err != nil {
-				continue // policies alone, or cases
-			}
-			found, err := gateway.LintPolicies(cfg, ofTheDocs)
-			if err != nil {
-				t.Fatalf("%s: %v", page, err)
-			}
-			linted++
-			for _, f := range found {
-				if key := page + ": " + f.Code; f.Severity != "note" {
-					meant[key]--
-				}
-			}
-		}
-	}
-	for key, n := range meant {
-		if n != 0 {
-			t.Errorf("%s: %d findings less than were known", key, n)
-		}
-	}
-	if linted < 20 {
-		t.Errorf("only %d configurations were linted", linted)
 	}
 }

@@ -52,10 +52,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "The cases have %s:\n%v\n", count(len(e.faults), "fault"), e)
 		return exitUsage
 	}
-	fmt.Fprintf(stderr, "sallyport: %v\n", err)
 	if e, ok := errors.AsType[*weakError](err); ok {
+		if e.text != "" {
+			fmt.Fprintf(stderr, "sallyport: %v\n", err)
+		}
 		return e.code
 	}
+	fmt.Fprintf(stderr, "sallyport: %v\n", err)
 	if _, ok := errors.AsType[*runError](err); ok {
 		return exitFailure
 	}

@@ -14,7 +14,8 @@ import (
 	"github.com/sallyport/sallyport/gateway/config"
 )
 
-// weakError is the end of a command that has told what is wrong already.
+// weakError is the end of a command that has told what is wrong already. The text
+// may be empty.
 type weakError struct {
 	code int
 	text string

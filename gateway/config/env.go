@@ -11,6 +11,9 @@ import (
 // envPrefix begins every environment variable that is ours.
 const envPrefix = "SALLYPORT_"
 
+// environmentPlace begins the place of what a variable has set.
+const environmentPlace = "environment "
+
 // envName is the variable of a leaf key: SALLYPORT_SESSION__IDLE_TIMEOUT.
 func envName(path string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(path, ".", "__"))
@@ -36,7 +39,7 @@ func (r *reader) environment(environ []string) map[string]any {
 		last[name] = value
 	}
 	for _, name := range order {
-		one := reader{file: "environment " + excerpt(name), places: r.places}
+		one := reader{file: environmentPlace + excerpt(name), places: r.places}
 		if l, ok := leafOf(known, name); ok {
 			r.places[l.path] = place{file: one.file}
 			if v, ok := one.variable(l, last[name]); ok {

@@ -150,6 +150,7 @@ func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 		"pages.name":                            {plain, "Front Door"},
 		"pages.logo_file":                       {plain, "testdata/files/logo.svg"},
 		"pages.color":                           {plain, "#7a1f5c"},
+		"lint.ignore":                           {plain, "[{code: SP010, reason: it is a test}]"},
 		"log.level":                             {plain, "debug"},
 		"log.format":                            {plain, "console"},
 		"audit.output":                          {plain, "stdout"},

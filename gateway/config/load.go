@@ -102,6 +102,7 @@ func ParseIn(dir, name string, data []byte, environ []string) (*Config, error) {
 	check.log()
 	check.audit()
 	check.tracing()
+	check.lint()
 
 	faults := slices.Concat(file.faults, env.faults, check.faults)
 	if len(faults) > 0 {

@@ -30,6 +30,7 @@ type Config struct {
 	Log      Log      `mapstructure:"log"`
 	Audit    Audit    `mapstructure:"audit"`
 	Tracing  Tracing  `mapstructure:"tracing"`
+	Lint     Lint     `mapstructure:"lint"`
 
 	// The short form: one application behind one OpenID provider. Load turns
 	// it into one provider, one route and its policy, so nothing else reads these.

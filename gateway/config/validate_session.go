@@ -3,9 +3,10 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 func (k *checker) session() {
@@ -90,13 +91,9 @@ func (k *checker) cookieDomain() {
 	}
 }
 
-// isPublicSuffix knows top-level domains and the common second levels of
-// country domains (co.uk, com.au). It is not the Public Suffix List: browsers
-// have that and refuse the rest.
+// isPublicSuffix knows the Public Suffix List, and takes for one what has no dot. A
+// browser refuses such a domain where its own list is as new as this one.
 func isPublicSuffix(domain string) bool {
-	second, top, nested := cutLast(domain, ".")
-	if !nested {
-		return true
-	}
-	return len(top) == 2 && slices.Contains([]string{"ac", "co", "com", "edu", "gov", "net", "org"}, second)
+	suffix, _ := publicsuffix.PublicSuffix(domain)
+	return suffix == domain
 }
