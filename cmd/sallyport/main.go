@@ -89,11 +89,14 @@ func rootCommand() *cobra.Command {
 		Use:   "sallyport",
 		Short: "An authentication gateway: sessions and JWTs in, identity headers out",
 		Long: `Sallyport stands in front of your applications, lets in only who may come in,
-and tells the application who that is. Without a command it serves.`,
-		Example: `  sallyport                              serve with ./config.yaml
-  sallyport serve -c /etc/sallyport.yaml serve with another file
-  sallyport dev --upstream :3000         put a login in front of a local app
-  sallyport check -c config.yaml         look for faults without starting`,
+and tells the application who that is. Without a command it serves.
+
+Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't go on, 2 for a command
+line or a configuration that can't be used.`,
+		Example: `  sallyport                               # serve with ./config.yaml
+  sallyport serve -c /etc/sallyport.yaml  # serve with another file
+  sallyport dev --upstream :3000          # put a login in front of a local app
+  sallyport check -c config.yaml          # look for faults without starting`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -101,7 +104,8 @@ and tells the application who that is. Without a command it serves.`,
 	serve := serveCommand()
 	root.Flags().AddFlagSet(serve.Flags())
 	root.RunE = serve.RunE
-	root.AddCommand(serve, devCommand(), checkCommand(), explainCommand(), policyCommand(), usersCommand(), keysCommand(), tokensCommand(), apiKeysCommand(), auditCommand(), costCommand(), sessionsCommand(), eventsCommand(), topCommand(), healthCommand(), importCommand(), versionCommand())
+	root.AddCommand(serve, devCommand(), checkCommand(), explainCommand(), policyCommand(), usersCommand(), keysCommand(), tokensCommand(), apiKeysCommand(), auditCommand(), costCommand(), sessionsCommand(), eventsCommand(), topCommand(), healthCommand(), importCommand(), manCommand(), completionCommand(), versionCommand())
+	finish(root)
 	return root
 }
 
