@@ -136,8 +136,10 @@ func listKeysCommand(admin *adminFlags) *cobra.Command {
 
 func revokeKeyCommand(admin *adminFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:     "revoke ID",
-		Short:   "End an API key, at once and on every gateway",
+		Use:   "revoke ID",
+		Short: "End an API key, at once and on every gateway",
+		Long: `End the API key with this id, as sallyport apikeys list shows it, at once and on
+every gateway. Streams that it has opened are ended too.`,
 		Example: `  sallyport apikeys revoke 3f2a9c0d11e45b67`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -93,7 +92,7 @@ func referTo(b *strings.Builder, cmd *cobra.Command) {
 	}
 }
 
-// completionCommand is cobra's own, with exit codes and an example like all others.
+// completionCommand takes the place of cobra's own, which says less.
 func completionCommand() *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
@@ -121,9 +120,4 @@ routes, policies and providers of the configuration that -c names.`,
 			return atRunTime(root.GenPowerShellCompletionWithDesc(out))
 		},
 	}
-}
-
-// manFile is the name of the page of a command.
-func manFile(dir string, cmd *cobra.Command) string {
-	return filepath.Join(dir, strings.ReplaceAll(cmd.CommandPath(), " ", "-")+".1")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var update = flag.Bool("update", false, "write docs/cli.md anew") //nolint:gochecknoglobals // a flag of the test binary
+var update = flag.Bool("update", false, "write docs/cli.md anew")
 
 func TestReferenceIsWhatTheCommandsSay(t *testing.T) {
 	const file = "../../docs/cli.md"
@@ -39,14 +39,15 @@ func everyCommand(cmd *cobra.Command, visit func(*cobra.Command)) {
 func TestEveryCommandSaysWhatItDoesAndShowsIt(t *testing.T) {
 	examples := 0
 	everyCommand(rootCommand(), func(cmd *cobra.Command) {
-		if !cmd.Runnable() {
+		if cmd.Name() == "help" {
 			return
 		}
+		group := cmd.HasSubCommands()
 		path := cmd.CommandPath()
-		if before, _, _ := strings.Cut(cmd.Long, "Exit codes:"); strings.TrimSpace(before) == "" {
+		if before, _, _ := strings.Cut(cmd.Long, "Exit codes:"); strings.TrimSpace(before) == "" && !group {
 			t.Errorf("%s does not say what it does", path)
 		}
-		if !strings.Contains(cmd.Long, "Exit codes:") {
+		if !strings.Contains(cmd.Long, "Exit codes:") && !group {
 			t.Errorf("%s does not say its exit codes", path)
 		}
 		own := false
@@ -59,7 +60,7 @@ func TestEveryCommandSaysWhatItDoesAndShowsIt(t *testing.T) {
 			}
 			own = own || found == path
 		}
-		if !own {
+		if !own && !group {
 			t.Errorf("%s has no example of itself", path)
 		}
 	})
@@ -134,7 +135,7 @@ func shellWords(text string) (words []string) {
 			quote, open = c, true
 		case c == ' ' || c == '\n':
 			end()
-		case strings.ContainsRune("|;&)>", c) || c == '#' && !open:
+		case strings.ContainsRune("|;&)<>", c) || c == '#' && !open:
 			end()
 			return words
 		default:

@@ -165,6 +165,8 @@ func showSessionCommand(admin *adminFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one session",
+		Long: `Show one session, by its id as sallyport sessions list shows it: whose it is, from
+where it began, when it ends. Its tokens are never shown.`,
 		Example: `  sallyport sessions show 3f2a9c0d11e45b67
   sallyport sessions show 3f2a9c0d11e45b67 --json | jq .groups`,
 		Args: cobra.ExactArgs(1),

@@ -94,7 +94,11 @@ func tokensRevocationsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revocations",
 		Short: "List what was revoked",
-		Args:  cobra.NoArgs,
+		Long: `List the revocations of JWTs that are in force: by their id, their user, or the
+time before which they were issued.`,
+		Example: `  sallyport tokens revocations
+  sallyport tokens revocations --json | jq '.revocations[].subject'`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
 			if err != nil {
