@@ -96,7 +96,7 @@ func (a *APIKey) Authenticate(ctx context.Context, c Credential) (*identity.Iden
 	if !ok {
 		return nil, &Refusal{Reason: ReasonUnknownAPIKey}
 	}
-	now := a.keys.freshness.await(ctx, time.Now())
+	now := a.keys.freshness.Await(ctx, time.Now())
 	k, known := a.keys.find(hash)
 	switch {
 	case known && k.Revoked: // for ever, so that is certain whatever else is not

@@ -56,7 +56,7 @@ var errAPIKeyUnreadable = errors.New("the API key was kept by a newer release, o
 // the feed brings later. It is safe for concurrent use.
 type APIKeys struct {
 	feeds     session.Feeds
-	freshness *freshness
+	freshness *session.Freshness
 	log       *zap.Logger
 
 	mu    sync.RWMutex
@@ -75,7 +75,7 @@ func (k *apiKey) over(now time.Time) bool { return !k.Expires.IsZero() && !now.B
 // NewAPIKeys makes an empty set, which Run fills. maxStaleness is how long the
 // keys count when the store falls silent.
 func NewAPIKeys(feeds session.Feeds, maxStaleness time.Duration, log *zap.Logger) *APIKeys {
-	return &APIKeys{feeds: feeds, freshness: newFreshness(maxStaleness), log: log, keys: map[[32]byte]*apiKey{}}
+	return &APIKeys{feeds: feeds, freshness: session.NewFreshness(maxStaleness), log: log, keys: map[[32]byte]*apiKey{}}
 }
 
 // Run follows the feed until ctx ends.
@@ -85,7 +85,7 @@ func (k *APIKeys) Run(ctx context.Context) { k.feeds.Follow(ctx, apiKeysFeed, k.
 func (k *APIKeys) Ready() error { return k.fresh(time.Now()) }
 
 func (k *APIKeys) fresh(now time.Time) error {
-	if err := k.freshness.judge(now); err != nil {
+	if err := k.freshness.Judge(now); err != nil {
 		return fmt.Errorf("API keys: %w", err)
 	}
 	return nil
@@ -107,7 +107,7 @@ func (k *APIKeys) find(hash [32]byte) (*apiKey, bool) {
 
 // confirm also forgets keys that are over, now and then.
 func (k *APIKeys) confirm(at time.Time) {
-	k.freshness.confirm(at)
+	k.freshness.Confirm(at)
 	now := time.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -192,7 +192,7 @@ func (k *APIKeys) Create(ctx context.Context, info APIKeyInfo) (string, APIKeyIn
 // List returns every key that is not over, revoked ones too, oldest first. The
 // error is an outage.
 func (k *APIKeys) List(ctx context.Context) ([]APIKeyInfo, error) {
-	now := k.freshness.await(ctx, time.Now())
+	now := k.freshness.Await(ctx, time.Now())
 	if err := k.fresh(now); err != nil {
 		return nil, err
 	}
@@ -214,7 +214,7 @@ func (k *APIKeys) List(ctx context.Context) ([]APIKeyInfo, error) {
 // it again does no harm. ErrNoAPIKey where no key has the id; any other error
 // means that it may or may not have been revoked.
 func (k *APIKeys) Revoke(ctx context.Context, id string) (APIKeyInfo, error) {
-	k.freshness.await(ctx, time.Now())
+	k.freshness.Await(ctx, time.Now())
 	hash, info, err := k.byID(id)
 	if err != nil {
 		return APIKeyInfo{}, err

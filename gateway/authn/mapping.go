@@ -19,6 +19,7 @@ func mapClaims(m config.ClaimMapping, c *jose.Claims) *identity.Identity {
 		Name:              c.String(m.NameClaim),
 		PreferredUsername: c.String(m.UsernameClaim),
 		Groups:            c.Strings(m.GroupsClaim),
+		ProviderSession:   c.String("sid"),
 		AMR:               c.Strings("amr"),
 		ACR:               c.String("acr"),
 		AuthTime:          c.AuthTime,

@@ -42,7 +42,7 @@ const revocationFeed = "token_revocations"
 // concurrent use.
 type Revocations struct {
 	feeds      session.Feeds
-	freshness  *freshness
+	freshness  *session.Freshness
 	generation atomic.Uint64 // grows with each change; 0 = none were ever made
 
 	mu     sync.RWMutex
@@ -62,14 +62,14 @@ type cut struct {
 // maxStaleness is how long it is believed without a word from the store.
 func NewRevocations(feeds session.Feeds, maxStaleness time.Duration) *Revocations {
 	return &Revocations{
-		feeds: feeds, freshness: newFreshness(maxStaleness),
+		feeds: feeds, freshness: session.NewFreshness(maxStaleness),
 		tokens: make(map[revoked]time.Time), before: make(map[revoked]cut),
 	}
 }
 
 // Run follows the feed until ctx ends. It is called once.
 func (r *Revocations) Run(ctx context.Context) {
-	r.feeds.Follow(ctx, revocationFeed, r.apply, r.freshness.confirm)
+	r.feeds.Follow(ctx, revocationFeed, r.apply, r.freshness.Confirm)
 }
 
 // storedRevocation is the form in which the feed keeps a Revocation. A reader
@@ -190,7 +190,7 @@ func (r *Revocations) judge(ctx context.Context, f *tokenFacts, now time.Time) e
 	if r == nil {
 		return nil
 	}
-	now = r.freshness.await(ctx, now)
+	now = r.freshness.Await(ctx, now)
 	if generation := r.generation.Load(); generation != 0 && f.judged.Load() != generation {
 		if r.takesBack(f) { // for good, so that is certain whatever else is not
 			return &Refusal{Reason: ReasonTokenRevoked}
@@ -198,7 +198,7 @@ func (r *Revocations) judge(ctx context.Context, f *tokenFacts, now time.Time) e
 		f.judged.Store(generation)
 	}
 	// Without a recent word from the store, it may have been taken back.
-	if err := r.freshness.judge(now); err != nil {
+	if err := r.freshness.Judge(now); err != nil {
 		return fmt.Errorf("revocations: %w", err)
 	}
 	return nil

@@ -105,6 +105,8 @@ func forbidden(r *http.Request, v *guard.Verdict, challenge guard.Challenger) *h
 		Public: "You are signed in, but this is not for you.",
 	}
 	switch v.Reason {
+	case guard.ReasonLocked:
+		e.Public = "Access is locked for now. The people who run this site know why."
 	case guard.ReasonNoCredential:
 		e.Public = "The application has a sign-in of its own, and the gateway has none for you."
 	case guard.ReasonWrongProvider:

@@ -36,7 +36,11 @@ func (g *Guard) Again(r *http.Request, v *Verdict) func(context.Context, *identi
 	external := slices.ContainsFunc(sets, (*policy.Set).External)
 	var asked atomic.Int64 // when, where that costs others something
 	asked.Store(time.Now().UnixNano())
+	barred := g.Barred(r, v)
 	return func(ctx context.Context, id *identity.Identity) bool {
+		if barred != nil && barred(id) {
+			return false
+		}
 		now := time.Now()
 		if external {
 			if last := asked.Load(); now.UnixNano()-last < int64(askAgainAfter) || !asked.CompareAndSwap(last, now.UnixNano()) {

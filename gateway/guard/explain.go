@@ -48,9 +48,7 @@ func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 	x.Routes = candidates
 	if g.preflight(r, &v) {
 		x.Route = v.Route.Name
-		x.judged(&v, nil)
-		x.upstream(&v, r.Header)
-		return x
+		return g.passes(ctx, &q, x, &v)
 	}
 	if err != nil {
 		v.mismatch(err, m)
@@ -62,10 +60,10 @@ func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 	x.Route, x.Host, x.Path = m.Route.Name, m.Host, m.Path
 	if m.Route.Public {
 		g.public(r, &v)
+		return g.passes(ctx, &q, x, &v)
+	}
+	if locked, _ := g.locked(ctx, &q, x, &v); locked {
 		x.judged(&v, nil)
-		if v.Outcome == Allow {
-			x.upstream(&v, r.Header)
-		}
 		return x
 	}
 	if proven, err := x.prove(ctx, &v, &q); !proven {
@@ -73,6 +71,10 @@ func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 		return x
 	}
 	x.Identity = newPerson(v.Identity, v.Kind)
+	if locked, err := g.locked(ctx, &q, x, &v); locked || err != nil {
+		x.judged(&v, err)
+		return x
+	}
 	if g.misplaced(r, &v) {
 		x.judged(&v, nil)
 		return x
@@ -96,6 +98,16 @@ func (g *Guard) Explain(ctx context.Context, q Question) *Explanation {
 	x.judged(&v, err)
 	if v.Outcome == Allow {
 		x.upstream(&v, r.Header)
+	}
+	return x
+}
+
+// passes explains what nobody has to prove anything for, unless it is locked.
+func (g *Guard) passes(ctx context.Context, q *Question, x *Explanation, v *Verdict) *Explanation {
+	locked, err := g.locked(ctx, q, x, v)
+	x.judged(v, err)
+	if v.Outcome == Allow && !locked && err == nil {
+		x.upstream(v, q.Request.Header)
 	}
 	return x
 }
@@ -216,7 +228,8 @@ func (g *Guard) ExplainDenial(name string, d *Denial) *Explanation {
 		}
 		x.Credentials = append(x.Credentials, one)
 	}
-	if v.Reason != ReasonCrossSite && v.Reason != ReasonCrossSiteRequest && v.Reason != ReasonWrongProvider {
+	x.Lock = explainLock(v.lock)
+	if v.Reason != ReasonLocked && v.Reason != ReasonCrossSite && v.Reason != ReasonCrossSiteRequest && v.Reason != ReasonWrongProvider {
 		ruling := v.Route.Policy.Explained(&in, policy.Decision{}, nil)
 		x.Policy = &ruling
 	}

@@ -30,6 +30,7 @@ type Explanation struct {
 	Credentials []CredentialExplanation `json:"credentials,omitempty"` // in the order in which they are looked for
 	Identity    *Person                 `json:"identity,omitempty"`
 	CrossSite   *CrossSiteExplanation   `json:"cross_site,omitempty"` // where a page of another site sent it
+	Lock        *LockExplanation        `json:"lock,omitempty"`
 	Policy      *policy.Explanation     `json:"policy,omitempty"`
 	Verdict     VerdictExplanation      `json:"verdict"`
 	Headers     []HeaderLine            `json:"headers,omitempty"` // that the upstream would get

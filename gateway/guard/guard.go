@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/lock"
 	"github.com/sallyport/sallyport/gateway/route"
 	"github.com/sallyport/sallyport/policy"
 )
@@ -41,6 +42,9 @@ type Options struct {
 	// Denied keeps a denial, so that somebody can ask about it later, and returns
 	// the name to ask by. Without it, decisions have no names.
 	Denied func(*Denial) (decision string)
+
+	// Locks are what operators have locked; nil = nothing ever is.
+	Locks *lock.Locks
 }
 
 // Guard holds what decisions need: the compiled routes. It is immutable and
@@ -51,12 +55,13 @@ type Guard struct {
 	site      site
 	client    func(*http.Request) netip.Addr
 	denied    func(*Denial) string
+	locks     *lock.Locks
 	entrances bool
 }
 
 // New makes a Guard.
 func New(o Options) *Guard {
-	return &Guard{routes: o.Routes, cookies: o.Cookies, site: newSite(o.Scheme), client: o.Client, denied: o.Denied, entrances: o.Entrances}
+	return &Guard{routes: o.Routes, cookies: o.Cookies, site: newSite(o.Scheme), client: o.Client, denied: o.Denied, locks: o.Locks, entrances: o.Entrances}
 }
 
 // errNobody keeps an authenticator that breaks its contract from counting as proof.
@@ -69,7 +74,8 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 
 	// 1. Match the route. No route is a refusal, not a pass.
 	if g.preflight(r, &v) {
-		return v, nil
+		_, err := g.closed(r, &v)
+		return v, err
 	}
 	m, err := g.routes.Match(r)
 	if err != nil {
@@ -78,6 +84,9 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	}
 	rt := m.Route
 	v.Route = rt
+	if locked, err := g.closed(r, &v); locked || err != nil {
+		return v, err
+	}
 	if rt.Public {
 		g.public(r, &v)
 		return v, nil
@@ -100,8 +109,8 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	}
 	v.Identity = id
 
-	// 4. Refuse what a page of another site sent with it, and ask the policy, then
-	// that of the listener.
+	// 4. Refuse whom a lock is on, and what a page of another site sent with it, and
+	// ask the policy, then that of the listener.
 	in := input(r, &m, id, v.Kind, g.address(r), time.Now())
 	allowed, err := g.judge(r, &v, &in)
 	if err != nil {
@@ -142,6 +151,9 @@ func (g *Guard) address(r *http.Request) netip.Addr {
 // judge reports whether a proven user is allowed, and sets the verdict where he is
 // not. An error is an outage.
 func (g *Guard) judge(r *http.Request, v *Verdict, in *policy.Input) (allowed bool, err error) {
+	if locked, err := g.barred(r, v); locked || err != nil {
+		return false, err
+	}
 	if g.misplaced(r, v) || unreadable(v.Route.Policy, v, in) {
 		return false, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/headers"
 	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/lock"
 	"github.com/sallyport/sallyport/gateway/route"
 	"github.com/sallyport/sallyport/policy"
 )
@@ -93,6 +94,7 @@ type Verdict struct {
 	Wait      time.Duration // before another attempt, for TooMany
 	Err       error         // what went wrong inside, for the log alone
 
+	lock     *lock.Lock // that is in the way
 	values   *headers.Prepared
 	signedIn bool // at the upstream, by a credential of the route's
 	cookies  Cookies

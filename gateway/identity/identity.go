@@ -24,6 +24,10 @@ type Identity struct {
 	PreferredUsername string
 	Groups            []string
 
+	// ProviderSession is the provider's id of the session (sid) in which this identity
+	// was proven, if it told one; unique only together with Issuer.
+	ProviderSession string
+
 	AMR       []string  // how the user proved himself (RFC 8176)
 	ACR       string    // authentication context class
 	Method    string    // the provider or credential kind that produced this identity

@@ -194,6 +194,8 @@ func closeFrame(why session.End) []byte {
 	switch why {
 	case session.EndPolicy:
 		reason = "no longer allowed"
+	case session.EndLocked:
+		reason = "locked"
 	case session.EndShutdown:
 		status, reason = statusGoingAway, "going away"
 	case session.EndLifetime:

@@ -40,7 +40,8 @@ func (x *exchange) open(e ender) {
 	st := &stream{ender: e, metrics: metrics, closed: metrics.StreamOpened()}
 	about := session.Stream{
 		Identity: x.verdict.Identity, OfSession: x.verdict.Session() != "",
-		Still: x.owner.Guard.Again(x.request, &x.verdict), End: st.End,
+		Still:  x.owner.Guard.Again(x.request, &x.verdict),
+		Barred: x.owner.Guard.Barred(x.request, &x.verdict), End: st.End,
 	}
 	if life := x.target.Settings.Streams.MaxLifetime; life > 0 {
 		about.Until = time.Now().Add(life)
@@ -171,6 +172,8 @@ func goodbye(why session.End) http.Header {
 		status, message = "16", "the session is over" // UNAUTHENTICATED
 	case session.EndPolicy:
 		status, message = "7", "access is no longer allowed" // PERMISSION_DENIED
+	case session.EndLocked:
+		status, message = "7", "access is locked"
 	case session.EndShutdown, session.EndLifetime, session.EndIdle:
 	}
 	return http.Header{"Grpc-Status": {status}, "Grpc-Message": {message}}

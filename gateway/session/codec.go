@@ -159,6 +159,7 @@ func (h *head) session(key Key, r reader) (*Session, error) {
 	} {
 		*text = r.text()
 	}
+	id.ProviderSession = s.ProviderSession
 	id.Groups, id.AMR = r.twoTexts()
 	if all.claims = r.claims(); all.claims != "" {
 		id.Claims = &all.claims

@@ -215,7 +215,7 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 		s.Grant = newGrant(0, now, in.AccessExpires, in.Renewable)
 	}
 	id := *in.Identity
-	id.ExpiresAt = now.Add(m.absolute)
+	id.ExpiresAt, id.ProviderSession = now.Add(m.absolute), in.ProviderSession
 	s.Identity = &id
 	if old := in.Continues; old != nil {
 		s.Created, s.Identity.ExpiresAt = old.Created, old.ExpiresAt()

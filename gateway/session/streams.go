@@ -18,6 +18,7 @@ const (
 	EndPolicy                  // its user would not be let in any more
 	EndLifetime                // it was open for as long as it may be
 	EndIdle                    // nothing passed for too long
+	EndLocked                  // an operator has locked it
 )
 
 // String returns the word for logs and metrics.
@@ -31,6 +32,8 @@ func (e End) String() string {
 		return "lifetime"
 	case EndIdle:
 		return "idle"
+	case EndLocked:
+		return "locked"
 	case EndSession:
 	}
 	return "session_over"
@@ -96,6 +99,9 @@ type Stream struct {
 	// of by now, or Identity. It is asked every turn, may block until its context
 	// ends, and answers true where it does not know. Nil = always.
 	Still func(context.Context, *identity.Identity) bool
+	// Barred reports whether it is locked for Identity by now. It is asked every turn,
+	// must be quick, and says no where it does not know. Nil = never.
+	Barred func(*identity.Identity) bool
 	// End is called at most once, on a goroutine of its own, possibly before Add
 	// has returned. It must see to it that the stream is over soon.
 	End func(why End)

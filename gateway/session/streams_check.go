@@ -39,6 +39,8 @@ func (s *Streams) outlived(st *stream, now time.Time) End {
 	case id != nil && !id.ExpiresAt.IsZero() && !now.Before(id.ExpiresAt),
 		id != nil && !st.OfSession && s.taken(id):
 		return EndSession
+	case st.Barred != nil && st.Barred(id):
+		return EndLocked
 	case !st.Until.IsZero() && !now.Before(st.Until):
 		return EndLifetime
 	}

@@ -1,4 +1,4 @@
-package authn
+package session
 
 import (
 	"context"
@@ -9,22 +9,24 @@ import (
 	"time"
 )
 
-// freshness is how lately a feed was confirmed: whether what is known of it may
+// Freshness is how lately a feed was confirmed: whether what is known of it may
 // still be believed. It is safe for concurrent use.
-type freshness struct {
+type Freshness struct {
 	began     time.Time
-	limit     time.Duration // the oldest confirmation that counts
+	limit     time.Duration // the oldest confirmation that counts; 0 = any
 	known     chan struct{} // closed with the first confirmation
 	once      sync.Once
 	confirmed atomic.Int64 // since began, which no change of the wall clock moves; 0 = not yet
 }
 
-func newFreshness(limit time.Duration) *freshness {
-	return &freshness{began: time.Now(), limit: limit, known: make(chan struct{})}
+// NewFreshness begins without a confirmation. The oldest one that counts is limit
+// ago; 0 stands for a store that this process has to itself.
+func NewFreshness(limit time.Duration) *Freshness {
+	return &Freshness{began: time.Now(), limit: limit, known: make(chan struct{})}
 }
 
-// confirm notes that nothing was missing at a time.
-func (f *freshness) confirm(at time.Time) {
+// Confirm notes that nothing was missing at a time. It is what Follow calls.
+func (f *Freshness) Confirm(at time.Time) {
 	f.confirmed.Store(max(1, int64(at.Sub(f.began))))
 	f.once.Do(func() { close(f.known) })
 }
@@ -34,13 +36,13 @@ var (
 	errFeedStale  = errors.New("the store has not confirmed it for too long")
 )
 
-// judge returns why nothing may be concluded from the feed at a time, or nil.
-func (f *freshness) judge(now time.Time) error {
+// Judge returns why nothing may be concluded from the feed at a time, or nil.
+func (f *Freshness) Judge(now time.Time) error {
 	confirmed := f.confirmed.Load()
 	switch {
 	case confirmed == 0:
 		return errFeedUnread
-	case int64(now.Sub(f.began))-confirmed > int64(f.limit):
+	case f.limit > 0 && int64(now.Sub(f.began))-confirmed > int64(f.limit):
 		return fmt.Errorf("%w: %s", errFeedStale, f.limit)
 	}
 	return nil
@@ -50,9 +52,9 @@ func (f *freshness) judge(now time.Time) error {
 // feed, which takes a moment after the start.
 const firstReading = 2 * time.Second
 
-// await gives the first reading its moment. It returns the time by then, which
+// Await gives the first reading its moment. It returns the time by then, which
 // is now where there was nothing to wait for.
-func (f *freshness) await(ctx context.Context, now time.Time) time.Time {
+func (f *Freshness) Await(ctx context.Context, now time.Time) time.Time {
 	if f.confirmed.Load() != 0 {
 		return now
 	}
