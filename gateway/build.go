@@ -141,7 +141,8 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		Server: cfg.Server, Providers: cfg.Login.Providers, Sessions: p.sessions, Pages: people,
 		Log: log.Named("login"), KnownHost: table.KnownHost, RouteOf: routeOf(table, cfg.Server.URL()), Audit: auditor(c.audit, trusted), KeptForms: keptForms,
 		ClientAddr: trusted.client, Records: c.records, LogoutTargets: cfg.Login.LogoutTargets,
-		Calls: c.metrics.Provider, Rehearsal: c.dev.signIns(), Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
+		Locked: locked(c.locks, trusted),
+		Calls:  c.metrics.Provider, Rehearsal: c.dev.signIns(), Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
 	})
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)
@@ -175,6 +176,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	p.guard = guard.New(guard.Options{
 		Entrances: len(p.entrances) > 0 || cfg.ExtAuthz.Listen != "",
 		Routes:    table, Cookies: p.sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: c.denied.keep,
+		Locks: c.locks, OwnIssuer: ownIssuerName(cfg),
 	})
 	targets, upstreams, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, log.Named("upstream"), p)
 	if err != nil {
@@ -247,6 +249,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		API: slices.Concat(
 			admin.TokenEndpoints(&tokenRevoker{list: c.revocations, issuers: cfg.Tokens.Issuers, audit: c.audit}),
 			signing.api(c.audit),
+			admin.LockEndpoints(&locker{cfg: cfg, locks: c.locks, audit: c.audit}),
 			apiKeyEndpoints(cfg, c.keys, c.audit),
 			admin.ExplainEndpoints(explain),
 			admin.ShieldEndpoints(watch.Report),

@@ -13,6 +13,7 @@ import (
 func startRenewing(p *parts, signIn *login.Service) {
 	p.sessions.Renewing(session.Renewing{
 		Refresher: signIn, Records: p.core.records, Settings: p.cfg.Session.Refresh, Observe: p.core.metrics.Refresh,
+		Barred: p.core.locks.Holds,
 		Ended: func(s *session.Session, result string) {
 			p.core.audit.Record(&telemetry.Audit{
 				Event: "session_ended", Outcome: "ok", Reason: result,

@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/authn"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/identity"
+	"github.com/sallyport/sallyport/gateway/lock"
 	"github.com/sallyport/sallyport/gateway/sealing"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/embedded"
@@ -51,6 +52,7 @@ type core struct {
 	ring        *assertion.Ring // signs
 	revocations *authn.Revocations
 	keys        *authn.APIKeys
+	locks       *lock.Locks      // nil where nothing is opened
 	streams     *session.Streams // runs until the drain begins
 
 	live atomic.Pointer[parts] // by which requests are judged
@@ -104,6 +106,7 @@ func (c *core) prepare(ctx context.Context, cfg *config.Config) error {
 	}
 	c.revocations = authn.NewRevocations(c.feeds, cfg.Tokens.Revocation.MaxStaleness)
 	c.keys = authn.NewAPIKeys(c.feeds, cfg.Tokens.Revocation.MaxStaleness, c.log.Named("apikeys"))
+	c.openLocks(ctx, cfg)
 	ring, err := openRing(ctx, cfg, c.log, c.signed, c.open)
 	if err != nil {
 		return err

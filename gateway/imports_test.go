@@ -38,12 +38,13 @@ func allowed() map[string][]string {
 
 		"gateway/sealing": {"gateway/session", "gateway/followed"},
 
+		"gateway/lock":     {"gateway/session", "gateway/identity"},
 		"gateway/headers":  {"gateway/identity", "gateway/config"},
 		"gateway/applogin": {"gateway/identity", "gateway/config"},
 		"gateway/authn":    {"gateway/identity", "gateway/session", "gateway/jose", "gateway/jwks", "gateway/config", "gateway/telemetry"},
 		"gateway/shield":   {"gateway/config", "gateway/headers"},
 		"gateway/route":    {"gateway/authn", "gateway/headers", "gateway/shield", "policy", "gateway/config"},
-		"gateway/guard":    {"gateway/route", "gateway/authn", "gateway/headers", "gateway/identity", "policy"},
+		"gateway/guard":    {"gateway/lock", "gateway/route", "gateway/authn", "gateway/headers", "gateway/identity", "policy"},
 
 		// Front ends never import one another, and never login.
 		"gateway/frontend":    {"gateway/guard", "gateway/headers", "gateway/httperr", "gateway/telemetry"},

@@ -57,7 +57,7 @@ func (o *observer) finish(rec *telemetry.Recorder) {
 	e.Log(o.log)
 	if e.Outcome == "forbid" {
 		o.audit.Record(&telemetry.Audit{
-			Event: "deny", Outcome: "ok", Reason: e.Reason, Rule: e.Rule, Route: e.Route, Decision: e.Decision,
+			Event: "deny", Outcome: "ok", Reason: e.Reason, Rule: e.Rule, Route: e.Route, Decision: e.Decision, Lock: e.Lock,
 			RequestID: e.RequestID, ClientAddr: e.ClientAddr,
 			Issuer: e.Issuer, Subject: e.Subject, Session: e.Session,
 		})

@@ -159,5 +159,8 @@ func refusedBy(status int, body []byte) error {
 	if err := json.Unmarshal(body, &problem); err != nil || problem.Detail == "" {
 		return fmt.Errorf("the gateway answered %d %s %s", status, http.StatusText(status), problem.Reason)
 	}
+	if problem.Reason == "unconfirmed_lock" {
+		problem.Detail += " with --yes"
+	}
 	return errors.New(problem.Detail)
 }

@@ -26,6 +26,7 @@ func showExplanation(to io.Writer, x *gateway.Explanation) error {
 	w.credentials(x)
 	w.person(x)
 	w.crossSite(x)
+	w.lock(x)
 	if x.Policy != nil {
 		w.policy(x.Policy)
 	}
@@ -135,6 +136,19 @@ func (p *printer) person(x *gateway.Explanation) {
 		}
 	}
 	p.table(rows)
+}
+
+func (p *printer) lock(x *gateway.Explanation) {
+	l := x.Lock
+	if l == nil {
+		return
+	}
+	until := "until it is lifted"
+	if !l.Until.IsZero() {
+		until = "until " + l.Until.Format(time.RFC3339)
+	}
+	p.line("\nLock %s", l.ID)
+	p.table([][]string{{"     locked", l.On}, {"     reason", l.Reason}, {"     since", l.Since.Format(time.RFC3339)}, {"     ends", until}})
 }
 
 func (p *printer) crossSite(x *gateway.Explanation) {

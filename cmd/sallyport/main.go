@@ -105,6 +105,7 @@ line or a configuration that can't be used.`,
 	root.Flags().AddFlagSet(serve.Flags())
 	root.RunE = serve.RunE
 	root.AddCommand(serve, devCommand(), checkCommand(), explainCommand(), policyCommand(), usersCommand(), keysCommand(), tokensCommand(), apiKeysCommand(), auditCommand(), costCommand(), sessionsCommand(), eventsCommand(), topCommand(), healthCommand(), importCommand(), manCommand(), completionCommand(), versionCommand())
+	root.AddCommand(lockCommand(), locksCommand(), unlockCommand())
 	finish(root)
 	return root
 }

@@ -296,7 +296,7 @@ func (e *sessionEndpoints) view(l *session.Listed) Session {
 	idle, end := e.sessions.Ends(l)
 	v := Session{
 		ID: l.Key().String(), Issuer: id.Issuer, Subject: id.Subject, Email: id.Email, Name: id.Name, Groups: id.Groups,
-		Provider: l.Provider, ProviderSession: l.ProviderSession, Route: l.Route,
+		Provider: l.Provider, ProviderSession: l.Identity.ProviderSession, Route: l.Route,
 		Created: l.CreatedAt(), LastSeen: l.LastSeen.UTC(), IdleEnd: idle.UTC(), End: end.UTC(),
 		AuthTime: id.AuthTime, ACR: id.ACR, AMR: id.AMR,
 		Address: l.Client.Address(), Browser: l.Client.Browser(), System: l.Client.System(),

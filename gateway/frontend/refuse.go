@@ -17,7 +17,7 @@ import (
 // Record notes what was decided.
 func Record(e *telemetry.Event, v *guard.Verdict) {
 	e.Outcome, e.Reason, e.Rule = v.Outcome.String(), v.Reason, v.Rule
-	e.Credential, e.Bytes, e.Err, e.Decision = string(v.Kind), v.Bytes, v.Err, v.Decision
+	e.Credential, e.Bytes, e.Err, e.Decision, e.Lock = string(v.Kind), v.Bytes, v.Err, v.Decision, v.LockID()
 	e.CrossSite, e.CrossSiteMode = v.CrossSite.Kind, v.CrossSite.Mode
 	if v.Shadow.Judged {
 		e.Shadow, e.ShadowRule, e.ShadowReason = v.Shadow.Effect.String(), v.Shadow.Rule, v.Shadow.Reason

@@ -45,6 +45,9 @@ type Options struct {
 
 	// Locks are what operators have locked; nil = nothing ever is.
 	Locks *lock.Locks
+	// OwnIssuer is that of the tokens that the gateway signs: a lock on who has proven
+	// their user is on them too.
+	OwnIssuer string
 }
 
 // Guard holds what decisions need: the compiled routes. It is immutable and
@@ -56,12 +59,13 @@ type Guard struct {
 	client    func(*http.Request) netip.Addr
 	denied    func(*Denial) string
 	locks     *lock.Locks
+	ownIssuer string
 	entrances bool
 }
 
 // New makes a Guard.
 func New(o Options) *Guard {
-	return &Guard{routes: o.Routes, cookies: o.Cookies, site: newSite(o.Scheme), client: o.Client, denied: o.Denied, locks: o.Locks, entrances: o.Entrances}
+	return &Guard{routes: o.Routes, cookies: o.Cookies, site: newSite(o.Scheme), client: o.Client, denied: o.Denied, locks: o.Locks, ownIssuer: o.OwnIssuer, entrances: o.Entrances}
 }
 
 // errNobody keeps an authenticator that breaks its contract from counting as proof.

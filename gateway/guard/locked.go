@@ -18,7 +18,7 @@ const ReasonLocked = "locked"
 // question is what locks are compared with. The address is looked for only where
 // there is a lock that could be on it.
 func (g *Guard) question(r *http.Request, v *Verdict) lock.Question {
-	q := lock.Question{Route: v.Route.Name, Identity: v.Identity}
+	q := lock.Question{Route: v.Route.Name, Identity: v.Identity, Own: g.ownIssuer}
 	if g.locks.Any() {
 		q.Address = g.address(r)
 	}
@@ -79,7 +79,7 @@ func (g *Guard) Barred(r *http.Request, v *Verdict) func(*identity.Identity) boo
 	if g.locks == nil {
 		return nil
 	}
-	q := lock.Question{Route: v.Route.Name, Address: g.address(r)}
+	q := lock.Question{Route: v.Route.Name, Address: g.address(r), Own: g.ownIssuer}
 	return func(id *identity.Identity) bool {
 		asked := q
 		asked.Identity = id
@@ -102,7 +102,7 @@ func (g *Guard) locked(ctx context.Context, q *Question, x *Explanation, v *Verd
 	if g.locks == nil {
 		return false, nil
 	}
-	ask := lock.Question{Route: v.Route.Name, Address: plain(q.Client), Identity: v.Identity}
+	ask := lock.Question{Route: v.Route.Name, Address: plain(q.Client), Identity: v.Identity, Own: g.ownIssuer}
 	var found *lock.Lock
 	var err error
 	switch {

@@ -15,6 +15,9 @@ type Question struct {
 	Address netip.Addr // without a zone, IPv4 as such
 	// Identity is who was proven; nil before that, and for nobody.
 	Identity *identity.Identity
+	// Own is the issuer of the tokens that the gateway signs, whose claim idp says who
+	// has proven the user; may be empty.
+	Own string
 
 	// by vouches for the user beside the issuer of Identity; "" = nobody.
 	by string

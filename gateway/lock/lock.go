@@ -78,8 +78,12 @@ func (c *Criteria) String() string {
 
 func (c *Criteria) parts() (given [][2]string) {
 	for _, one := range [...][2]string{
-		{"subject", c.Subject}, {"issuer", c.Issuer}, {"group", c.Group}, {"provider session", c.ProviderSession},
-		{"address", c.addressText()}, {"route", c.Route},
+		{"subject", c.Subject},
+		{"issuer", c.Issuer},
+		{"group", c.Group},
+		{"provider session", c.ProviderSession},
+		{"address", c.addressText()},
+		{"route", c.Route},
 	} {
 		if one[1] != "" {
 			given = append(given, one)
@@ -163,8 +167,13 @@ func (l *Lock) Check(now time.Time) error {
 		fault("reason is missing: say why, for those who find the lock later")
 	}
 	for _, one := range [...]struct{ name, text string }{
-		{"subject", l.Subject}, {"issuer", l.Issuer}, {"group", l.Group}, {"provider_session", l.ProviderSession},
-		{"route", l.Route}, {"reason", l.Reason}, {"message", l.Message},
+		{"subject", l.Subject},
+		{"issuer", l.Issuer},
+		{"group", l.Group},
+		{"provider_session", l.ProviderSession},
+		{"route", l.Route},
+		{"reason", l.Reason},
+		{"message", l.Message},
 	} {
 		switch {
 		case len(one.text) > MaxText:

@@ -24,10 +24,7 @@ type Options struct {
 	// MaxStaleness is how long the locks are believed to be all without a word from
 	// the store; 0 for a store that this process has to itself.
 	MaxStaleness time.Duration
-	// OwnIssuer is the issuer of the tokens that the gateway signs, whose claim idp
-	// says who has proven the user; may be empty.
-	OwnIssuer string
-	Log       *zap.Logger // nil logs nothing
+	Log          *zap.Logger // nil logs nothing
 }
 
 // feedName is the feed in which locks are kept.
@@ -47,7 +44,6 @@ var ErrTooMany = fmt.Errorf("lock: there are %d locks, and no room for another",
 type Locks struct {
 	feeds     session.Feeds
 	freshness *session.Freshness
-	own       string
 	log       *zap.Logger
 
 	live   atomic.Pointer[index]
@@ -63,7 +59,7 @@ type Locks struct {
 // and ReadNow.
 func New(o Options) *Locks {
 	l := &Locks{
-		feeds: o.Feeds, freshness: session.NewFreshness(o.MaxStaleness), own: o.OwnIssuer, log: o.Log,
+		feeds: o.Feeds, freshness: session.NewFreshness(o.MaxStaleness), log: o.Log,
 		bounds: o.MaxStaleness > 0, byID: map[string]*Lock{},
 	}
 	if l.log == nil {
@@ -165,7 +161,7 @@ func (l *Locks) Holds(id *identity.Identity) bool { return l.Now(&Question{Ident
 
 func (l *Locks) find(q *Question, now time.Time) *Lock {
 	x := l.live.Load()
-	if id := q.Identity; !x.none && id != nil && l.own != "" && id.Issuer == l.own {
+	if id := q.Identity; !x.none && id != nil && q.Own != "" && id.Issuer == q.Own {
 		// A token that the gateway has signed is of the provider that has proven the
 		// user, too.
 		q.by, _ = id.Claim("idp").(string)
@@ -314,9 +310,8 @@ func (l *Locks) sort(now time.Time) {
 	var active []*Lock
 	l.next = time.Time{}
 	for id, one := range l.byID {
-		e := one.over()
-		switch {
-		case !e.IsZero() && now.Sub(e) >= keptAfter:
+		switch end := later(one.Over(now), one.Until); {
+		case one.StateAt(now) != Active && now.Sub(end) >= keptAfter:
 			delete(l.byID, id)
 		case one.StateAt(now) == Active:
 			active = append(active, one)
@@ -330,12 +325,16 @@ func (l *Locks) sort(now time.Time) {
 	l.live.Store(newIndex(active, l.whole))
 }
 
-// over is when it ceased to match, or will; zero where that is not known.
-func (l *Lock) over() time.Time {
-	if !l.Lifted.IsZero() {
-		return later(l.Lifted, l.Until)
+// Over is when the lock ceased to match; zero where it has not by now.
+func (l *Lock) Over(now time.Time) time.Time {
+	switch l.StateAt(now) {
+	case Lifted:
+		return l.Lifted
+	case Expired:
+		return l.Until
+	case Active:
 	}
-	return l.Until
+	return time.Time{}
 }
 
 // List returns every lock that is remembered, those that are active first, and of

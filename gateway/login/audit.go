@@ -1,6 +1,7 @@
 package login
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/sallyport/sallyport/gateway/httperr"
@@ -42,7 +43,11 @@ func (s *Service) auditLogin(r *http.Request, provider string, started *session.
 
 // failLogin records a sign-in that failed, and returns the error.
 func (s *Service) failLogin(r *http.Request, provider string, err error) error {
-	s.audit(Audit{Event: EventLogin, Outcome: OutcomeFailed, Reason: httperr.As(err).Reason, Provider: provider, Request: r})
+	a := Audit{Event: EventLogin, Outcome: OutcomeFailed, Reason: httperr.As(err).Reason, Provider: provider, Request: r}
+	if locked, ok := errors.AsType[*lockedError](err); ok && locked.who != nil {
+		a.Issuer, a.Subject = locked.who.Issuer, locked.who.Subject
+	}
+	s.audit(a)
 	return err
 }
 

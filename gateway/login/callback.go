@@ -26,6 +26,9 @@ func (s *Service) Callback(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return notAllowed(http.MethodGet)
 	}
+	if err := s.checkLockedAddress(r, p.name()); err != nil {
+		return err
+	}
 
 	// 1. Read the answer. A protocol parameter that is repeated could mean one
 	// thing here and another elsewhere (RFC 6749, section 3.1).

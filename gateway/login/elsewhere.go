@@ -19,10 +19,13 @@ func (s *Service) SignOutTarget(address string) (string, error) {
 }
 
 // SignedIn returns whose session a request carries. Asking is no activity. The error
-// is the answer: 401 with the reason, or 503.
+// is the answer: 401 with the reason, 403 where he is locked, or 503.
 func (s *Service) SignedIn(r *http.Request) (*identity.Identity, error) {
 	live, err := s.signedIn(r, false)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkLocked(r, live.Identity); err != nil {
 		return nil, err
 	}
 	return live.Identity, nil

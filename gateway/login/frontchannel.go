@@ -38,7 +38,7 @@ func (s *Service) FrontChannelLogout(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	if live != nil && live.Provider == p.name() && live.Identity.Issuer == q.Get("iss") && live.ProviderSession == q.Get("sid") {
+	if live != nil && live.Provider == p.name() && live.Identity.Issuer == q.Get("iss") && live.Identity.ProviderSession == q.Get("sid") {
 		if err := s.endListed(r, []session.Listed{{Session: live}}); err != nil {
 			return err
 		}

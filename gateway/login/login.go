@@ -47,6 +47,12 @@ func (s *Service) ownAddress(r *http.Request) string {
 func (s *Service) Login(w http.ResponseWriter, r *http.Request) error {
 	noStore(w)
 	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost:
+		if err := s.checkLockedAddress(r, ""); err != nil {
+			return err
+		}
+	}
+	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		return s.start(w, r)
 	case http.MethodPost:

@@ -24,6 +24,7 @@ type me struct {
 	CreatedAt         time.Time  `json:"created_at"`
 	IdleExpiresAt     time.Time  `json:"idle_expires_at"`
 	AbsoluteExpiresAt time.Time  `json:"absolute_expires_at"`
+	Locked            bool       `json:"locked,omitempty"` // by an operator: everything else refuses him
 }
 
 // Me is GET Prefix/me: who is signed in and for how long, never a token. Asking
@@ -48,6 +49,7 @@ func (s *Service) Me(w http.ResponseWriter, r *http.Request) error {
 		Groups: append([]string{}, id.Groups...), Provider: live.Provider,
 		CreatedAt: wireTime(live.CreatedAt()), IdleExpiresAt: wireTime(idle), AbsoluteExpiresAt: wireTime(absolute),
 	}
+	answer.Locked = s.isLocked(r, live)
 	if !id.AuthTime.IsZero() {
 		at := wireTime(id.AuthTime)
 		answer.AuthTime = &at

@@ -50,7 +50,7 @@ func TestLoginMapsClaimsToIdentity(t *testing.T) {
 	}
 	got := map[string]any{
 		"iss": id.Issuer, "sub": id.Subject, "email": id.Email, "verified": id.EmailVerified, "name": id.Name, "user": id.PreferredUsername,
-		"groups": id.Groups, "amr": id.AMR, "acr": id.ACR, "method": id.Method, "sid": all[0].ProviderSession, "provider": all[0].Provider,
+		"groups": id.Groups, "amr": id.AMR, "acr": id.ACR, "method": id.Method, "sid": all[0].Identity.ProviderSession, "provider": all[0].Provider,
 	}
 	want := map[string]any{
 		"iss": op.Issuer, "sub": "alice", "email": "Alice@example.com", "verified": true, "name": "Alice", "user": "al",

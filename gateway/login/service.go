@@ -61,6 +61,8 @@ type Options struct {
 	// Meets judges whether a proof is what a StepUp asks for: the same judgement
 	// as the policy's. Without it nothing is ever met.
 	Meets func(want StepUp, id *identity.Identity) bool
+	// Locked says whom operators have locked; nil = nobody.
+	Locked Locked
 }
 
 // Service answers the gateway's own endpoints of signing in and out. It is
@@ -86,6 +88,7 @@ type Service struct {
 	revocations   *revocations
 	forms         keptForms
 	judge         func(StepUp, *identity.Identity) bool
+	locked        Locked
 
 	lockout     *lockout
 	flood       flood
@@ -122,6 +125,7 @@ func New(o Options) (*Service, error) {
 		knownHost: o.KnownHost,
 		routeOf:   o.RouteOf,
 		judge:     o.Meets,
+		locked:    o.Locked,
 
 		rehearsal: o.Rehearsal, lockout: newLockout(o.Lockout), clientAddr: o.ClientAddr, corsOrigins: o.CORSOrigins,
 	}

@@ -170,6 +170,9 @@ func (o authorizeOptions) parameters() [][2]string {
 // who was signed in as nobody, or as another, is signed in now, while the proof
 // of a session that goes on is not exchanged for one that is no better.
 func (s *Service) begin(r *http.Request, in session.SignIn, w *wish, target string) (*session.Session, *http.Cookie, error) {
+	if err := s.checkLocked(r, in.Identity); err != nil {
+		return nil, nil, err
+	}
 	met := s.meets(w, in.Identity)
 	if !w.empty() {
 		live, _, err := s.live(r)

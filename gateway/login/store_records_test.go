@@ -16,7 +16,7 @@ func (m *memoryStore) DeleteSubject(_ context.Context, issuer, subject string) (
 }
 
 func (m *memoryStore) DeleteProviderSession(_ context.Context, issuer, sid string) (int, error) {
-	return m.deleteWhere(func(s *session.Session) bool { return s.Identity.Issuer == issuer && s.ProviderSession == sid })
+	return m.deleteWhere(func(s *session.Session) bool { return s.Identity.Issuer == issuer && s.Identity.ProviderSession == sid })
 }
 
 func (m *memoryStore) deleteWhere(match func(*session.Session) bool) (n int, err error) {

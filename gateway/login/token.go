@@ -52,6 +52,9 @@ func (s *Service) Token(issue Issue) httperr.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		if err := s.checkLocked(r, live.Identity); err != nil {
+			return err
+		}
 		if live, err = s.sessions.Renew(r.Context(), live); err != nil {
 			return s.noSession(err)
 		}

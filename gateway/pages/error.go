@@ -27,6 +27,9 @@ type errorView struct {
 // sessionEnded is where the texts of a 401 to a form begin.
 const sessionEnded = "error.session_ended"
 
+// reasonLocked says that an operator has locked the user, his address or the page.
+const reasonLocked = "locked"
+
 // action is the one link that helps most.
 type action struct {
 	Label, URL string
@@ -69,7 +72,9 @@ func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Erro
 		v.SignOut = e.Who != "" || formToken != ""
 	}
 	v.Facts = e.Facts
-	v.Action = p.action(r, words, v.Code, e.LoginURL)
+	if v.Action = p.action(r, words, v.Code, e.LoginURL); e.Reason == reasonLocked {
+		v.Action = action{} // another sign-in, or another try, leads to this page again
+	}
 
 	return p.write(w, r, answer{status: v.Code, header: e.Header, tmpl: p.failure, title: about + ".title", page: v})
 }

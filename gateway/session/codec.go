@@ -88,7 +88,7 @@ func Marshal(s *Session) ([]byte, error) {
 		w.buf = binary.AppendVarint(w.buf, id.AuthTime.UnixNano()-created)
 	}
 	for _, text := range [...]string{
-		s.Provider, s.ProviderSession, id.Issuer, id.Subject, id.Email, id.Name, id.PreferredUsername, id.ACR, id.Method,
+		s.Provider, id.ProviderSession, id.Issuer, id.Subject, id.Email, id.Name, id.PreferredUsername, id.ACR, id.Method,
 	} {
 		w.text(text)
 	}
@@ -155,11 +155,10 @@ func (h *head) session(key Key, r reader) (*Session, error) {
 	}
 	id.EmailVerified = h.flags&flagEmailVerified != 0
 	for _, text := range [...]*string{
-		&s.Provider, &s.ProviderSession, &id.Issuer, &id.Subject, &id.Email, &id.Name, &id.PreferredUsername, &id.ACR, &id.Method,
+		&s.Provider, &id.ProviderSession, &id.Issuer, &id.Subject, &id.Email, &id.Name, &id.PreferredUsername, &id.ACR, &id.Method,
 	} {
 		*text = r.text()
 	}
-	id.ProviderSession = s.ProviderSession
 	id.Groups, id.AMR = r.twoTexts()
 	if all.claims = r.claims(); all.claims != "" {
 		id.Claims = &all.claims

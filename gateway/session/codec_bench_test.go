@@ -24,7 +24,7 @@ func flatten(s *session.Session) flat {
 	id := s.Identity
 	return flat{
 		V: s.Version, C: s.Created, E: s.ExpiresAt().UnixNano(), I: int64(s.IdleTimeout), T: id.AuthTime.UnixNano(),
-		P: s.Provider, S: s.ProviderSession, Iss: id.Issuer, Sub: id.Subject, Em: id.Email, N: id.Name, U: id.PreferredUsername,
+		P: s.Provider, S: id.ProviderSession, Iss: id.Issuer, Sub: id.Subject, Em: id.Email, N: id.Name, U: id.PreferredUsername,
 		EV: id.EmailVerified, G: id.Groups, A: id.AMR, R: id.ACR, M: id.Method, Claims: id.AllClaims(),
 	}
 }

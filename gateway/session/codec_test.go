@@ -25,11 +25,10 @@ import (
 func typical() *session.Session {
 	now := time.Date(2026, 11, 23, 9, 30, 0, 123456789, time.UTC)
 	return &session.Session{
-		Version:         3,
-		Provider:        "corp",
-		ProviderSession: "08a5019c-17e1-4977-8f42-65a12843ea02",
-		Created:         now.UnixNano(),
-		IdleTimeout:     30 * time.Minute,
+		Version:     3,
+		Provider:    "corp",
+		Created:     now.UnixNano(),
+		IdleTimeout: 30 * time.Minute,
 		Identity: &identity.Identity{
 			Ref: session.Key{1, 2, 3}, ExpiresAt: now.Add(12 * time.Hour),
 			Issuer:            "https://id.example.com/realms/corp",
@@ -39,6 +38,7 @@ func typical() *session.Session {
 			Name:              "Alice Liddell",
 			PreferredUsername: "alice",
 			Groups:            []string{"staff", "engineering", "platform", "oncall", "admin"},
+			ProviderSession:   "08a5019c-17e1-4977-8f42-65a12843ea02",
 			AMR:               []string{"pwd", "otp"},
 			ACR:               "urn:mace:incommon:iap:silver",
 			Method:            "oidc",

@@ -204,12 +204,11 @@ func (m *Manager) Start(ctx context.Context, in SignIn, previous *Candidates) (*
 	}
 	now := time.Now()
 	s := &Session{
-		Provider:        in.Provider,
-		ProviderSession: in.ProviderSession,
-		Client:          in.Client,
-		Route:           in.Route,
-		Created:         now.UnixNano(),
-		IdleTimeout:     m.idle,
+		Provider:    in.Provider,
+		Client:      in.Client,
+		Route:       in.Route,
+		Created:     now.UnixNano(),
+		IdleTimeout: m.idle,
 	}
 	if len(in.Tokens) > 0 {
 		s.Grant = newGrant(0, now, in.AccessExpires, in.Renewable)

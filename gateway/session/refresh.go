@@ -77,6 +77,9 @@ type Renewing struct {
 	Settings  config.Refresh
 	// Observe hears of every refresh that was tried; may be nil.
 	Observe func(result string)
+	// Barred reports whether somebody is locked, so that nothing is renewed for him;
+	// may be nil.
+	Barred func(*identity.Identity) bool
 	// Ended hears of a session that was ended, and with which result; may be nil.
 	Ended func(s *Session, result string)
 }
@@ -86,6 +89,9 @@ type Renewing struct {
 func (m *Manager) Renewing(o Renewing) {
 	if o.Observe == nil {
 		o.Observe = func(string) {}
+	}
+	if o.Barred == nil {
+		o.Barred = func(*identity.Identity) bool { return false }
 	}
 	if o.Ended == nil {
 		o.Ended = func(*Session, string) {}
@@ -121,7 +127,7 @@ func (m *Manager) Renew(ctx context.Context, s *Session) (*Session, error) {
 		return s, nil
 	}
 	now := time.Now()
-	if !r.due(s, now) {
+	if !r.due(s, now) || r.barred(s.Identity) {
 		return s, nil
 	}
 	f, err := r.join(s, now)

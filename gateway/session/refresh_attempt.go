@@ -133,6 +133,7 @@ func (r *renewer) keep(key Key, generation uint32, fresh *Refreshed, came time.T
 		s.SealedTokens = sealed
 		if fresh.Identity != nil {
 			id := *fresh.Identity
+			id.ProviderSession = s.Identity.ProviderSession
 			id.Ref, id.ExpiresAt, id.Memo = s.Key(), s.ExpiresAt(), new(identity.Memo)
 			s.Identity = &id
 		}

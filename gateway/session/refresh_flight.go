@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/identity"
 )
 
 const (
@@ -42,6 +43,7 @@ type renewer struct {
 	settings  config.Refresh
 	observe   func(string)
 	ended     func(*Session, string)
+	barred    func(*identity.Identity) bool
 	opened    openTokens
 
 	workers chan struct{}
@@ -74,7 +76,7 @@ type pause struct {
 func newRenewer(m *Manager, o Renewing) *renewer {
 	r := &renewer{
 		manager: m, store: m.store, records: o.Records, refresher: o.Refresher, settings: o.Settings,
-		observe: o.Observe, ended: o.Ended, opened: newOpenTokens(),
+		observe: o.Observe, ended: o.Ended, barred: o.Barred, opened: newOpenTokens(),
 		workers: make(chan struct{}, refreshWorkers),
 		flights: make(map[Key]*flight), pauses: make(map[Key]pause),
 	}

@@ -34,10 +34,9 @@ type Session struct {
 	// the session, and its ExpiresAt the absolute timeout, which nothing extends.
 	Identity *identity.Identity
 
-	Provider        string // name of the login provider
-	ProviderSession string // the provider's own session id (sid), if it told one
-	Client          Client // from where it began
-	Route           string // name of the route that the sign-in was for; "" where it was for none, or is not known
+	Provider string // name of the login provider
+	Client   Client // from where it began
+	Route    string // name of the route that the sign-in was for; "" where it was for none, or is not known
 
 	Created     int64         // nanoseconds since 1970, for the size
 	IdleTimeout time.Duration // without activity for this long, the session is over
@@ -119,15 +118,14 @@ func (s *Session) ExpiresAt() time.Time { return s.Identity.ExpiresAt }
 // groups and claims inside it are still shared: replace them, never change them.
 func (s *Session) Clone() *Session {
 	c := &Session{
-		Version:         s.Version,
-		Provider:        s.Provider,
-		ProviderSession: s.ProviderSession,
-		Client:          s.Client,
-		Route:           s.Route,
-		Created:         s.Created,
-		IdleTimeout:     s.IdleTimeout,
-		Grant:           s.Grant,
-		SealedTokens:    s.SealedTokens,
+		Version:      s.Version,
+		Provider:     s.Provider,
+		Client:       s.Client,
+		Route:        s.Route,
+		Created:      s.Created,
+		IdleTimeout:  s.IdleTimeout,
+		Grant:        s.Grant,
+		SealedTokens: s.SealedTokens,
 	}
 	c.activity.seen.Store(s.activity.seen.Load())
 	c.activity.marks.setCookieKey(s.activity.marks.cookieKey())

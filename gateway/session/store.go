@@ -77,7 +77,7 @@ type Filter struct {
 func (f *Filter) Matches(s *Session) bool {
 	return (f.Issuer == "" || s.Identity.Issuer == f.Issuer) &&
 		(f.Subject == "" || s.Identity.Subject == f.Subject) &&
-		(f.ProviderSession == "" || s.ProviderSession == f.ProviderSession)
+		(f.ProviderSession == "" || s.Identity.ProviderSession == f.ProviderSession)
 }
 
 // Listed is a session and when it was last used.

@@ -26,6 +26,9 @@ type Audit struct {
 	Route      string `json:"route,omitempty"`
 	Rule       string `json:"rule,omitempty"`
 	Decision   string `json:"decision,omitempty"`
+	Lock       string `json:"lock,omitempty"`     // the id of the lock that was in the way, or was made or lifted
+	On         string `json:"on,omitempty"`       // what it is on, where somebody made or lifted it
+	Note       string `json:"note,omitempty"`     // what the operator says of it
 	Operator   string `json:"operator,omitempty"` // whose act it was; empty where it was no operator's
 	Count      int    `json:"count,omitempty"`    // how many the act concerned, where that is not one
 }
@@ -71,7 +74,7 @@ func (t *Trail) Record(a *Audit) {
 
 // Log writes the audit line.
 func (a *Audit) Log(log *zap.Logger) {
-	fields := make([]zap.Field, 0, 15)
+	fields := make([]zap.Field, 0, 18)
 	for _, f := range []struct{ key, value string }{
 		{"event", a.Event},
 		{"outcome", a.Outcome},
@@ -86,6 +89,9 @@ func (a *Audit) Log(log *zap.Logger) {
 		{"route", a.Route},
 		{"rule", a.Rule},
 		{"decision", a.Decision},
+		{"lock", a.Lock},
+		{"on", a.On},
+		{"note", a.Note},
 		{"operator", a.Operator},
 	} {
 		if f.value != "" {

@@ -27,6 +27,7 @@ type Event struct {
 	Reason     string
 	Rule       string
 	Decision   string // the name of one against the user
+	Lock       string // the id of the lock that was in the way
 	Credential string // kind
 	Bytes      int    // of the credential on the wire
 	Issuer     string

@@ -57,7 +57,7 @@ func (e *Events) add(now time.Time, a *Audit) {
 		return
 	}
 	one := HappenedEvent{Time: now.UTC(), Kind: kindOf(a.Event), Audit: *a}
-	for _, text := range []*string{&one.Reason, &one.RequestID, &one.ClientAddr, &one.Issuer, &one.Subject, &one.Token, &one.Rule, &one.Operator} {
+	for _, text := range []*string{&one.Reason, &one.RequestID, &one.ClientAddr, &one.Issuer, &one.Subject, &one.Token, &one.Rule, &one.On, &one.Note, &one.Operator} {
 		*text = clip(*text)
 	}
 	e.mu.Lock()

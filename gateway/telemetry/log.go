@@ -100,6 +100,7 @@ func (e *Event) fields(enc fieldWriter) {
 	add("reason", e.Reason)
 	add("rule", e.Rule)
 	add("decision", e.Decision)
+	add("lock", e.Lock)
 	add("shadow", e.Shadow)
 	add("shadow_rule", e.ShadowRule)
 	add("shadow_reason", e.ShadowReason)

@@ -246,6 +246,31 @@ func (m *Metrics) ActiveSessions(which string, count func() int) {
 	}, func() float64 { return float64(count()) }))
 }
 
+// Locks reads how many locks are in force, by what they are on, when metrics are
+// scraped. The words are a closed set.
+func (m *Metrics) Locks(active func() map[string]int) {
+	m.registry.MustRegister(&gauges{
+		read: active,
+		desc: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "locks_active"), "Locks that are in force, by what they are on.", []string{"on"}, nil),
+	})
+}
+
+// gauges is one gauge for each word of a closed set.
+type gauges struct {
+	read func() map[string]int
+	desc *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (g *gauges) Describe(to chan<- *prometheus.Desc) { to <- g.desc }
+
+// Collect implements prometheus.Collector.
+func (g *gauges) Collect(to chan<- prometheus.Metric) {
+	for word, n := range g.read() {
+		to <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, float64(n), word)
+	}
+}
+
 // JWKSAge reads the age of an issuer's key set when metrics are scraped. A set
 // that was never fetched has no age and reads as -1.
 func (m *Metrics) JWKSAge(issuer string, fetchedAt func() time.Time) {

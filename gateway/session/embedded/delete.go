@@ -41,7 +41,7 @@ func (s *Store) DeleteProviderSession(ctx context.Context, issuer, sid string) (
 		return 0, nil
 	}
 	return s.deleteAll(ctx, s.providers.find(hashPair(issuer, sid)), func(live *session.Session) bool {
-		return live.Identity.Issuer == issuer && live.ProviderSession == sid
+		return live.Identity.Issuer == issuer && live.Identity.ProviderSession == sid
 	})
 }
 

@@ -45,7 +45,7 @@ func TestSessionsSurviveARestart(t *testing.T) {
 	at := time.Now().Add(time.Minute)
 	must(t, first.Touch(t.Context(), sessiontest.Key(1), at))
 	_, err = first.Update(t.Context(), sessiontest.Key(2), func(c *session.Session) error {
-		c.Identity.Subject, c.ProviderSession = "renamed", "another"
+		c.Identity.Subject, c.Identity.ProviderSession = "renamed", "another"
 		return nil
 	})
 	must(t, err)

@@ -59,7 +59,7 @@ func encode(fresh *session.Session, seen int64) (stored, error) {
 	issuer := fresh.Identity.Issuer
 	return stored{
 		expires: fresh.ExpiresAt().UnixNano(), idle: int64(fresh.IdleTimeout), created: fresh.Created, seen: seen,
-		subject: hashPair(issuer, fresh.Identity.Subject), provider: hashPair(issuer, fresh.ProviderSession),
+		subject: hashPair(issuer, fresh.Identity.Subject), provider: hashPair(issuer, fresh.Identity.ProviderSession),
 		record: string(record),
 	}, nil
 }

@@ -134,7 +134,7 @@ func (m *model) update(rt *rapid.T) {
 	name, subject, sid := strconv.Itoa(rapid.Int().Draw(rt, "name")), m.subject(rt), m.sid(rt)
 	tokens := rapid.SampledFrom([][]byte{nil, {}, []byte("t3")}).Draw(rt, "tokens")
 	got, err := m.Update(rt.Context(), key, func(c *session.Session) error {
-		c.Identity.Name, c.Identity.Subject, c.ProviderSession, c.SealedTokens = name, subject, sid, tokens
+		c.Identity.Name, c.Identity.Subject, c.Identity.ProviderSession, c.SealedTokens = name, subject, sid, tokens
 		return nil
 	})
 	k := m.sessions[key]
@@ -146,7 +146,7 @@ func (m *model) update(rt *rapid.T) {
 		rt.Fatal(err)
 	}
 	k.session.Version++
-	k.session.Identity.Name, k.session.Identity.Subject, k.session.ProviderSession = name, subject, sid
+	k.session.Identity.Name, k.session.Identity.Subject, k.session.Identity.ProviderSession = name, subject, sid
 	if tokens != nil {
 		k.tokens = string(tokens)
 	}
@@ -189,7 +189,7 @@ func (m *model) deleteProvider(rt *rapid.T) {
 	issuer, sid := m.issuer(rt), m.sid(rt)
 	n, err := m.DeleteProviderSession(rt.Context(), issuer, sid)
 	m.drop(rt, n, err, func(s *session.Session) bool {
-		return sid != "" && s.Identity.Issuer == issuer && s.ProviderSession == sid
+		return sid != "" && s.Identity.Issuer == issuer && s.Identity.ProviderSession == sid
 	})
 }
 
@@ -295,7 +295,7 @@ func (m *model) check(rt *rapid.T) {
 			rt.Fatal(err)
 		}
 		want, wantID, gotID := k.session, k.session.Identity, got.Identity
-		if got.Key() != key || got.Version != want.Version || got.Created != want.Created || got.ProviderSession != want.ProviderSession ||
+		if got.Key() != key || got.Version != want.Version || got.Created != want.Created || got.Identity.ProviderSession != want.Identity.ProviderSession ||
 			gotID.Issuer != wantID.Issuer || gotID.Subject != wantID.Subject || gotID.Name != wantID.Name {
 			rt.Fatalf("%s: -want +got\n%s", key, cmp.Diff(want, got, ignored()))
 		}

@@ -14,7 +14,7 @@ import (
 // of makes a session of a user.
 func of(n int, issuer, subject, sid string) *session.Session {
 	s := Session(n)
-	s.Identity.Issuer, s.Identity.Subject, s.ProviderSession = issuer, subject, sid
+	s.Identity.Issuer, s.Identity.Subject, s.Identity.ProviderSession = issuer, subject, sid
 	return s
 }
 
@@ -96,7 +96,7 @@ func revocation() []behaviour {
 		{"an update moves a session to its new subject and provider session", func(t *testing.T, s Store) {
 			create(t, s, of(1, "https://a", "alice", "sid1"))
 			_, err := s.Update(t.Context(), Key(1), func(c *session.Session) error {
-				c.Identity.Subject, c.ProviderSession = "carol", "sid2"
+				c.Identity.Subject, c.Identity.ProviderSession = "carol", "sid2"
 				return nil
 			})
 			if err != nil {

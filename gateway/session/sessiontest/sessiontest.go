@@ -60,11 +60,10 @@ func Session(n int) *session.Session {
 	now := time.Now()
 	user := n % 5
 	return &session.Session{
-		Provider:        "corp",
-		ProviderSession: fmt.Sprintf("08a5019c-17e1-4977-8f42-%012d", n),
-		Client:          session.NewClient("Firefox", "Windows", netip.AddrFrom4([4]byte{192, 0, 2, byte(n)})),
-		Created:         now.UnixNano(),
-		IdleTimeout:     30 * time.Minute,
+		Provider:    "corp",
+		Client:      session.NewClient("Firefox", "Windows", netip.AddrFrom4([4]byte{192, 0, 2, byte(n)})),
+		Created:     now.UnixNano(),
+		IdleTimeout: 30 * time.Minute,
 		Identity: &identity.Identity{
 			Ref: Key(n), ExpiresAt: now.Add(12 * time.Hour),
 			Issuer:            "https://id.example.com/realms/corp",
@@ -74,6 +73,7 @@ func Session(n int) *session.Session {
 			Name:              "Alice Liddell",
 			PreferredUsername: fmt.Sprintf("user%d", user),
 			Groups:            []string{"staff", "engineering", "platform", "oncall", "admin"},
+			ProviderSession:   fmt.Sprintf("08a5019c-17e1-4977-8f42-%012d", n),
 			AMR:               []string{"pwd", "otp"},
 			ACR:               "urn:mace:incommon:iap:silver",
 			Method:            "oidc",

@@ -155,9 +155,9 @@ func (m *model) newSession(u *user) (*known, *session.Session) {
 	in.Identity.Ref = sha256.Sum256(binary.BigEndian.AppendUint64([]byte("chaos"), n))
 	in.Identity.Subject = u.subject
 	in.Identity.Name = "1"
-	in.ProviderSession = u.subject + "/" + strconv.Itoa(int(n%3))
+	in.Identity.ProviderSession = u.subject + "/" + strconv.Itoa(int(n%3))
 	in.SealedTokens = []byte("tokens")
-	k := &known{key: in.Key(), user: u, sid: in.ProviderSession}
+	k := &known{key: in.Key(), user: u, sid: in.Identity.ProviderSession}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.ending > 0 {

@@ -28,8 +28,8 @@ type places struct {
 
 func indexed(s *session.Session) places {
 	p := places{subject: pairOf(s.Identity.Issuer, s.Identity.Subject)}
-	if s.ProviderSession != "" {
-		p.provider, p.hasProvider = pairOf(s.Identity.Issuer, s.ProviderSession), true
+	if s.Identity.ProviderSession != "" {
+		p.provider, p.hasProvider = pairOf(s.Identity.Issuer, s.Identity.ProviderSession), true
 	}
 	return p
 }
@@ -129,7 +129,7 @@ func (s *Store) DeleteProviderSession(ctx context.Context, issuer, sid string) (
 		return 0, nil
 	}
 	return s.deleteIndexed(ctx, pairOf(issuer, sid), byProvider, func(live *session.Session) bool {
-		return live.Identity.Issuer == issuer && live.ProviderSession == sid
+		return live.Identity.Issuer == issuer && live.Identity.ProviderSession == sid
 	})
 }
 
