@@ -26,6 +26,7 @@ func everything() *telemetry.Metrics {
 	m := telemetry.NewMetrics("test")
 	const issuer = "https://id.example.test"
 	m.ActiveSessions("in the store", func() int { return 3 })
+	m.Locks(func() map[string]int { return map[string]int{"subject": 1, "address": 2} })
 	m.JWKSAge(issuer, func() time.Time { return time.Time{} })
 	m.JWKSFetch(issuer, "ok")
 	m.Store("create", "timeout", time.Millisecond)
