@@ -17,7 +17,6 @@ import (
 	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/lock"
 	"github.com/sallyport/sallyport/gateway/login"
-	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // openLocks begins to follow the locks. Without open there are none.
@@ -70,7 +69,6 @@ func messageOf(l *lock.Lock) string {
 type locker struct {
 	cfg   *config.Config
 	locks *lock.Locks
-	audit *telemetry.Trail
 }
 
 var _ admin.Locker = (*locker)(nil)
@@ -112,45 +110,28 @@ func (k *locker) Lock(ctx context.Context, w admin.LockWish, from netip.Addr) (a
 		return admin.Lock{}, &admin.LockFault{Problems: []string{"there are as many locks as there can be: lift some"}}
 	}
 	if err != nil {
-		k.record("lock", &one, from, err)
 		return admin.Lock{}, err
 	}
-	k.record("lock", made, from, nil)
 	view := lockView(made, time.Now())
 	view.Warnings = k.warnings(made)
 	return view, nil
 }
 
 // Unlock implements admin.Locker.
-func (k *locker) Unlock(ctx context.Context, id string, from netip.Addr) (admin.Lock, error) {
+func (k *locker) Unlock(ctx context.Context, id string) (admin.Lock, error) {
 	lifted, err := k.locks.Lift(ctx, id)
 	if errors.Is(err, lock.ErrUnknown) {
 		return admin.Lock{}, admin.ErrNothingSuch
 	}
 	if err != nil {
-		k.record("unlock", &lock.Lock{ID: id}, from, err)
 		return admin.Lock{}, err
 	}
-	k.record("unlock", lifted, from, nil)
 	return lockView(lifted, time.Now()), nil
-}
-
-func (k *locker) record(event string, l *lock.Lock, from netip.Addr, err error) {
-	line := telemetry.Audit{
-		Event: event, Outcome: "ok", Issuer: l.Issuer, Subject: l.Subject, Route: l.Route, Lock: l.ID, On: l.String(), Note: l.Reason,
-	}
-	if from.IsValid() {
-		line.ClientAddr = from.String()
-	}
-	if err != nil {
-		line.Outcome, line.Reason = "failed", "store_unavailable"
-	}
-	k.audit.Record(&line)
 }
 
 func lockView(l *lock.Lock, now time.Time) admin.Lock {
 	v := admin.Lock{
-		ID: l.ID, State: string(l.StateAt(now)), Reason: l.Reason, Message: l.Message,
+		ID: l.ID, State: string(l.StateAt(now)), On: l.String(), Reason: l.Reason, Message: l.Message,
 		CreatedAt: l.Created, Until: l.Until, LiftedAt: l.Lifted,
 		LockCriteria: admin.LockCriteria{
 			Subject: l.Subject, Issuer: l.Issuer, Group: l.Group, ProviderSession: l.ProviderSession, Route: l.Route,

@@ -30,6 +30,7 @@ type lockWish struct {
 type madeLock struct {
 	ID    string `json:"id"`
 	State string `json:"state"`
+	On    string `json:"on"`
 	lockWish
 	CreatedAt time.Time `json:"created_at"`
 	LiftedAt  time.Time `json:"lifted_at,omitzero"`
@@ -81,7 +82,7 @@ refuses read the message, if there is one.`,
 			if asJSON {
 				return writeJSON(cmd, made)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "locked: %s, %s\nlift it with: sallyport unlock %s\n", printable(made.on()), made.end(), made.ID)
+			fmt.Fprintf(cmd.OutOrStdout(), "locked: %s, %s\nlift it with: sallyport unlock %s\n", printable(made.On), made.end(), made.ID)
 			return nil
 		},
 	}
@@ -145,7 +146,7 @@ func unlockCommand() *cobra.Command {
 					}
 					continue
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", lifted.State, printable(lifted.on()))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", lifted.State, printable(lifted.On))
 			}
 			return nil
 		},
@@ -194,7 +195,7 @@ lifted or ran out within the last day.`,
 			fmt.Fprintln(table, "ID\tLOCKED\tSINCE\tSTATE\tREASON")
 			for i := range shown {
 				l := &shown[i]
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", l.ID, printable(l.on()), l.CreatedAt.UTC().Format(time.RFC3339), l.end(), printable(l.Reason))
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", l.ID, printable(l.On), l.CreatedAt.UTC().Format(time.RFC3339), l.end(), printable(l.Reason))
 			}
 			return atRunTime(table.Flush())
 		},
@@ -203,20 +204,6 @@ lifted or ran out within the last day.`,
 	cmd.Flags().BoolVar(&all, "all", false, "list those as well that ended within the last day")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write the list as JSON")
 	return cmd
-}
-
-// on says what is locked.
-func (l *madeLock) on() string {
-	var parts []string
-	for _, one := range [...][2]string{
-		{"subject", l.Subject}, {"issuer", l.Issuer}, {"group", l.Group}, {"provider session", l.ProviderSession},
-		{"address", strings.TrimSuffix(strings.TrimSuffix(l.Address, "/32"), "/128")}, {"route", l.Route},
-	} {
-		if one[1] != "" {
-			parts = append(parts, one[0]+" "+one[1])
-		}
-	}
-	return strings.Join(parts, ", ")
 }
 
 // end says how long the lock is in force, or since when it is not.

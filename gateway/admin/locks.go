@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // LockCriteria say what a lock matches: what has all of those that are given.
@@ -34,6 +35,7 @@ type LockWish struct {
 type Lock struct {
 	ID    string `json:"id"`
 	State string `json:"state"` // active, lifted, expired
+	On    string `json:"on"`    // the criteria in words
 	LockCriteria
 	Reason    string    `json:"reason"`
 	Message   string    `json:"message,omitempty"`
@@ -59,7 +61,7 @@ type Locker interface {
 	// operator is.
 	Lock(ctx context.Context, w LockWish, from netip.Addr) (Lock, error)
 	// Unlock lifts a lock. One that is not active any more is returned as it is.
-	Unlock(ctx context.Context, id string, from netip.Addr) (Lock, error)
+	Unlock(ctx context.Context, id string) (Lock, error)
 }
 
 // LockFault says why a lock is not made.
@@ -73,9 +75,9 @@ type LockFault struct {
 // Error returns all problems.
 func (f *LockFault) Error() string { return strings.Join(f.Problems, "; ") }
 
-// LockEndpoints are the endpoints of locks.
-func LockEndpoints(l Locker) []Endpoint {
-	e := lockEndpoints{l}
+// LockEndpoints are the endpoints of locks. audit gets a record of every act.
+func LockEndpoints(l Locker, audit *telemetry.Trail) []Endpoint {
+	e := &lockEndpoints{l, audit}
 	return []Endpoint{
 		{
 			Method: http.MethodGet, Path: "/locks", Serve: e.list, Gives: LockList{},
@@ -92,7 +94,10 @@ func LockEndpoints(l Locker) []Endpoint {
 	}
 }
 
-type lockEndpoints struct{ locker Locker }
+type lockEndpoints struct {
+	locker Locker
+	audit  *telemetry.Trail
+}
 
 func (e *lockEndpoints) list(w http.ResponseWriter, r *http.Request) error {
 	list, err := e.locker.Locks(r.Context())
@@ -110,7 +115,7 @@ func (e *lockEndpoints) lock(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, &wish); err != nil {
 		return err
 	}
-	made, err := e.locker.Lock(r.Context(), wish, peerOf(r))
+	made, err := makeLock(r, e.locker, e.audit, wish)
 	if fault, ok := errors.AsType[*LockFault](err); ok {
 		if fault.Unconfirmed {
 			return &httperr.Error{Code: http.StatusConflict, Reason: "unconfirmed_lock", Public: fault.Error()}
@@ -124,7 +129,7 @@ func (e *lockEndpoints) lock(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *lockEndpoints) unlock(w http.ResponseWriter, r *http.Request) error {
-	lifted, err := e.locker.Unlock(r.Context(), r.PathValue("id"), peerOf(r))
+	lifted, err := liftLock(r, e.locker, e.audit, r.PathValue("id"))
 	if errors.Is(err, ErrNothingSuch) {
 		return &httperr.Error{Code: http.StatusNotFound, Reason: "unknown_lock", Public: "There is no lock of this id."}
 	}
@@ -132,6 +137,38 @@ func (e *lockEndpoints) unlock(w http.ResponseWriter, r *http.Request) error {
 		return locksOutage("The store does not answer, so it is not sure that the lock is lifted. Try again.", err)
 	}
 	return writeJSON(w, http.StatusOK, lifted)
+}
+
+// makeLock makes the lock that an operator wishes for in r, and records it. Errors are
+// those of Locker.
+func makeLock(r *http.Request, l Locker, audit *telemetry.Trail, wish LockWish) (Lock, error) {
+	made, err := l.Lock(r.Context(), wish, peerOf(r))
+	if _, fault := errors.AsType[*LockFault](err); fault {
+		return Lock{}, err
+	}
+	if err != nil {
+		made = Lock{LockCriteria: wish.LockCriteria, Reason: wish.Reason}
+	}
+	recordLock(r, audit, "lock", &made, err)
+	return made, err
+}
+
+// liftLock is makeLock for the end of one.
+func liftLock(r *http.Request, l Locker, audit *telemetry.Trail, id string) (Lock, error) {
+	lifted, err := l.Unlock(r.Context(), id)
+	if errors.Is(err, ErrNothingSuch) {
+		return Lock{}, err
+	}
+	lifted.ID = id
+	recordLock(r, audit, "unlock", &lifted, err)
+	return lifted, err
+}
+
+func recordLock(r *http.Request, audit *telemetry.Trail, event string, l *Lock, err error) {
+	line := ActOf(r, event, err)
+	line.Issuer, line.Subject, line.Route = l.Issuer, l.Subject, l.Route
+	line.Lock, line.On, line.Note = l.ID, l.On, l.Reason
+	audit.Record(line)
 }
 
 // peerOf is where a request comes from; the zero Addr for a socket of the machine.
