@@ -16,6 +16,7 @@ type devFlags struct {
 	config string
 
 	upstream, listen, host string
+	admin                  string
 	routes, public         []string
 	tls                    bool
 	caDir                  string
@@ -56,6 +57,9 @@ line or a configuration that can't be used.`,
   sallyport dev -c config.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if at := os.Getenv(listenVariable); at != "" && !cmd.Flags().Changed("listen") {
+				o.listen = at
+			}
 			cfg, err := o.load(os.Environ())
 			if err != nil {
 				return err
@@ -73,6 +77,7 @@ func (o *devFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&o.upstream, "upstream", "u", "", "where your app listens: a URL, host:port, or :port (default: an app that shows what it receives)")
 	f.StringVarP(&o.listen, "listen", "l", "127.0.0.1:8080", "where to listen, on loopback")
+	f.StringVar(&o.admin, "admin", "", "where the operators' listener is, such as 127.0.0.1:9080 (default: nowhere)")
 	f.StringVar(&o.host, "host", "localhost", "what browsers type: localhost, or a name such as app.localhost")
 	f.BoolVar(&o.tls, "tls", false, "serve https, with a certificate of an authority that is made for this machine (see dev trust)")
 	f.StringVar(&o.caDir, "ca-dir", "", "where that authority is kept (default: sallyport/ca in your configuration directory)")
@@ -86,7 +91,7 @@ func (o *devFlags) add(cmd *cobra.Command) {
 	f.DurationVar(&o.absolute, "absolute-timeout", 12*time.Hour, "end sessions after this long, whatever the activity")
 	f.StringVarP(&o.config, "config", "c", "", "serve this configuration file in place of the flags")
 	for _, flag := range []string{
-		"upstream", "listen", "host", "tls", "ca-dir", "route", "public", "as", "identities", "allow-group", "policy", "idle-timeout", "absolute-timeout",
+		"upstream", "listen", "admin", "host", "tls", "ca-dir", "route", "public", "as", "identities", "allow-group", "policy", "idle-timeout", "absolute-timeout",
 	} {
 		cmd.MarkFlagsMutuallyExclusive("config", flag)
 	}

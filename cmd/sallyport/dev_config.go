@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,9 @@ import (
 
 // devPolicy is what the policy of --allow-group is called.
 const devPolicy = "allowed groups"
+
+// listenVariable is where to listen, where no flag says so.
+const listenVariable = "SALLYPORT_SERVER__LISTEN"
 
 // object is an object of the configuration that the flags stand for.
 type object = map[string]any
@@ -55,7 +59,7 @@ func (o *devFlags) generate(environ []string) (*config.Config, error) {
 	}
 	text, err := yaml.Marshal(object{
 		"server": server,
-		"admin":  object{"listen": ""},
+		"admin":  object{"listen": o.admin},
 		"session": object{
 			"embedded": object{"path": ""}, "cookie": object{"name": cookie},
 			"idle_timeout": o.idle.String(), "absolute_timeout": o.absolute.String(),
@@ -68,7 +72,22 @@ func (o *devFlags) generate(environ []string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.Parse("sallyport dev", text, environ)
+	return config.Parse("sallyport dev", text, withoutFlags(environ))
+}
+
+// withoutFlags leaves out what the flags have said: they are nearer than the
+// environment, which may be that of another gateway.
+func withoutFlags(environ []string) []string {
+	said := []string{
+		listenVariable, "SALLYPORT_SERVER__LISTENERS", "SALLYPORT_SERVER__PUBLIC_URL", "SALLYPORT_SERVER__TLS__CERT_FILE",
+		"SALLYPORT_SERVER__TLS__KEY_FILE", "SALLYPORT_SERVER__HSTS__MAX_AGE", "SALLYPORT_ADMIN__LISTEN", "SALLYPORT_SESSION__STORE",
+		"SALLYPORT_SESSION__EMBEDDED__PATH", "SALLYPORT_SESSION__COOKIE__NAME", "SALLYPORT_SESSION__IDLE_TIMEOUT",
+		"SALLYPORT_SESSION__ABSOLUTE_TIMEOUT", "SALLYPORT_LOGIN__PROVIDERS", "SALLYPORT_POLICIES", "SALLYPORT_ROUTES",
+	}
+	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.Contains(said, name)
+	})
 }
 
 // origin is what browsers type, and the port in it.
