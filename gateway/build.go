@@ -142,7 +142,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		Log: log.Named("login"), KnownHost: table.KnownHost, RouteOf: routeOf(table, cfg.Server.URL()), Audit: auditor(c.audit, trusted), KeptForms: keptForms,
 		ClientAddr: trusted.client, Records: c.records, LogoutTargets: cfg.Login.LogoutTargets,
 		Locked: locked(c.locks, trusted),
-		Calls:  c.metrics.Provider, Rehearsal: c.dev.signIns(), Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
+		Calls:  c.calls, Rehearsal: c.dev.signIns(), Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
 	})
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)
@@ -188,14 +188,14 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		Challenge: challenger(func(r *http.Request, want policy.StepUp) string { return signIn.StepUpURL(r, login.StepUp(want)) }, cfg.Server.URL().Host),
 		Targets:   targets,
 		Scheme:    scheme, MaxBody: cfg.Server.Limits.MaxBodyBytes,
-		Streams: c.streams, Metrics: metrics, Log: log.Named("proxy"), TrustedProxy: trusted.peer,
+		Streams: c.streams, Metrics: metrics, Log: log.Named("proxy"), TrustedProxy: trusted.peer, Trace: c.traceUpstream(),
 	})
 	if err != nil {
 		return nil, err
 	}
 
 	watching := observer{
-		trust: trusted, metrics: metrics, log: log.Named("request"), audit: c.audit, final: newFinalHeaders(cfg.Server.HSTS, &c.draining),
+		trust: trusted, metrics: metrics, tracer: c.tracer, log: log.Named("request"), audit: c.audit, final: newFinalHeaders(cfg.Server.HSTS, &c.draining),
 	}
 	ingress := asked{cfg: cfg, table: table, signIn: signIn, edge: edge, watch: &watching, log: log}
 	p.extAuthz = ingress.extAuthz(p, policies, p.sessions.Cookies().Owns)

@@ -65,7 +65,7 @@ func buildIntrospection(cfg *config.Config, c *core, possession authn.Possession
 		client, err := jwks.NewClient(entry.CAFile)
 		var server *authn.IntrospectionServer
 		if err == nil {
-			client.Transport = c.metrics.Provider(entry.Name, client.Transport)
+			client.Transport = c.calls(entry.Name, client.Transport)
 			server, err = authn.NewIntrospectionServer(entry, client, c.log.Named("introspection"))
 		}
 		if err != nil {

@@ -22,7 +22,7 @@ func buildIssuers(cfg *config.Config, log *zap.Logger, metrics *telemetry.Metric
 	issuers := make([]authn.Issuer, 0, len(cfg.Tokens.Issuers))
 	var faults config.Faults
 	for i, c := range cfg.Tokens.Issuers {
-		keys, err := keySource(c, log, metrics)
+		keys, err := keySource(c, log, metrics, p.core.calls)
 		if err != nil {
 			faults = append(faults, faultsAt(cfg, fmt.Sprintf("tokens.issuers[%d]", i), err)...)
 			continue

@@ -20,6 +20,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/session/embedded"
 	"github.com/sallyport/sallyport/gateway/session/valkeystore"
 	"github.com/sallyport/sallyport/gateway/telemetry"
+	"github.com/sallyport/sallyport/gateway/tracing"
 )
 
 // core is what lives as long as the process, whichever configuration it serves by:
@@ -34,7 +35,8 @@ type core struct {
 	events   *telemetry.Events // the last of the audit trail
 	audit    *telemetry.Trail
 	sampler  *telemetry.Sampler
-	audited  *config.Audit // by which the trail was opened; nil before
+	tracer   *tracing.Tracer // nil where nothing is traced
+	audited  *config.Audit   // by which the trail was opened; nil before
 	denied   *denials
 	draining atomic.Bool // the end was asked for
 	visitors *admin.Visitors
@@ -98,7 +100,7 @@ func (c *core) prepare(ctx context.Context, cfg *config.Config) error {
 	if c.store != nil {
 		return nil
 	}
-	if err := c.openAudit(cfg); err != nil {
+	if err := errors.Join(c.openAudit(cfg), c.openTracing(cfg)); err != nil {
 		return err
 	}
 	if err := c.openStore(ctx, cfg); err != nil {
@@ -167,8 +169,9 @@ func (c *core) openEmbedded(cfg *config.Config) error {
 func (c *core) openValkey(cfg *config.Config) error {
 	store, err := valkeystore.Open(valkeystore.Options{
 		Valkey: cfg.Session.Valkey, Cache: cfg.Session.Cache, Log: c.log.Named("store"), Offline: !c.open,
-		Observe: func(operation string, took time.Duration, class valkeystore.Class) {
+		Observe: func(ctx context.Context, operation string, took time.Duration, class valkeystore.Class) {
 			c.metrics.Store(operation, string(class), took)
+			c.tracer.Store(ctx, operation, string(class), took)
 		},
 		Revoked: c.metrics.Revocation,
 	})

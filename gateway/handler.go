@@ -44,8 +44,8 @@ type handler struct {
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rec := h.watch.begin(w, r)
-	defer h.watch.finish(rec)
+	rec, r := h.watch.begin(w, r)
+	defer h.watch.finish(rec, r)
 	if !r.ProtoAtLeast(1, 1) {
 		// net/http ignores Transfer-Encoding in HTTP/1.0, so that a body which
 		// another reader saw would be read as the next request (CWE-444).

@@ -154,7 +154,7 @@ func (in *inspector) issuer(name string) (c config.TokenIssuer, where string, ok
 func (in *inspector) prove(ctx context.Context, c config.TokenIssuer, token *jose.Token) (*jose.Claims, bool) {
 	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
-	keys, err := keySource(c, zap.NewNop(), telemetry.NewMetrics(""))
+	keys, err := keySource(c, zap.NewNop(), telemetry.NewMetrics(""), unwatched)
 	if err != nil {
 		in.stop(CheckUnknown, "unavailable", err.Error())
 		return nil, false

@@ -61,7 +61,7 @@ func (c *core) openSealing(ctx context.Context, cfg *config.Config) error {
 
 // keySource finds the keys of a token issuer: a shared secret, a file, or a key
 // set that is fetched and kept fresh.
-func keySource(c config.TokenIssuer, log *zap.Logger, metrics *telemetry.Metrics) (*jwks.Source, error) {
+func keySource(c config.TokenIssuer, log *zap.Logger, metrics *telemetry.Metrics, calls callWatch) (*jwks.Source, error) {
 	switch {
 	case c.Secret != "" || c.SecretFile != "":
 		secret, err := config.ReadSecret(c.Secret, c.SecretFile)
@@ -80,7 +80,7 @@ func keySource(c config.TokenIssuer, log *zap.Logger, metrics *telemetry.Metrics
 	if err != nil {
 		return nil, err
 	}
-	client.Transport = metrics.Provider(c.Issuer, client.Transport)
+	client.Transport = calls(c.Issuer, client.Transport)
 	return jwks.New(jwks.Options{
 		Issuer: c.Issuer, JWKSURL: c.JWKSURL, Client: client, Algorithms: c.Algorithms, InsecureHTTP: c.InsecureHTTP,
 		MaxStale: c.MaxStale,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/telemetry"
+	"github.com/sallyport/sallyport/gateway/tracing"
 )
 
 // observer makes of every request one line in the log, its metrics, and an audit
@@ -18,13 +19,15 @@ import (
 type observer struct {
 	trust   *trust
 	metrics *telemetry.Metrics
+	tracer  *tracing.Tracer // nil where nothing is traced
 	log     *zap.Logger
 	audit   *telemetry.Trail
 	final   finalHeaders
 }
 
-// begin opens the event of a request. finish must be deferred right after it.
-func (o *observer) begin(w http.ResponseWriter, r *http.Request) *telemetry.Recorder {
+// begin opens the event of a request, and returns the request that goes on. finish must
+// be deferred right after it.
+func (o *observer) begin(w http.ResponseWriter, r *http.Request) (*telemetry.Recorder, *http.Request) {
 	rec := &telemetry.Recorder{ResponseWriter: w}
 	e := &rec.Event
 	e.Start = time.Now()
@@ -35,12 +38,15 @@ func (o *observer) begin(w http.ResponseWriter, r *http.Request) *telemetry.Reco
 	id := []string{e.RequestID}
 	w.Header()[httperr.RequestIDHeader], r.Header[httperr.RequestIDHeader] = id, id
 	rec.Final = o.final.now()
-	return rec
+	if o.tracer != nil {
+		r = o.tracer.Begin(r, o.trust.peer(r.RemoteAddr), e)
+	}
+	return rec, r
 }
 
 // finish closes the event, also after a panic, which costs the client its
 // connection but nobody else anything.
-func (o *observer) finish(rec *telemetry.Recorder) {
+func (o *observer) finish(rec *telemetry.Recorder, r *http.Request) {
 	e := &rec.Event
 	panicked := recover()
 	if panicked != nil && panicked != http.ErrAbortHandler { //nolint:errorlint // a panic value, not a returned error
@@ -54,6 +60,7 @@ func (o *observer) finish(rec *telemetry.Recorder) {
 	}
 	e.Took = time.Since(e.Start)
 	o.metrics.Request(e)
+	o.tracer.End(r, e)
 	e.Log(o.log)
 	if e.Outcome == "forbid" {
 		o.audit.Record(&telemetry.Audit{
@@ -72,8 +79,8 @@ func (o *observer) finish(rec *telemetry.Recorder) {
 // somebody asks about. A panic of serve comes out as http.ErrAbortHandler, and is in
 // the log then.
 func (o *observer) check(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) {
-	rec := o.begin(w, r)
-	defer o.finish(rec)
+	rec, r := o.begin(w, r)
+	defer o.finish(rec, r)
 	serve(rec, r)
 }
 

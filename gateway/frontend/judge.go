@@ -30,6 +30,7 @@ func (j *Judge) Judge(w http.ResponseWriter, r *http.Request, event *telemetry.E
 	}
 	start := time.Now()
 	v, err := j.Guard.Decide(r)
+	event.DecideStart = start
 	event.DecideTime += time.Since(start)
 	Record(event, &v)
 	switch {

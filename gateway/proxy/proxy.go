@@ -35,8 +35,11 @@ type Options struct {
 	Scheme    string           // of public_url: what browsers see
 	MaxBody   int64            // bytes, where a route says nothing; 0 = no limit
 	Streams   *session.Streams // what ends them is the caller's to run
-	Metrics   *telemetry.Metrics
-	Log       *zap.Logger
+	// Trace opens the span of a request to an application and tells it in the
+	// headers; it is closed when the answer begins, with 0 where none did. nil: off.
+	Trace   func(r *http.Request, route string) (answered func(status int))
+	Metrics *telemetry.Metrics
+	Log     *zap.Logger
 	// TrustedProxy reports whether the peer's X-Forwarded-For may be continued.
 	TrustedProxy func(remoteAddr string) bool
 }
@@ -69,7 +72,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 	event := telemetry.EventOf(w)
 	start := time.Now()
 	v, err := p.Guard.Decide(r)
-	event.DecideTime = time.Since(start)
+	event.DecideStart, event.DecideTime = start, time.Since(start)
 	frontend.Record(event, &v)
 	if err != nil {
 		return frontend.Outage(event, err)
@@ -190,7 +193,17 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	if x.event.Session != "" {
 		sticky = x.verdict.Identity.Ref
 	}
-	return x.target.Pool.RoundTrip(r, sticky)
+	if x.owner.Trace == nil {
+		return x.target.Pool.RoundTrip(r, sticky)
+	}
+	answered := x.owner.Trace(r, x.event.Route)
+	res, err := x.target.Pool.RoundTrip(r, sticky)
+	if err != nil {
+		answered(0)
+		return nil, err
+	}
+	answered(res.StatusCode)
+	return res, nil
 }
 
 // rewrite makes the upstream's request of the client's.

@@ -45,6 +45,7 @@ type Event struct {
 	CrossSite     string
 	CrossSiteMode string
 
+	DecideStart  time.Time
 	DecideTime   time.Duration
 	UpstreamTime time.Duration // until the response header; 0 when no upstream was asked
 

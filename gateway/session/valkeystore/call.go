@@ -54,17 +54,17 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 	var zero T
 	begin := time.Now()
 	if err := ctx.Err(); err != nil {
-		s.observe(operation, 0, ClassCanceled)
+		s.observe(ctx, operation, 0, ClassCanceled)
 		return zero, fmt.Errorf("session store: %s: %w", operation, err)
 	}
 	client := s.client.Load()
 	if client == nil {
-		s.observe(operation, 0, ClassUnavailable)
+		s.observe(ctx, operation, 0, ClassUnavailable)
 		return zero, errUnavailable
 	}
 	b := s.breaker(client, h)
 	if b.open() {
-		s.observe(operation, 0, ClassUnavailable)
+		s.observe(ctx, operation, 0, ClassUnavailable)
 		return zero, errUnavailable
 	}
 
@@ -73,11 +73,11 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 	case s.slots <- struct{}{}:
 	case <-deadline.Done():
 		cancel()
-		s.observe(operation, time.Since(begin), ClassTimeout)
+		s.observe(ctx, operation, time.Since(begin), ClassTimeout)
 		return zero, errDeadline
 	case <-ctx.Done():
 		cancel()
-		s.observe(operation, time.Since(begin), ClassCanceled)
+		s.observe(ctx, operation, time.Since(begin), ClassCanceled)
 		return zero, fmt.Errorf("session store: %s: %w", operation, ctx.Err())
 	}
 	type result struct {
@@ -94,7 +94,7 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 			s.judge(b, h, class, err)
 		}
 		s.judgeWrite(operation, class, err)
-		s.observe(operation, time.Since(begin), class)
+		s.observe(ctx, operation, time.Since(begin), class)
 		answer <- result{value, err}
 	}()
 	select {
@@ -222,7 +222,7 @@ func (s *Store) probe(b *breaker, h handle) {
 		err = s.exists(c, h, s.cfg.Timeout)
 	}
 	class := classOf(err)
-	s.observe("probe", time.Since(begin), class)
+	s.observe(context.Background(), "probe", time.Since(begin), class)
 	s.probed(b, h, class, err)
 }
 

@@ -27,8 +27,8 @@ type Options struct {
 	Valkey config.Valkey
 	Cache  config.Cache
 	Log    *zap.Logger // for background work; nil: no log
-	// Observe hears of every call to Valkey; may be nil.
-	Observe func(operation string, took time.Duration, class Class)
+	// Observe hears of every call to Valkey that was made under a context; may be nil.
+	Observe func(ctx context.Context, operation string, took time.Duration, class Class)
 	// Revoked hears how long after its revocation a session was denied that the
 	// near cache had; may be nil.
 	Revoked func(after time.Duration)
@@ -56,7 +56,7 @@ type Store struct {
 	cache     config.Cache
 	addresses []config.ValkeyAddress
 	log       *zap.Logger
-	observe   func(operation string, took time.Duration, class Class)
+	observe   func(ctx context.Context, operation string, took time.Duration, class Class)
 	revoked   func(after time.Duration)
 
 	layout layout
@@ -124,7 +124,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s.faulty.Store(true)
 	if s.observe == nil {
-		s.observe = func(string, time.Duration, Class) {}
+		s.observe = func(context.Context, string, time.Duration, Class) {}
 	}
 	if s.revoked == nil {
 		s.revoked = func(time.Duration) {}
