@@ -254,6 +254,9 @@ func (m *Manager) Rotate(ctx context.Context, key Key, change func(*Session) err
 		}
 	}
 	ck, err := m.create(ctx, s, tokens)
+	if errors.Is(err, errOutlived) {
+		err = ErrNotFound
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -116,6 +116,22 @@ func concurrency() []behaviour {
 			}
 			wantDeleted(t, left)(s.DeleteSubject(t.Context(), "https://a", "alice"))
 		}},
+		{"of parallel deletions of one session one counts it", func(t *testing.T, s Store) {
+			for round := range 20 {
+				create(t, s, Session(round))
+				var n atomic.Int32
+				together(8, func(int) {
+					k, err := s.DeleteKeys(t.Context(), Key(round))
+					if err != nil {
+						t.Error(err)
+					}
+					n.Add(int32(k))
+				})
+				if n.Load() != 1 {
+					t.Fatalf("counted %d times", n.Load())
+				}
+			}
+		}},
 		{"of parallel touches the latest wins", func(t *testing.T, s Store) {
 			create(t, s, Session(1))
 			base := now().Add(time.Minute)

@@ -57,6 +57,14 @@ func revocation() []behaviour {
 			wantDeleted(t, 0)(s.DeleteSubject(t.Context(), "", ""))
 			wantDeleted(t, 0)(s.DeleteProviderSession(t.Context(), "nobody", "there"))
 		}},
+		{"of many deleted at once those are counted that there were", func(t *testing.T, s Store) {
+			create(t, s, Session(1), Session(2), Session(3), Session(4))
+			wantDeleted(t, 3)(s.DeleteKeys(t.Context(), Key(1), Key(3), Key(99), Key(4)))
+			wantGone(t, s, Key(1), Key(3), Key(4))
+			get(t, s, Key(2))
+			wantDeleted(t, 0)(s.DeleteKeys(t.Context(), Key(1)))
+			wantDeleted(t, 0)(s.DeleteKeys(t.Context()))
+		}},
 		{"all sessions of a user end, and no other's", func(t *testing.T, s Store) {
 			create(t, s,
 				of(1, "https://a", "alice", "s1"), of(2, "https://a", "alice", "s2"), of(3, "https://a", "alice", ""),
@@ -213,10 +221,37 @@ func listing() []behaviour {
 				{session.Filter{Issuer: "https://a"}, []session.Key{Key(1), Key(3), Key(4)}},
 				{session.Filter{Issuer: "https://a", After: Key(1), Limit: 1}, []session.Key{Key(3)}},
 				{session.Filter{Issuer: "https://a", Subject: "nobody"}, nil},
+				{session.Filter{Issuer: "https://a", ProviderSession: "s1"}, nil},
 				{session.Filter{After: Key(4)}, nil},
 			} {
 				if diff := cmp.Diff(c.want, list(t, s, c.filter)); diff != "" {
 					t.Errorf("%+v: -want +got\n%s", c.filter, diff)
+				}
+			}
+		}},
+		{"the sessions of one session at the provider are listed, and the route that each was for", func(t *testing.T, s Store) {
+			at := of(1, "https://a", "alice", "s1")
+			at.Route = "payroll"
+			create(t, s, at, of(2, "https://b", "alice", "s1"), of(3, "https://a", "bob", "s1"), of(4, "https://a", "alice", "s2"))
+			for _, c := range []struct {
+				filter session.Filter
+				want   []session.Key
+			}{
+				{session.Filter{Issuer: "https://a", ProviderSession: "s1"}, []session.Key{Key(1), Key(3)}},
+				{session.Filter{Issuer: "https://a", ProviderSession: "s1", Subject: "bob"}, []session.Key{Key(3)}},
+				{session.Filter{Issuer: "https://a", ProviderSession: "s1", After: Key(1)}, []session.Key{Key(3)}},
+				{session.Filter{Issuer: "https://a", ProviderSession: "s3"}, nil},
+			} {
+				if diff := cmp.Diff(c.want, list(t, s, c.filter)); diff != "" {
+					t.Errorf("%+v: -want +got\n%s", c.filter, diff)
+				}
+			}
+			if got := get(t, s, Key(1)).Route; got != "payroll" {
+				t.Errorf("the route is %q", got)
+			}
+			for _, f := range []session.Filter{{Subject: "alice"}, {ProviderSession: "s1"}} {
+				if _, err := s.List(t.Context(), f); err == nil {
+					t.Errorf("%+v without an issuer was listed", f)
 				}
 			}
 		}},
