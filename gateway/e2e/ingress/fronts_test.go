@@ -40,6 +40,7 @@ func TestSitesBehindEveryProxy(t *testing.T) {
 			t.Run("every header of a yes is copied", s.everyHeaderIsCopied)
 			t.Run("nobody else can ask", s.checkIsNotReachable)
 			t.Run("a sign-out counts at once", s.signOutCounts)
+			t.Run("an operator's revocation counts at once", s.operatorRevokes)
 			t.Run("connections to the gateway are used again", s.connectionsAreUsedAgain)
 			t.Run("without the gateway nothing opens", s.closedWithoutGateway)
 		})
