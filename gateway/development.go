@@ -17,6 +17,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/listener"
 	"github.com/sallyport/sallyport/gateway/login"
+	"github.com/sallyport/sallyport/gateway/sealing"
 	"github.com/sallyport/sallyport/gateway/session"
 )
 
@@ -172,6 +173,16 @@ func (d *development) acts(p *parts, signIn *login.Service) []devpanel.Act {
 		{Name: devpanel.ActRevoke, Do: onSession(p.core.store.Delete)},
 		{Name: devpanel.ActRotateSigning, Do: func(r *http.Request, _ url.Values) error {
 			return ringError(p.core.ring.Rotate(r.Context(), true))
+		}},
+		{Name: devpanel.ActRotateSealing, Do: func(r *http.Request, _ url.Values) error {
+			err := p.core.keyring.Rotate(r.Context())
+			switch {
+			case errors.Is(err, sealing.ErrFiles):
+				return malformed("The keys are those of session.keys_files: put a new one there.")
+			case errors.Is(err, sealing.ErrCrowded):
+				return malformed("There are as many keys as there can be, and sessions still need the old ones.")
+			}
+			return storeTrouble(err)
 		}},
 		{Name: devpanel.ActTrouble, Do: func(_ *http.Request, form url.Values) error {
 			switch t := login.Trouble(form.Get("trouble")); t {

@@ -222,6 +222,24 @@ func TestTokenOfThePanelIsAcceptedAlsoAfterARotation(t *testing.T) {
 	}
 }
 
+func TestRotatedSealingKeySignsNobodyOut(t *testing.T) {
+	t.Parallel()
+	s := newDevSite(t, gateway.NewDevelopment)
+	s.signIn(t, "alice")
+	before := s.cookies["sp"]
+	s.press(t, "rotate-sealing")
+	if status, body := s.asks(t); status != http.StatusOK {
+		t.Errorf("the session from before: %d %s", status, body)
+	}
+	s.signIn(t, "bob")
+	if s.cookies["sp"] == before {
+		t.Error("bob got no cookie of his own")
+	}
+	if status, body := s.asks(t); status != http.StatusOK || !strings.Contains(body, `"bob"`) {
+		t.Errorf("a session from after: %d %s", status, body)
+	}
+}
+
 func TestPanelTellsWhatTheAppIsTold(t *testing.T) {
 	t.Parallel()
 	s := newDevSite(t, gateway.NewDevelopment)
