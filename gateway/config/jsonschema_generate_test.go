@@ -145,7 +145,7 @@ func (g *generator) value(kind reflect.Type, path string, size bool) map[string]
 	case kind == reflect.TypeFor[time.Duration]():
 		return map[string]any{"type": "string", "pattern": `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`}
 	}
-	switch kind.Kind() { //nolint:exhaustive // the schema has no others
+	switch kind.Kind() {
 	case reflect.Pointer:
 		return g.value(kind.Elem(), path, false)
 	case reflect.Struct:
@@ -176,7 +176,7 @@ func (g *generator) defaultsOf(section reflect.Value, path string) {
 			continue
 		}
 		at, v := strings.TrimPrefix(path+"."+name, "."), section.Field(i)
-		switch d, isDuration := v.Interface().(time.Duration); {
+		switch d, isDuration := reflect.TypeAssert[time.Duration](v); {
 		case v.Kind() == reflect.Struct:
 			g.defaultsOf(v, at)
 		case v.IsZero():
