@@ -250,6 +250,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 			admin.TokenEndpoints(&tokenRevoker{list: c.revocations, issuers: cfg.Tokens.Issuers, audit: c.audit}),
 			signing.api(c.audit),
 			admin.LockEndpoints(&locker{cfg: cfg, locks: c.locks}, c.audit),
+			c.keyEndpoints(signing),
 			apiKeyEndpoints(cfg, c.keys, c.audit),
 			admin.ExplainEndpoints(explain),
 			admin.ShieldEndpoints(watch.Report),

@@ -13,49 +13,35 @@ import (
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
-// Acts of operators in audit lines.
-const (
-	actRotateKeys = "rotate_keys"
-	actMintToken  = "mint_token"
-)
+// actMintToken is an act of operators in audit lines.
+const actMintToken = "mint_token"
 
-// api returns the operators' endpoints of the signing keys and of minting.
+// api returns the operators' endpoints of minting.
 func (s *signing) api(audit *telemetry.Trail) []admin.Endpoint {
-	note := func(r *http.Request, act, subject string, err error) {
-		line := admin.ActOf(r, "admin", err)
-		line.Reason, line.Subject = act, subject
-		audit.Record(line)
-	}
-	endpoints := admin.Keys(admin.KeysOptions{
-		List: s.list,
-		Rotate: func(r *http.Request, now bool) error {
-			err := s.ring.Rotate(r.Context(), now)
-			note(r, actRotateKeys, "", err)
-			return ringError(err)
-		},
-	})
 	if !s.cfg.Development() {
-		return append(endpoints, admin.Mint(nil)...)
+		return admin.Mint(nil)
 	}
-	return append(endpoints, admin.Mint(func(r *http.Request, m *admin.MintRequest, lifetime time.Duration) (admin.Minted, error) {
+	return admin.Mint(func(r *http.Request, m *admin.MintRequest, lifetime time.Duration) (admin.Minted, error) {
 		minted, err := s.mint(m, lifetime)
-		note(r, actMintToken, m.Subject, err)
+		line := admin.ActOf(r, "admin", err)
+		line.Reason, line.Subject = actMintToken, m.Subject
+		audit.Record(line)
 		return minted, err
-	})...)
+	})
 }
 
-func (s *signing) list() (admin.SigningKeys, error) {
+func (s *signing) list() admin.AllKeys {
 	keys, at, err := s.ring.Keys()
-	if err != nil {
-		return admin.SigningKeys{}, ringError(err)
+	list := admin.AllKeys{Keys: make([]admin.SigningKey, len(keys)), SwitchesAt: wireTime(at)}
+	if e, ok := errors.AsType[*httperr.Error](ringError(err)); ok {
+		list.Trouble = e.Public
 	}
-	list := admin.SigningKeys{Keys: make([]admin.SigningKey, len(keys)), SwitchesAt: wireTime(at)}
 	for i, k := range keys {
 		list.Keys[i] = admin.SigningKey{
 			ID: k.ID, Algorithm: k.Algorithm, State: string(k.State), PublishedAt: wireTime(k.Published), Until: wireTime(k.Until),
 		}
 	}
-	return list, nil
+	return list
 }
 
 // wireTime is whole seconds of UTC; the zero time is null.

@@ -2,37 +2,49 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 )
 
+// The two rings of keys that a gateway has.
+const (
+	ringSigning = "signing"
+	ringSealing = "sealing"
+)
+
 func keysCommand() *cobra.Command {
 	keys := &cobra.Command{
 		Use:   "keys",
-		Short: "Work with the keys that the gateway signs with",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Short: "Work with the keys that the gateway signs and seals with",
+		Long: `A gateway has two rings of keys. The signing keys sign what it tells applications
+about users. The sealing keys protect its cookies, and seal what it keeps of
+providers. Both are exchanged without signing anybody out.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	keys.AddCommand(keysListCommand(), keysRotateCommand(), keysGenerateCommand())
+	keys.AddCommand(keysListCommand(), keysRotateCommand(), keysRetireCommand(), keysGenerateCommand())
 	return keys
 }
 
-// signingKeys is what the admin API says of the keys.
-type signingKeys struct {
+// ringOf reads which ring is meant; without a word it is the signing keys.
+func ringOf(args []string) (string, error) {
+	switch {
+	case len(args) == 0 || args[0] == ringSigning:
+		return ringSigning, nil
+	case args[0] == ringSealing:
+		return ringSealing, nil
+	}
+	return "", fmt.Errorf("there are no %.64q keys: write signing or sealing", args[0])
+}
+
+// allKeys is what the admin API says of the keys.
+type allKeys struct {
 	Keys []struct {
 		ID          string     `json:"kid"`
 		Algorithm   string     `json:"algorithm"`
@@ -40,7 +52,43 @@ type signingKeys struct {
 		PublishedAt *time.Time `json:"published_at"`
 		Until       *time.Time `json:"until"`
 	} `json:"keys"`
-	SwitchesAt *time.Time `json:"switches_at"`
+	SwitchesAt *time.Time  `json:"switches_at"`
+	Trouble    string      `json:"trouble,omitempty"`
+	Sealing    sealingKeys `json:"sealing"`
+}
+
+type sealingKeys struct {
+	Source   string       `json:"source"`
+	Files    []string     `json:"files,omitempty"`
+	Keys     []sealingKey `json:"keys"`
+	Gateways []keyHolder  `json:"gateways"`
+}
+
+type sealingKey struct {
+	ID        string     `json:"key"`
+	State     string     `json:"state"`
+	File      string     `json:"file,omitempty"`
+	Since     *time.Time `json:"since"`
+	StoppedAt *time.Time `json:"stopped_at"`
+	Until     *time.Time `json:"until"`
+	Unknown   []string   `json:"unknown_to,omitempty"`
+}
+
+type keyHolder struct {
+	Name  string    `json:"name"`
+	Knows []string  `json:"knows"`
+	Seals string    `json:"seals_with"`
+	Seen  time.Time `json:"seen_at"`
+	Self  bool      `json:"self,omitempty"`
+}
+
+// find returns the key of that name, or nil.
+func (s *sealingKeys) find(name string) *sealingKey {
+	i := slices.IndexFunc(s.Keys, func(k sealingKey) bool { return k.ID == name })
+	if i < 0 {
+		return nil
+	}
+	return &s.Keys[i]
 }
 
 func keysListCommand() *cobra.Command {
@@ -48,15 +96,17 @@ func keysListCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "Show the signing keys and what each is for",
-		Long: `Ask a running gateway for its signing keys. The current one signs, the next one
-is published already and will sign after the next rotation, retired ones are
-published until nothing that they signed can be valid.`,
+		Short: "Show the keys, what each is for, and which gateway knows which",
+		Long: `Ask a running gateway for its keys. The current one signs or seals. The next
+signing key is published already, and will sign after the next rotation; a next
+sealing key waits until every gateway of the store knows it. Retired signing keys
+are published until nothing that they signed can be valid; old sealing keys open
+what they have sealed until they are retired.`,
 		Example: `  sallyport keys list
-  sallyport keys list --json | jq -r '.keys[] | select(.state == "current").kid'`,
+  sallyport keys list --json | jq -r '.sealing.keys[] | select(.state == "old").key'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return showKeys(cmd, &admin, asJSON, func(ctx context.Context, c *adminClient, keys *signingKeys) error {
+			return showKeys(cmd, &admin, asJSON, writeKeys, func(ctx context.Context, c *adminClient, keys *allKeys) error {
 				return c.call(ctx, "GET", "/keys", nil, keys)
 			})
 		},
@@ -66,51 +116,35 @@ published until nothing that they signed can be valid.`,
 	return cmd
 }
 
-func keysRotateCommand() *cobra.Command {
-	var admin adminFlags
-	var asJSON, now bool
-	cmd := &cobra.Command{
-		Use:   "rotate",
-		Short: "Begin to sign with the next key",
-		Long: `Make the next key the current one, on every gateway of the same store, and publish
-a new next one. Where the next key has not been published for long enough that
-every verifier knows it, the rotation is planned for the time when it has.
-
-With --now it happens at once in any case: use it when a key has leaked. Verifiers
-that keep an older key set refuse tokens until they fetch it again.`,
-		Example: `  sallyport keys rotate
-  sallyport keys rotate --now`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return showKeys(cmd, &admin, asJSON, func(ctx context.Context, c *adminClient, keys *signingKeys) error {
-				return c.call(ctx, "POST", "/keys/rotate", map[string]bool{"now": now}, keys)
-			})
-		},
-	}
-	admin.add(cmd)
-	cmd.Flags().BoolVar(&now, "now", false, "do not wait until every verifier knows the next key")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
-	return cmd
-}
-
-func showKeys(cmd *cobra.Command, flags *adminFlags, asJSON bool, ask func(context.Context, *adminClient, *signingKeys) error) error {
+func showKeys(cmd *cobra.Command, flags *adminFlags, asJSON bool, write func(io.Writer, *allKeys) error, ask func(context.Context, *adminClient, *allKeys) error) error {
 	client, err := flags.client()
 	if err != nil {
 		return err
 	}
-	var keys signingKeys
+	var keys allKeys
 	if err := ask(cmd.Context(), client, &keys); err != nil {
 		return err
 	}
 	if asJSON {
-		enc := json.NewEncoder(cmd.OutOrStdout())
-		enc.SetIndent("", "  ")
-		return atRunTime(enc.Encode(keys))
+		return writeJSON(cmd, keys)
 	}
-	return atRunTime(writeKeys(cmd.OutOrStdout(), &keys))
+	return atRunTime(write(cmd.OutOrStdout(), &keys))
 }
 
-func writeKeys(out io.Writer, keys *signingKeys) error {
+func writeKeys(out io.Writer, keys *allKeys) error {
+	fmt.Fprintln(out, "Signing")
+	if err := writeSigning(out, keys); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "\nSealing")
+	return writeSealing(out, keys)
+}
+
+func writeSigning(out io.Writer, keys *allKeys) error {
+	if keys.Trouble != "" {
+		fmt.Fprintln(out, keys.Trouble)
+		return nil
+	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "STATE\tALGORITHM\tPUBLISHED\tUNTIL\tKID")
 	for _, k := range keys.Keys {
@@ -125,64 +159,39 @@ func writeKeys(out io.Writer, keys *signingKeys) error {
 	return nil
 }
 
+func writeSealing(out io.Writer, keys *allKeys) error {
+	s := &keys.Sealing
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "STATE\tSINCE\tNEEDED UNTIL\tKEY\tKEPT IN")
+	for _, k := range s.Keys {
+		where := k.File
+		if where == "" {
+			where = "the store"
+			if s.Source == "files" {
+				where = "-" // it is another gateway's
+			}
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", k.State, tableTime(k.Since), tableTime(k.Until), k.ID, printable(where))
+	}
+	fmt.Fprintln(table)
+	fmt.Fprintln(table, "GATEWAY\tSEALS WITH\tKNOWS")
+	for _, g := range s.Gateways {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", printable(g.Name), g.Seals, strings.Join(g.Knows, " "))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, k := range s.Keys {
+		if k.State == "next" && len(k.Unknown) > 0 {
+			fmt.Fprintf(out, "The key %s begins to seal when these know it: %s\n", k.ID, printable(strings.Join(k.Unknown, ", ")))
+		}
+	}
+	return nil
+}
+
 func tableTime(t *time.Time) string {
 	if t == nil {
 		return "-"
 	}
 	return t.UTC().Format(time.RFC3339)
-}
-
-func keysGenerateCommand() *cobra.Command {
-	var algorithm string
-	var sealing bool
-	cmd := &cobra.Command{
-		Use:   "generate",
-		Short: "Print a new key for a file",
-		Long: `Print a new private key in PEM (PKCS#8) for assertions.keys_files or, with
---sealing, 32 random bytes in base64 for session.keys_files. No gateway is asked.`,
-		Example: `  (umask 077; sallyport keys generate > secrets/signing.pem)
-  (umask 077; sallyport keys generate --sealing > secrets/session-key)`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if sealing {
-				if cmd.Flags().Changed("algorithm") {
-					return errors.New("a sealing key has no algorithm: leave out --algorithm")
-				}
-				secret := make([]byte, 32)
-				rand.Read(secret)
-				fmt.Fprintln(cmd.OutOrStdout(), base64.StdEncoding.EncodeToString(secret))
-				return nil
-			}
-			text, err := generateKey(algorithm)
-			if err != nil {
-				return err
-			}
-			_, err = cmd.OutOrStdout().Write(text)
-			return atRunTime(err)
-		},
-	}
-	cmd.Flags().StringVar(&algorithm, "algorithm", "ES256", "ES256 or EdDSA")
-	cmd.Flags().BoolVar(&sealing, "sealing", false, "print a sealing key instead")
-	return cmd
-}
-
-func generateKey(algorithm string) ([]byte, error) {
-	var key crypto.Signer
-	var err error
-	switch algorithm {
-	case "ES256":
-		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case "EdDSA":
-		_, key, err = ed25519.GenerateKey(rand.Reader)
-	default:
-		return nil, fmt.Errorf("--algorithm %q: write ES256 or EdDSA", algorithm)
-	}
-	if err != nil {
-		return nil, atRunTime(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, atRunTime(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }

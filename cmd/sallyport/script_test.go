@@ -48,6 +48,28 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// waitOut REGEXP COMMAND... runs a command again and again until its output matches,
+// or with ! no longer does.
+func waitOut(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: [!] waitout REGEXP COMMAND...")
+	}
+	want := regexp.MustCompile("(?m)" + args[0])
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && want.MatchString(ts.ReadFile("stdout")) != neg {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("not within 20 s: %s", args[0])
+		case <-tick.C:
+		}
+	}
+}
+
 // fetch STATUS URL [NAME:VALUE...] asks for a URL with headers, checks the
 // status, and leaves the answer in the files "headers" and "body". ca:FILE is the
 // authority to trust.

@@ -60,12 +60,23 @@ var (
 	ErrUnopened = errors.New("assertion: the ring was sealed with another key")
 	// ErrFiles says that the keys are files, which are exchanged by exchanging the files.
 	ErrFiles = errors.New("assertion: the signing keys are files")
+	// ErrUnknownKey says that the ring has no key of that id.
+	ErrUnknownKey = errors.New("assertion: the ring has no such key")
+	// ErrSigns says that the key is the current one.
+	ErrSigns = errors.New("assertion: the key signs")
 	// ErrCrowded says that too many keys were retired lately, which must all stay
 	// published for a while.
 	ErrCrowded = errors.New("assertion: too many keys were retired lately")
 	// ErrExpired says that the identity ends before a token about it could begin.
 	ErrExpired = errors.New("assertion: the identity has expired")
 )
+
+// NeededError says that what a key has signed may still be valid.
+type NeededError struct{ Until time.Time }
+
+func (e *NeededError) Error() string {
+	return "assertion: what the key has signed may be valid until " + e.Until.UTC().Format(time.RFC3339)
+}
 
 // State is what a key is for.
 type State string

@@ -53,6 +53,8 @@ type files struct {
 
 func (f *files) rotate(context.Context, time.Time, bool) error { return ErrFiles }
 
+func (f *files) retire(context.Context, time.Time, string, bool) error { return ErrFiles }
+
 func (f *files) load(context.Context, time.Time) (*view, error) {
 	contents := make([][]byte, len(f.paths))
 	for i, path := range f.paths {

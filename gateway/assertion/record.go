@@ -120,6 +120,38 @@ func (r *record) retire(k keyRecord, at time.Time, keep time.Duration) {
 	r.Retired = append(r.Retired, k)
 }
 
+// drop takes out a key that does not sign.
+func (r *record) drop(kid string, now time.Time, force bool) error {
+	is := func(k *keyRecord) (bool, error) {
+		signer, err := k.signer()
+		return err == nil && signer.KeyID() == kid, err
+	}
+	for i := range r.Retired {
+		k := &r.Retired[i]
+		its, err := is(k)
+		switch {
+		case err != nil:
+			return err
+		case !its:
+			continue
+		case !force && now.Before(k.Until):
+			return &NeededError{k.Until}
+		}
+		r.Retired = slices.Delete(r.Retired, i, i+1)
+		return nil
+	}
+	if its, err := is(&r.Current); err != nil || its {
+		return errors.Join(err, ErrSigns)
+	}
+	if its, err := is(&r.Next); err != nil || !its {
+		return errors.Join(err, ErrUnknownKey)
+	}
+	var err error
+	r.Next, err = newKey(r.Algorithm, now)
+	r.SwitchesAt = time.Time{}
+	return err
+}
+
 // rotate plans the switch to the next key, or does it at once where that key
 // has been published for long enough, or where it is wanted now: then verifiers
 // with an older key set refuse tokens until they look again.

@@ -34,6 +34,7 @@ type source interface {
 	// load returns the keys as they are, or should be, now.
 	load(ctx context.Context, now time.Time) (*view, error)
 	rotate(ctx context.Context, now time.Time, immediately bool) error
+	retire(ctx context.Context, now time.Time, kid string, force bool) error
 }
 
 // view is the ring at one moment. It is immutable.
@@ -203,6 +204,22 @@ func (r *Ring) Rotate(ctx context.Context, immediately bool) error {
 	bounded, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	if err := r.source.rotate(bounded, time.Now(), immediately); err != nil {
+		return err
+	}
+	return r.refresh(ctx)
+}
+
+// Retire no longer publishes a key that has stopped signing. It returns ErrSigns for
+// the current key, ErrUnknownKey, ErrFiles where files decide, and a *NeededError
+// while something that the key has signed may be valid, unless force is set:
+// verifiers refuse that then. In the place of the next key, which has signed
+// nothing, there is another one.
+func (r *Ring) Retire(ctx context.Context, kid string, force bool) error {
+	r.refreshing.Lock()
+	defer r.refreshing.Unlock()
+	bounded, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	if err := r.source.retire(bounded, time.Now(), kid, force); err != nil {
 		return err
 	}
 	return r.refresh(ctx)

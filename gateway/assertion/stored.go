@@ -72,6 +72,10 @@ func (s *stored) rotate(ctx context.Context, now time.Time, immediately bool) er
 	return s.change(ctx, now, func(r *record) (bool, error) { return r.rotate(now, immediately, s.keep) })
 }
 
+func (s *stored) retire(ctx context.Context, now time.Time, kid string, force bool) error {
+	return s.change(ctx, now, func(r *record) (bool, error) { return true, r.drop(kid, now, force) })
+}
+
 // change applies what is due and then more, until the store has taken the
 // result: of two gateways that change the ring at once, one does it again on
 // what the other made.

@@ -22,9 +22,9 @@ func TestEveryReasonIsExplainedInPlainWords(t *testing.T) {
 	}
 	neverOnAPage := map[string]bool{
 		"public": true, "preflight": true, "authenticated": true, "allowed_by_rule": true, "allowed_by_authorizer": true, "policy_in_shadow": true, // let in
-		"denied_by_query":  true,                                                                                                                                                                        // said to proxies that show no body
-		"client_gone":      true,                                                                                                                                                                        // nobody reads it
-		"unconfirmed_lock": true, "unknown_lock": true, "not_development": true, "keys_in_files": true, "too_many_keys": true, "admin_api_off": true, "bad_admin_token": true, "unknown_decision": true, // the API of operators
+		"denied_by_query":  true,                                                                                                                                                                                                                                     // said to proxies that show no body
+		"client_gone":      true,                                                                                                                                                                                                                                     // nobody reads it
+		"unconfirmed_lock": true, "unknown_lock": true, "not_development": true, "keys_in_files": true, "too_many_keys": true, "key_needed": true, "key_in_use": true, "no_such_key": true, "admin_api_off": true, "bad_admin_token": true, "unknown_decision": true, // the API of operators
 	}
 	english := textsOf(t, "texts/en.txt")
 	documented := map[string]bool{}

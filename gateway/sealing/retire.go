@@ -115,7 +115,7 @@ func (r *Ring) Retire(ctx context.Context, name session.KeyName, force bool) (se
 // them.
 func (r *Ring) tidy(ctx context.Context) {
 	known := r.Known()
-	if known.Files {
+	if len(known.Files) > 0 {
 		return
 	}
 	for _, k := range known.Keys {

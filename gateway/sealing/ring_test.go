@@ -159,7 +159,7 @@ func TestTheStoreKeepsARingThatRotates(t *testing.T) {
 		if names := again.Keyring().Names(); !slices.Equal(names, []session.KeyName{second, first}) || again.Keyring().Sealing() != second {
 			t.Errorf("after a restart: %v", names)
 		}
-		if s := again.Status(t.Context()); s.Files || len(s.Gateways) != 1 || s.Keys[1].State != sealing.StateOld || s.Keys[0].Since.IsZero() {
+		if s := again.Status(t.Context()); len(s.Files) > 0 || len(s.Gateways) != 1 || s.Keys[1].State != sealing.StateOld || s.Keys[0].Since.IsZero() {
 			t.Errorf("%+v", s)
 		}
 		if _, err := again.Retire(t.Context(), first, true); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // Status is the ring as it is known to this gateway.
 type Status struct {
-	Files    bool // the keys are files, and not kept by the store
+	Files    []string // that the keys are; empty where the store keeps them
 	Keys     []Key
 	Gateways []Gateway
 }
@@ -34,7 +34,7 @@ func (r *Ring) Known() Status {
 }
 
 func (r *Ring) status() Status {
-	s := Status{Files: len(r.paths) > 0}
+	s := Status{Files: r.paths}
 	l := r.ledger
 	if l == nil {
 		l, _ = decodeLedger(nil)

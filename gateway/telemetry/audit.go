@@ -29,6 +29,7 @@ type Audit struct {
 	Lock       string `json:"lock,omitempty"`     // the id of the lock that was in the way, or was made or lifted
 	On         string `json:"on,omitempty"`       // what it is on, where somebody made or lifted it
 	Note       string `json:"note,omitempty"`     // what the operator says of it
+	Key        string `json:"key,omitempty"`      // the name of a key of the gateway
 	Operator   string `json:"operator,omitempty"` // whose act it was; empty where it was no operator's
 	Count      int    `json:"count,omitempty"`    // how many the act concerned, where that is not one
 }
@@ -74,7 +75,7 @@ func (t *Trail) Record(a *Audit) {
 
 // Log writes the audit line.
 func (a *Audit) Log(log *zap.Logger) {
-	fields := make([]zap.Field, 0, 18)
+	fields := make([]zap.Field, 0, 19)
 	for _, f := range []struct{ key, value string }{
 		{"event", a.Event},
 		{"outcome", a.Outcome},
@@ -92,6 +93,7 @@ func (a *Audit) Log(log *zap.Logger) {
 		{"lock", a.Lock},
 		{"on", a.On},
 		{"note", a.Note},
+		{"key", a.Key},
 		{"operator", a.Operator},
 	} {
 		if f.value != "" {
