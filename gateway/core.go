@@ -115,8 +115,10 @@ func (c *core) prepare(ctx context.Context, cfg *config.Config) error {
 	}
 	c.ring = ring
 	c.background = append(c.background, c.revocations.Run, c.keys.Run)
+	watch := &keyWatch{core: c, log: c.log.Named("keys")}
+	c.metrics.Keys(watch.ages)
 	if c.open {
-		c.background = append(c.background, c.ring.Run)
+		c.background = append(c.background, c.ring.Run, watch.run)
 	}
 	c.streams = session.NewStreams(c.sessionLives, func(id *identity.Identity) bool {
 		return c.revocations.Revoked(id) || c.keys.Revoked(id)

@@ -40,6 +40,7 @@ func Default() *Config {
 			Cookie:          Cookie{SameSite: "lax"},
 			IdleTimeout:     30 * time.Minute,
 			AbsoluteTimeout: 12 * time.Hour,
+			KeysWarnAge:     180 * 24 * time.Hour,
 			WhenFull:        "oldest_out",
 			Refresh:         Refresh{Ahead: time.Minute, Grace: 5 * time.Minute, MinRemaining: 30 * time.Second},
 		},

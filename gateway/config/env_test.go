@@ -113,6 +113,7 @@ func TestEveryKeyOutsideListsCanBeSetByTheEnvironment(t *testing.T) {
 		"session.cookie.same_site":              {plain, "strict"},
 		"session.idle_timeout":                  {plain, "10m"},
 		"session.absolute_timeout":              {plain, "1h"},
+		"session.keys_warn_age":                 {plain, "2160h"},
 		"session.keys_files":                    {plain, "[testdata/files/secret]"},
 		"session.cookie.partitioned":            {"server: {public_url: https://app.example.com}\nsession: {cookie: {same_site: none}}\n" + plain, "true"},
 		"session.max_per_user":                  {plain, "5"},

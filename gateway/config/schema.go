@@ -79,9 +79,10 @@ type Session struct {
 	Cookie          Cookie        `mapstructure:"cookie"`
 	IdleTimeout     time.Duration `mapstructure:"idle_timeout"`
 	AbsoluteTimeout time.Duration `mapstructure:"absolute_timeout"`
-	KeysFiles       []string      `mapstructure:"keys_files"`   // first seals, all open; empty = made and kept in the embedded store
-	MaxPerUser      int           `mapstructure:"max_per_user"` // sessions that one user can have at a time; 0 = any number
-	WhenFull        string        `mapstructure:"when_full"`    // oldest_out | refuse: what a sign-in beyond them does
+	KeysFiles       []string      `mapstructure:"keys_files"`    // first seals, all open; empty = made and kept in the embedded store
+	KeysWarnAge     time.Duration `mapstructure:"keys_warn_age"` // of a key of either ring, from which on operators are told; 0 = never
+	MaxPerUser      int           `mapstructure:"max_per_user"`  // sessions that one user can have at a time; 0 = any number
+	WhenFull        string        `mapstructure:"when_full"`     // oldest_out | refuse: what a sign-in beyond them does
 	Refresh         Refresh       `mapstructure:"refresh"`
 }
 

@@ -27,6 +27,9 @@ func (k *checker) session() {
 		k.fault(at, fmt.Sprintf("the idle timeout %s is longer than the absolute timeout %s", s.IdleTimeout, s.AbsoluteTimeout),
 			"lower idle_timeout, or raise absolute_timeout")
 	}
+	if s.KeysWarnAge < 0 {
+		k.fault("session.keys_warn_age", "is negative", "write keys_warn_age: 4320h, which is 180 days, or 0 to be told of no age")
+	}
 	for i, name := range s.KeysFiles {
 		at := item("session.keys_files", i)
 		if name == "" {

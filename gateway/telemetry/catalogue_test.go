@@ -47,6 +47,9 @@ func everything() *telemetry.Metrics {
 	})
 	m.ProviderCall("corp", telemetry.OperationToken, "2xx", time.Millisecond)
 	m.AuditRecord(true)
+	m.Keys(func() []telemetry.KeyAge {
+		return []telemetry.KeyAge{{Ring: "sealing", State: "current", Age: time.Hour, Overdue: true}}
+	})
 	m.Request(&telemetry.Event{
 		Route: "app", Outcome: "allow", Reason: "session", Credential: "session", Bytes: 52, Dialect: "nginx", Status: 200,
 		DecideTime: 1, UpstreamTime: 1, Took: 1, Shadow: "forbid", CrossSite: "request", CrossSiteMode: "report",
