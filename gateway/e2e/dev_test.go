@@ -16,6 +16,11 @@ import (
 // startDev runs sallyport dev at a free port, and returns what browsers type.
 func startDev(t *testing.T, args ...string) (origin string) {
 	t.Helper()
+	return startDevAs(t, "localhost", args...)
+}
+
+func startDevAs(t *testing.T, name string, args ...string) (origin string) {
+	t.Helper()
 	port := env.FreePort(t)
 	args = append([]string{"dev", "--listen", fmt.Sprintf("127.0.0.1:%d", port)}, args...)
 	p := env.Start(t, t.TempDir(), nil, sallyport, args...)
@@ -26,7 +31,7 @@ func startDev(t *testing.T, args ...string) (origin string) {
 			scheme = "https"
 		}
 	}
-	return fmt.Sprintf("%s://localhost:%d", scheme, port)
+	return fmt.Sprintf("%s://%s:%d", scheme, name, port)
 }
 
 // node runs a program of the installed packages in dir.

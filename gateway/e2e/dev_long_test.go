@@ -1,0 +1,99 @@
+//go:build e2e && long
+
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sallyport/sallyport/gateway/e2e/env"
+)
+
+// cable subscribes to the channel of the Rails application, as its client does.
+const cable = `new Promise((done, failed) => {
+	const socket = new WebSocket(location.origin.replace("http", "ws") + "/cable", ["actioncable-v1-json"]);
+	const channel = JSON.stringify({channel: "NewsChannel"});
+	socket.onopen = () => socket.send(JSON.stringify({command: "subscribe", identifier: channel}));
+	socket.onmessage = m => { const got = JSON.parse(m.data); if (got.message && got.message.news) done(got.message.news); };
+	socket.onclose = e => failed("closed: " + e.code);
+})`
+
+// TestRailsTakesFormsAndSocketsThroughTheGateway: Rails looks at Host
+// (config.hosts), compares Origin with the address that it takes itself to have,
+// and Action Cable does so again.
+func TestRailsTakesFormsAndSocketsThroughTheGateway(t *testing.T) {
+	dir, port := t.TempDir(), env.FreePort(t)
+	app, err := os.ReadFile("testdata/rails/app.ru")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.WriteFile(t, dir, "config.ru", string(app))
+	upstream := fmt.Sprintf("127.0.0.1:%d", port)
+	env.Start(t, dir, []string{"RAILS_ENV=development"}, "puma", "-b", "tcp://"+upstream).WaitHTTP("http://" + upstream + "/")
+
+	ca := filepath.Join(t.TempDir(), "ca")
+	for name, args := range map[string][]string{
+		"localhost":     {"-u", upstream},
+		"app.localhost": {"-u", upstream, "--host", "app.localhost", "--tls", "--ca-dir", ca},
+	} {
+		browser := env.StartBrowser(t)
+		browser.TrustAnyCertificate()
+		origin := startDevAs(t, name, args...)
+		browser.Open(origin + "/")
+		browser.Click(`button[value="alice"], form:has(input[value="alice"]) button`)
+		browser.WaitText("says alice at " + origin)
+		if news := browser.Script(cable); news != "from Action Cable" {
+			t.Errorf("%s: Action Cable: %q", origin, news)
+		}
+		browser.Click("button")
+		browser.WaitText("noted at " + origin)
+	}
+}
+
+// TestNextUpdatesPagesThroughTheGateway: its client opens a WebSocket at the address
+// in the address bar, and Next refuses names that it was not told.
+func TestNextUpdatesPagesThroughTheGateway(t *testing.T) {
+	dir, port := t.TempDir(), env.FreePort(t)
+	modules := filepath.Join(env.NPM(t, "testdata/next"), "node_modules")
+	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	page := func(says string) string {
+		return fmt.Sprintf("export default function Page() { return <p>says %s</p>; }\n", says)
+	}
+	env.WriteFile(t, dir, "package.json", `{"private": true}`)
+	env.WriteFile(t, dir, "next.config.mjs", `export default { allowedDevOrigins: ["app.localhost"], devIndicators: false };`)
+	env.WriteFile(t, dir, "app/layout.jsx", "export default function Layout({ children }) { return <html lang=\"en\"><body>{children}</body></html>; }\n")
+	env.WriteFile(t, dir, "app/page.jsx", page("first"))
+	upstream := fmt.Sprintf("127.0.0.1:%d", port)
+	next := env.Start(t, dir, []string{"NEXT_TELEMETRY_DISABLED=1"}, filepath.Join(modules, "node/bin/node"),
+		filepath.Join(modules, "next/dist/bin/next"), "dev", "--webpack", "-H", "127.0.0.1", "-p", fmt.Sprint(port))
+	t.Cleanup(func() { next.Stop() }) // it ends its own children, which a kill would leave
+	next.WaitHTTP("http://" + upstream + "/")
+
+	ca := filepath.Join(t.TempDir(), "ca")
+	for i, with := range []struct {
+		name string
+		args []string
+	}{
+		{"localhost", []string{"-u", upstream}},
+		{"app.localhost", []string{"-u", upstream, "--host", "app.localhost", "--tls", "--ca-dir", ca}},
+	} {
+		browser := env.StartBrowser(t)
+		browser.TrustAnyCertificate()
+		origin := startDevAs(t, with.name, with.args...)
+		before, after := fmt.Sprintf("before %d", i), fmt.Sprintf("after %d", i)
+		env.WriteFile(t, dir, "app/page.jsx", page(before))
+		browser.Open(origin + "/")
+		browser.Click(`button[value="alice"], form:has(input[value="alice"]) button`)
+		browser.WaitText("says " + before)
+		browser.Script(`window.kept = "kept"`)
+		env.WriteFile(t, dir, "app/page.jsx", page(after))
+		browser.WaitText("says " + after)
+		if kept := browser.Script(`window.kept || "loaded anew"`); kept != "kept" {
+			t.Errorf("%s: the page was not updated in place, but %s", origin, kept)
+		}
+	}
+}
