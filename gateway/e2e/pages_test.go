@@ -29,6 +29,7 @@ func startForPages(t *testing.T, looks string) *env.Gateway {
 	}
 	dir, at := t.TempDir(), env.Reserve(t)
 	env.WriteFile(t, dir, "client-secret", "secret\n")
+	env.WriteFile(t, dir, "admin-token", "let me in")
 	env.WriteFile(t, dir, "users.yaml", fmt.Sprintf(`
 users:
   - {username: alice, password_hash: %q, email: alice@example.com, groups: [staff]}
