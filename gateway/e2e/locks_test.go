@@ -31,8 +31,8 @@ func startLockFleet(t *testing.T, valkey string, routes ...string) *fleet {
 	return f
 }
 
-// operate runs a command of the binary against the admin listener of a gateway.
-func (f *fleet) operate(t *testing.T, g *env.Gateway, args ...string) string {
+// command runs a command of the binary against the admin listener of a gateway.
+func (f *fleet) command(t *testing.T, g *env.Gateway, args ...string) string {
 	t.Helper()
 	token := env.WriteFile(t, t.TempDir(), "token", "let me in")
 	cmd := exec.CommandContext(t.Context(), f.binary, append(args, "--admin", g.AdminURL, "--token-file", token)...)
@@ -113,7 +113,7 @@ func TestALockIsInForceAtEveryGateway(t *testing.T) {
 	if !lines.Scan() {
 		t.Fatal("no event came")
 	}
-	said := f.operate(t, a, "lock", "--subject", "alice", "--issuer", devIssuer, "--reason", "laptop stolen")
+	said := f.command(t, a, "lock", "--subject", "alice", "--issuer", devIssuer, "--reason", "laptop stolen")
 	begin := time.Now()
 	var wait sync.WaitGroup
 	wait.Go(func() {
@@ -141,10 +141,10 @@ func TestALockIsInForceAtEveryGateway(t *testing.T) {
 		}
 	}
 	id := said[strings.LastIndex(strings.TrimSpace(said), " ")+1:]
-	if list := f.operate(t, b, "locks"); !strings.Contains(list, "laptop stolen") {
+	if list := f.command(t, b, "locks"); !strings.Contains(list, "laptop stolen") {
 		t.Errorf("the other gateway lists:\n%s", list)
 	}
-	f.operate(t, b, "unlock", strings.TrimSpace(id))
+	f.command(t, b, "unlock", strings.TrimSpace(id))
 	for _, g := range f.gateways {
 		f.waitStatus(t, g, cookie, http.StatusOK) // the same session
 	}
