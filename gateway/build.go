@@ -32,6 +32,7 @@ type parts struct {
 	handler      http.Handler
 	redirect     http.Handler // of the listeners that redirect to https
 	admin        http.Handler
+	api          []admin.Endpoint // of the operators
 	trust        *trust
 	sessions     *session.Manager
 	guard        *guard.Guard
@@ -244,21 +245,23 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	inventory := &inventory{cfg: cfg, table: table, policies: policies, signIn: signIn, issuers: issuers, pools: upstreams}
 	explain := &explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: p.sessions, denied: c.denied}
 	sessionPages, sessionForms := admin.SessionPages(p.sessions, c.audit)
+	p.api = slices.Concat(
+		admin.TokenEndpoints(&tokenRevoker{list: c.revocations, issuers: cfg.Tokens.Issuers, audit: c.audit}),
+		signing.api(c.audit),
+		admin.LockEndpoints(&locker{cfg: cfg, locks: c.locks}, c.audit),
+		c.keyEndpoints(signing),
+		apiKeyEndpoints(cfg, c.keys, c.audit),
+		admin.ExplainEndpoints(explain),
+		admin.ShieldEndpoints(watch.Report),
+		admin.InventoryEndpoints(inventory),
+		admin.SessionEndpoints(p.sessions, c.audit),
+		admin.EventEndpoints(c.events, &c.draining),
+		admin.StatsEndpoints(c.sampler.Stats),
+		admin.DescriptionEndpoints(),
+	)
 	p.admin = admin.New(admin.Options{
 		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks, Draining: c.draining.Load,
-		API: slices.Concat(
-			admin.TokenEndpoints(&tokenRevoker{list: c.revocations, issuers: cfg.Tokens.Issuers, audit: c.audit}),
-			signing.api(c.audit),
-			admin.LockEndpoints(&locker{cfg: cfg, locks: c.locks}, c.audit),
-			c.keyEndpoints(signing),
-			apiKeyEndpoints(cfg, c.keys, c.audit),
-			admin.ExplainEndpoints(explain),
-			admin.ShieldEndpoints(watch.Report),
-			admin.InventoryEndpoints(inventory),
-			admin.SessionEndpoints(p.sessions, c.audit),
-			admin.EventEndpoints(c.events, &c.draining),
-			admin.StatsEndpoints(c.sampler.Stats),
-		),
+		API:      p.api,
 		Forms:    sessionForms,
 		Overview: &admin.Overview{Stats: c.sampler.Stats, Inventory: inventory},
 		Pages: slices.Concat(

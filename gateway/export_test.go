@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/sallyport/sallyport/gateway/admin"
 )
 
 // RunBackground runs what a gateway does beside serving, for tests that call its
@@ -19,3 +21,6 @@ func RunBackground(tb testing.TB, g *Gateway) {
 	}
 	tb.Cleanup(func() { stop(); running.Wait() })
 }
+
+// Endpoints are those of the operators' API.
+func (g *Gateway) Endpoints() []admin.Endpoint { return slices.Clone(g.core.now().api) }

@@ -65,7 +65,7 @@ func allowed() map[string][]string {
 
 		"gateway/login":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/login/oidctest": {"gateway/jose"},
-		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/palette", "gateway/shield", "gateway/upstream", "policy", "gateway/httperr", "gateway/telemetry", "gateway/config"},
+		"gateway/admin":          {"gateway/session", "gateway/identity", "gateway/jose", "gateway/jwks", "gateway/pages", "gateway/palette", "gateway/shield", "gateway/upstream", "gateway/guard", "policy", "gateway/httperr", "gateway/telemetry", "gateway/config"},
 		"gateway/pages":          {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/palette"},
 		"gateway/echo":           {"gateway/identity", "gateway/config", "gateway/httperr", "gateway/palette"},
 		"gateway/palette":        {},

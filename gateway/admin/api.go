@@ -27,6 +27,7 @@ type Endpoint struct {
 	Query   []Parameter // what it reads from the query
 	Takes   any         // the zero value of its body; nil where it has none
 	Gives   any         // the zero value of its answer; nil where it has none
+	Status  int         // of its answer; 0 is 200
 }
 
 // Parameter is one parameter of the query of an endpoint.

@@ -31,6 +31,11 @@ type APIKey struct {
 	Revoked bool      `json:"revoked,omitempty"`
 }
 
+// APIKeyList are all of them.
+type APIKeyList struct {
+	Keys []APIKey `json:"keys"`
+}
+
 // ErrNoAPIKey is what an APIKeys answers for an id that no key has.
 var ErrNoAPIKey = errors.New("admin: no such API key")
 
@@ -54,9 +59,9 @@ const (
 func APIKeyEndpoints(keys APIKeys, routes []string, audit *telemetry.Trail) []Endpoint {
 	e := &apiKeyEndpoints{keys: keys, routes: routes, audit: audit}
 	return []Endpoint{
-		{Method: http.MethodGet, Path: "/apikeys", Serve: e.list},
-		{Method: http.MethodPost, Path: "/apikeys", Serve: e.create},
-		{Method: http.MethodDelete, Path: "/apikeys/{id}", Serve: e.revoke},
+		{Method: http.MethodGet, Path: "/apikeys", Serve: e.list, Gives: APIKeyList{}, Summary: "Lists the API keys, without the keys."},
+		{Method: http.MethodPost, Path: "/apikeys", Serve: e.create, Takes: keyWish{}, Gives: madeKey{}, Status: http.StatusCreated, Summary: "Makes an API key, which is shown this once."},
+		{Method: http.MethodDelete, Path: "/apikeys/{id}", Serve: e.revoke, Status: http.StatusNoContent, Summary: "Revokes an API key on every gateway."},
 	}
 }
 
@@ -74,7 +79,7 @@ func (e *apiKeyEndpoints) list(w http.ResponseWriter, r *http.Request) error {
 	if list == nil {
 		list = []APIKey{}
 	}
-	return writeJSON(w, http.StatusOK, map[string]any{"keys": list})
+	return writeJSON(w, http.StatusOK, APIKeyList{list})
 }
 
 // keyWish is the body of POST /apikeys.

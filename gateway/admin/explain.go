@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 )
 
@@ -50,7 +51,7 @@ func (e *QuestionError) Error() string { return e.Problem }
 // ExplainEndpoints are the endpoints that explain decisions.
 func ExplainEndpoints(e Explainer) []Endpoint {
 	return []Endpoint{
-		{Method: http.MethodPost, Path: "/explain", Serve: func(w http.ResponseWriter, r *http.Request) error {
+		{Method: http.MethodPost, Path: "/explain", Takes: ExplainRequest{}, Gives: guard.Explanation{}, Summary: "Explains what would become of a request: which route, which rule, and why.", Serve: func(w http.ResponseWriter, r *http.Request) error {
 			var q ExplainRequest
 			if err := readJSON(r, &q); err != nil {
 				return err
@@ -68,7 +69,7 @@ func ExplainEndpoints(e Explainer) []Endpoint {
 			x, err := e.Explain(r.Context(), &q)
 			return explained(w, x, err, ReasonUnknownSession, "No session of that name goes on.")
 		}},
-		{Method: http.MethodGet, Path: "/decisions/{name}", Serve: func(w http.ResponseWriter, r *http.Request) error {
+		{Method: http.MethodGet, Path: "/decisions/{name}", Gives: guard.Explanation{}, Summary: "Explains a denial by the name that the person was shown.", Serve: func(w http.ResponseWriter, r *http.Request) error {
 			x, err := e.Decision(strings.ToUpper(r.PathValue("name")))
 			return explained(w, x, err, ReasonUnknownDecision, noDecision)
 		}},

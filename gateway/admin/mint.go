@@ -37,7 +37,7 @@ type Minted struct {
 // anybody, so it is for development alone. issue gets a request with a subject and
 // the parsed lifetime; its errors are those of package httperr.
 func Mint(issue func(r *http.Request, m *MintRequest, lifetime time.Duration) (Minted, error)) []Endpoint {
-	return []Endpoint{{Method: http.MethodPost, Path: "/tokens/mint", Serve: func(w http.ResponseWriter, r *http.Request) error {
+	return []Endpoint{{Method: http.MethodPost, Path: "/tokens/mint", Takes: MintRequest{}, Gives: Minted{}, Summary: "Makes a token about anybody, in development alone.", Serve: func(w http.ResponseWriter, r *http.Request) error {
 		if issue == nil {
 			return &httperr.Error{
 				Code: http.StatusForbidden, Reason: "not_development",

@@ -13,7 +13,7 @@ import (
 
 // ShieldEndpoints are the endpoints about the shields of the routes.
 func ShieldEndpoints(report func() shield.Report) []Endpoint {
-	return []Endpoint{{Method: http.MethodGet, Path: "/shield", Serve: func(w http.ResponseWriter, _ *http.Request) error {
+	return []Endpoint{{Method: http.MethodGet, Path: "/shield", Gives: shield.Report{}, Summary: "Reports weak cookies and missing security headers in the answers of applications.", Serve: func(w http.ResponseWriter, _ *http.Request) error {
 		return writeJSON(w, http.StatusOK, report())
 	}}}
 }

@@ -22,6 +22,11 @@ type TokenRevocation struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
+// TokenRevocations are all that are remembered.
+type TokenRevocations struct {
+	Revocations []TokenRevocation `json:"revocations"`
+}
+
 // TokenRevoker keeps revocations.
 type TokenRevoker interface {
 	// RevokeTokens returns what was kept, with its ExpiresAt, when every gateway
@@ -33,15 +38,15 @@ type TokenRevoker interface {
 // TokenEndpoints are the API's endpoints for tokens.
 func TokenEndpoints(r TokenRevoker) []Endpoint {
 	return []Endpoint{
-		{Method: http.MethodPost, Path: "/tokens/revocations", Serve: func(w http.ResponseWriter, req *http.Request) error {
+		{Method: http.MethodPost, Path: "/tokens/revocations", Takes: TokenRevocation{}, Gives: TokenRevocation{}, Status: http.StatusCreated, Summary: "Takes tokens back before they expire, on every gateway.", Serve: func(w http.ResponseWriter, req *http.Request) error {
 			return revokeTokens(w, req, r)
 		}},
-		{Method: http.MethodGet, Path: "/tokens/revocations", Serve: func(w http.ResponseWriter, _ *http.Request) error {
+		{Method: http.MethodGet, Path: "/tokens/revocations", Gives: TokenRevocations{}, Summary: "Lists the tokens that were taken back.", Serve: func(w http.ResponseWriter, _ *http.Request) error {
 			list := r.TokenRevocations()
 			slices.SortFunc(list, func(a, b TokenRevocation) int {
 				return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.ID, b.ID))
 			})
-			return writeJSON(w, http.StatusOK, map[string]any{"revocations": list})
+			return writeJSON(w, http.StatusOK, TokenRevocations{list})
 		}},
 	}
 }
