@@ -245,10 +245,12 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	inventory := &inventory{cfg: cfg, table: table, policies: policies, signIn: signIn, issuers: issuers, pools: upstreams}
 	explain := &explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: p.sessions, denied: c.denied}
 	sessionPages, sessionForms := admin.SessionPages(p.sessions, c.audit)
+	locking := &locker{cfg: cfg, locks: c.locks}
+	lockPages, lockForms := admin.LockPages(locking, c.audit)
 	p.api = slices.Concat(
 		admin.TokenEndpoints(&tokenRevoker{list: c.revocations, issuers: cfg.Tokens.Issuers, audit: c.audit}),
 		signing.api(c.audit),
-		admin.LockEndpoints(&locker{cfg: cfg, locks: c.locks}, c.audit),
+		admin.LockEndpoints(locking, c.audit),
 		c.keyEndpoints(signing),
 		apiKeyEndpoints(cfg, c.keys, c.audit),
 		admin.ExplainEndpoints(explain),
@@ -262,10 +264,11 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	p.admin = admin.New(admin.Options{
 		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks, Draining: c.draining.Load,
 		API:      p.api,
-		Forms:    sessionForms,
+		Forms:    slices.Concat(sessionForms, lockForms),
 		Overview: &admin.Overview{Stats: c.sampler.Stats, Inventory: inventory},
 		Pages: slices.Concat(
 			sessionPages,
+			lockPages,
 			admin.EventPages(c.events, explain),
 			admin.InventoryPages(inventory),
 			admin.ShieldPages(watch.Report),

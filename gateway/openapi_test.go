@@ -161,29 +161,32 @@ func always(kind reflect.Type) []string {
 // and the like are filled in.
 func calls() map[string][]string {
 	return map[string][]string{
-		"GET /sessions":             {"", "?subject=alice&limit=1"},
-		"GET /sessions/{id}":        {""},
-		"DELETE /sessions/{id}":     {""},
-		"POST /sessions/revoke":     {`{"issuer": "urn:sallyport:dev", "subject": "mallory"}`},
-		"GET /events":               {"", "?kind=login"},
-		"GET /stats":                {""},
-		"GET /routes":               {""},
-		"GET /policies":             {""},
-		"GET /providers":            {""},
-		"GET /issuers":              {""},
-		"GET /upstreams":            {""},
-		"GET /shield":               {""},
-		"GET /keys":                 {""},
-		"POST /keys/rotate":         {`{"now": false}`},
-		"GET /tokens/revocations":   {""},
-		"POST /tokens/revocations":  {`{"issuer": "https://op1.test", "jti": "j1"}`},
-		"POST /tokens/mint":         {`{"subject": "alice"}`},
-		"GET /apikeys":              {""},
-		"POST /apikeys":             {`{"name": "ci", "subject": "robot"}`},
-		"DELETE /apikeys/{id}":      {""},
-		"POST /explain":             {`{"method": "GET", "url": "/admin/", "session": "SESSION"}`},
-		"GET /decisions/{name}":     {""},
-		"GET /openapi.json":         {""},
+		"GET /sessions":            {"", "?subject=alice&limit=1"},
+		"GET /sessions/{id}":       {""},
+		"DELETE /sessions/{id}":    {""},
+		"POST /sessions/revoke":    {`{"issuer": "urn:sallyport:dev", "subject": "mallory"}`},
+		"GET /events":              {"", "?kind=login"},
+		"GET /stats":               {""},
+		"GET /routes":              {""},
+		"GET /policies":            {""},
+		"GET /providers":           {""},
+		"GET /issuers":             {""},
+		"GET /upstreams":           {""},
+		"GET /shield":              {""},
+		"GET /keys":                {""},
+		"POST /keys/rotate":        {`{"now": false}`},
+		"GET /tokens/revocations":  {""},
+		"POST /tokens/revocations": {`{"issuer": "https://op1.test", "jti": "j1"}`},
+		"POST /tokens/mint":        {`{"subject": "alice"}`},
+		"GET /apikeys":             {""},
+		"POST /apikeys":            {`{"name": "ci", "subject": "robot"}`},
+		"DELETE /apikeys/{id}":     {""},
+		"POST /explain":            {`{"method": "GET", "url": "/admin/", "session": "SESSION"}`},
+		"GET /decisions/{name}":    {""},
+		"GET /openapi.json":        {""},
+		"GET /locks":               {""},
+		"POST /locks":              {`{"subject": "nobody", "issuer": "urn:sallyport:dev", "reason": "a test"}`},
+		"DELETE /locks/{id}":       {""},
 	}
 }
 
@@ -256,9 +259,9 @@ func TestTheDescriptionOfTheOperatorsAPIIsTrue(t *testing.T) {
 				target, in = strings.ReplaceAll(target, from, to), strings.ReplaceAll(in, from, to)
 			}
 			answer := s.conforms(t, router, name, e.Method, target, in)
-			if made := regexp.MustCompile(`"id":"([a-z0-9]+)"`).FindStringSubmatch(answer); name == "POST /apikeys" && made != nil {
-				defer func(session string) { values["{id}"] = session }(values["{id}"])
-				known["DELETE /apikeys/{id}"] = []string{"#" + made[1]}
+			made := regexp.MustCompile(`"id":"([A-Za-z0-9_-]+)"`).FindStringSubmatch(answer)
+			if remove := "DELETE " + e.Path + "/{id}"; e.Method == http.MethodPost && made != nil && known[remove] != nil {
+				known[remove] = []string{"#" + made[1]}
 			}
 		}
 	}

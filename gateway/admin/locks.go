@@ -84,7 +84,7 @@ func LockEndpoints(l Locker, audit *telemetry.Trail) []Endpoint {
 			Summary: "The locks that are in force, and those that ceased to be within the last day.",
 		},
 		{
-			Method: http.MethodPost, Path: "/locks", Serve: e.lock, Takes: LockWish{}, Gives: Lock{},
+			Method: http.MethodPost, Path: "/locks", Serve: e.lock, Takes: LockWish{}, Gives: Lock{}, Status: http.StatusCreated,
 			Summary: "Lock a user, a group, an issuer, a session at a provider, an address or a route, at every gateway; of several, all must match.",
 		},
 		{

@@ -27,10 +27,11 @@ type Page struct {
 }
 
 // Form is what a page can do. It is called for a form of such a page alone, with
-// r.PostForm read, and returns where to go then: a path of this listener.
+// r.PostForm read, and returns where to go then: a path of this listener; or else a
+// View, where there is something to put right.
 type Form struct {
 	Path string
-	Do   func(r *http.Request) (next string, err error)
+	Do   func(r *http.Request) (next string, again *View, err error)
 }
 
 // View is what a page shows.
@@ -131,9 +132,12 @@ func (s *site) mount(mux *http.ServeMux, forms []Form) {
 	}
 	for _, f := range forms {
 		mux.Handle("POST "+f.Path, s.edge.Handle(s.gate.page(func(w http.ResponseWriter, r *http.Request) error {
-			next, err := f.Do(r)
+			next, again, err := f.Do(r)
 			if err != nil {
 				return err
+			}
+			if again != nil {
+				return s.write(w, r, again, http.StatusUnprocessableEntity)
 			}
 			http.Redirect(w, r, next, http.StatusSeeOther)
 			return nil

@@ -170,10 +170,10 @@ func (p *sessionPages) count(ctx context.Context, q session.Query) (n int, more 
 }
 
 // revoke ends what was confirmed.
-func (p *sessionPages) revoke(r *http.Request) (string, error) {
+func (p *sessionPages) revoke(r *http.Request) (string, *View, error) {
 	e, v := p.readEnding(r.PostForm, time.Now())
 	if e.Problem != "" {
-		return "", badRequest(e.Problem)
+		return "", nil, badRequest(e.Problem)
 	}
 	what, work := "One session", func(ctx context.Context) (int, error) { return p.e.endOne(ctx, r, e.ID) }
 	if v != nil {
@@ -188,7 +188,7 @@ func (p *sessionPages) revoke(r *http.Request) (string, error) {
 	}
 	job := p.jobs.start(context.WithoutCancel(r.Context()), what, work)
 	job.patient(r.Context(), time.Second)
-	return "/sessions/job/" + strconv.FormatUint(job.number, 10), nil
+	return "/sessions/job/" + strconv.FormatUint(job.number, 10), nil, nil
 }
 
 func (p *sessionPages) progress(r *http.Request) (*View, error) {
