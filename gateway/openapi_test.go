@@ -26,7 +26,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/admin"
 )
 
-var update = flag.Bool("update", false, "write the kept files anew") //nolint:gochecknoglobals // as package flag wants it
+var update = flag.Bool("update", false, "write the kept files anew")
 
 // describe makes the description of the operators' API from its endpoints.
 func describe(t *testing.T, endpoints []admin.Endpoint) *openapi3.T {
