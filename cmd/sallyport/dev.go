@@ -40,9 +40,8 @@ with the identity headers that it would get in production. Sessions are kept in
 memory. /.auth/dev is a panel that ends your session, makes sign-ins fail, makes
 tokens for curl, and shows what your app is told.
 
-Without --upstream, an app is built in that shows what it receives. The policy
-and the identities are read again when their files change; with -c, so is the
-whole configuration, which must listen on loopback.
+Without --upstream, an app is built in that shows what it receives. With -c, a
+configuration file takes the place of the flags; it must listen on loopback.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't go on, 2 for a command
 line or a configuration that can't be used.`,
