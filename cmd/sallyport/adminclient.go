@@ -28,9 +28,9 @@ type adminFlags struct {
 }
 
 func (f *adminFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&f.config, "config", "c", "config.yaml", configFlagHelp)
-	cmd.Flags().StringVar(&f.url, "admin", "", "address of the admin listener, such as http://127.0.0.1:9080 (default: admin.listen of the configuration)")
-	cmd.Flags().StringVar(&f.tokenFile, "token-file", "", "file with the admin token (default: admin.token_file of the configuration)")
+	cmd.PersistentFlags().StringVarP(&f.config, "config", "c", "config.yaml", configFlagHelp)
+	cmd.PersistentFlags().StringVar(&f.url, "admin", "", "address of the admin listener, such as http://127.0.0.1:9080 (default: admin.listen of the configuration)")
+	cmd.PersistentFlags().StringVar(&f.tokenFile, "token-file", "", "file with the admin token (default: admin.token_file of the configuration)")
 	f.tls.add(cmd)
 }
 

@@ -18,9 +18,9 @@ import (
 type adminTLS struct{ caFile, certFile, keyFile string }
 
 func (t *adminTLS) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.caFile, "ca-file", "", "authorities of the admin listener's certificate (default: the certificate of admin.tls itself, or the system's authorities with --admin)")
-	cmd.Flags().StringVar(&t.certFile, "cert-file", "", "client certificate, in place of the token")
-	cmd.Flags().StringVar(&t.keyFile, "key-file", "", "its private key")
+	cmd.PersistentFlags().StringVar(&t.caFile, "ca-file", "", "authorities of the admin listener's certificate (default: the certificate of admin.tls itself, or the system's authorities with --admin)")
+	cmd.PersistentFlags().StringVar(&t.certFile, "cert-file", "", "client certificate, in place of the token")
+	cmd.PersistentFlags().StringVar(&t.keyFile, "key-file", "", "its private key")
 }
 
 // use puts what the flags say over what the configuration does.

@@ -10,9 +10,8 @@ import (
 
 // complete tells shells what the flags of a command take, where that can be known.
 func complete(cmd *cobra.Command) {
-	flags := cmd.Flags()
 	register := func(flag string, how cobra.CompletionFunc) {
-		if flags.Lookup(flag) != nil && flags.Lookup(flag).Value.Type() != "bool" {
+		if f := cmd.Flag(flag); f != nil && f.Value.Type() != "bool" {
 			_ = cmd.RegisterFlagCompletionFunc(flag, how) // it fails for a command that has one already
 		}
 	}

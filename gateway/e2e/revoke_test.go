@@ -37,11 +37,11 @@ func TestOperatorsRevokeUnderLoad(t *testing.T) {
 		others = append(others, f.signIn(t, a, "bob"))
 	}
 	stays := openSocket(t, b, others[0])
-	stop := f.load(others, 8, 20*time.Millisecond, a, b)
+	stop := f.load(others, 8, 10*time.Millisecond, a, b)
 	var took, closed []time.Duration
 
 	// 1. One by one.
-	for range 40 {
+	for range 150 {
 		cookie := f.signIn(t, a, "alice")
 		took = append(took, f.afterwards(t, []string{cookie}, func() {
 			f.operate(t, a, http.MethodDelete, "/sessions/"+f.named(t, a, "alice")[0], nil)
@@ -72,7 +72,7 @@ func TestOperatorsRevokeUnderLoad(t *testing.T) {
 
 	results := stop()
 	ok, unavailable := count(t, results)
-	if unavailable > 0 || ok < 500 {
+	if unavailable > 0 || ok < 300 {
 		t.Errorf("of others' requests %d were answered and %d were not", ok, unavailable)
 	}
 	if err := stays.Write(t.Context(), websocket.MessageText, []byte("still here")); err != nil {
