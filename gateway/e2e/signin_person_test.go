@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sallyport/sallyport/gateway/e2e/env"
 )
 
 // person is somebody at a browser without scripts, who follows redirects and
@@ -63,6 +65,10 @@ type recorder struct {
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := r.next.RoundTrip(req)
 	if err == nil {
+		if strings.HasPrefix(req.URL.String(), r.p.site.url) {
+			env.Harvest(req.URL.String(), append(req.Cookies(), res.Cookies()...))
+			env.Harvest(res.Header.Get("Location"), nil)
+		}
 		var b strings.Builder
 		_ = res.Header.Write(&b)
 		r.p.hops = append(r.p.hops, hop{req.URL.String(), res.StatusCode, res.Cookies(), b.Len()})

@@ -48,6 +48,9 @@ type siteOptions struct {
 // clientSecret is what the site has in common with its provider.
 const clientSecret = "the-secret-of-the-client-0123456789"
 
+// adminSecret opens the admin API of every gateway of a site.
+const adminSecret = "the-token-of-the-operators-0123456789"
+
 func startSite(t *testing.T, o siteOptions) *site {
 	t.Helper()
 	s := &site{binary: sallyport}
@@ -81,6 +84,10 @@ func startSite(t *testing.T, o siteOptions) *site {
 	for n := range max(1, o.gateways) {
 		dir := t.TempDir()
 		s.dirs, s.at = append(s.dirs, dir), append(s.at, env.Reserve(t))
+		env.Secret("sealing key", key)
+		env.Secret("client secret", client.Secret)
+		env.Secret("admin token", adminSecret)
+		env.WriteFile(t, dir, "admin-token", adminSecret)
 		env.WriteFile(t, dir, "key", key)
 		env.WriteFile(t, dir, "client-secret", client.Secret)
 		env.WriteFile(t, dir, "config.yaml", fmt.Sprintf(`
@@ -98,7 +105,7 @@ routes:
   - {name: app, upstream: "builtin:echo", policy: authenticated, headers: [{name: X-Forwarded-Issuer, claim: iss}]}
   - {name: assets, paths: [/assets], upstream: "builtin:echo", public: true}
   %s
-log: {level: info}
+admin: {token_file: admin-token}
 `, store, o.session, s.provider.Issuer, providers, o.login, routes))
 		s.gateways = append(s.gateways, nil)
 		s.start(t, n)

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -28,7 +29,8 @@ import (
 const startTimeout = 30 * time.Second
 
 // Main builds the gateway for all tests of a package, which find its path in
-// binary, runs them, and returns the exit code.
+// binary, runs them, and returns the exit code. The run fails where a secret of it is in
+// anything that a gateway has written or answered to operators.
 func Main(m *testing.M, binary *string) int {
 	dir, err := os.MkdirTemp("", "sallyport")
 	if err != nil {
@@ -42,7 +44,13 @@ func Main(m *testing.M, binary *string) int {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	seen := filepath.Join(dir, "seen")
+	if err := os.Mkdir(seen, 0o700); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	run = NewScan(seen)
+	return run.report(m.Run())
 }
 
 // BuildPackage compiles a program for one test and returns the binary.
@@ -76,6 +84,7 @@ type Process struct {
 	out  *syncBuffer
 	done chan struct{}
 	err  error
+	kept bool // its output is looked through for secrets
 }
 
 // Start runs a command in dir with extra environment, and ends it with the test.
@@ -95,6 +104,9 @@ func Start(tb testing.TB, dir string, environ []string, name string, args ...str
 	go func() { p.err = p.cmd.Wait(); close(p.done) }()
 	tb.Cleanup(func() {
 		p.end(syscall.SIGKILL)
+		if p.kept {
+			run.Output("the log of "+p.name+" in "+tb.Name(), p.out.String())
+		}
 		if tb.Failed() {
 			tb.Logf("output of %s:\n%s", p.name, p.out)
 		}
@@ -180,6 +192,7 @@ func (a Addresses) URL() string { return "http://localhost:" + strconv.Itoa(a.pu
 func StartGateway(tb testing.TB, binary, dir string, a Addresses, environ ...string) *Gateway {
 	tb.Helper()
 	environ = append([]string{
+		"SALLYPORT_LOG__LEVEL=debug", // where most could be said that should not
 		fmt.Sprintf("SALLYPORT_SERVER__LISTEN=127.0.0.1:%d", a.public),
 		fmt.Sprintf("SALLYPORT_ADMIN__LISTEN=127.0.0.1:%d", a.admin),
 		"SALLYPORT_SERVER__PUBLIC_URL=" + a.URL(),
@@ -188,9 +201,20 @@ func StartGateway(tb testing.TB, binary, dir string, a Addresses, environ ...str
 		Process: Start(tb, dir, environ, binary),
 		URL:     a.URL(), AdminURL: fmt.Sprintf("http://127.0.0.1:%d", a.admin),
 	}
+	g.kept = true
+	tb.Cleanup(func() { run.Answers(g.AdminURL, adminTokenOf(dir)) })
 	g.WaitHTTP(g.AdminURL + "/livez")
 	g.WaitHTTP(g.URL + "/.auth/me")
 	return g
+}
+
+// adminTokenOf is the token of the admin API, where the test has one in that file.
+func adminTokenOf(dir string) string {
+	text, err := os.ReadFile(filepath.Join(dir, "admin-token"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // WriteFile writes a file below dir and returns its path.

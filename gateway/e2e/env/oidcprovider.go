@@ -126,7 +126,7 @@ func NewOIDCProvider(tb testing.TB, o OIDCProviderOptions) *OIDCProvider {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p.environ = []string{"OP_OPTIONS=" + string(options)}
+	p.environ = []string{"OP_OPTIONS=" + string(options), "OP_SECRETS=" + run.SecretsFile()}
 	return p
 }
 

@@ -1,0 +1,219 @@
+//go:build e2e
+
+package env
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Scan holds what a run of tests uses that must never be seen, and looks for it in
+// everything that gateways have written or answered to operators. It is safe for
+// concurrent use.
+type Scan struct {
+	mu      sync.Mutex
+	secrets map[string]string // kind by value
+	dir     string            // of what was collected
+	n       int
+}
+
+// NewScan collects in a directory.
+func NewScan(dir string) *Scan { return &Scan{secrets: map[string]string{}, dir: dir} }
+
+// minSecret is the shortest text that is looked for: shorter ones occur by chance.
+const minSecret = 12
+
+// Secret adds a value that must never be seen. Short ones are left out.
+func (s *Scan) Secret(kind, value string) {
+	if s == nil || len(value) < minSecret {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secrets[value] = kind
+}
+
+// SecretsFile adds the lines "KIND VALUE" that another program writes, when the run is over.
+func (s *Scan) SecretsFile() (path string) {
+	if s == nil {
+		return ""
+	}
+	return filepath.Join(s.dir, "secrets")
+}
+
+// Output adds what a gateway has written or answered.
+func (s *Scan) Output(where, text string) {
+	if s == nil || text == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.n++
+	name := fmt.Sprintf("%05d %s", s.n, strings.NewReplacer("/", "_", ":", "_").Replace(where))
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+		panic(err) // a run that cannot be judged must not pass
+	}
+}
+
+// Answers adds what a gateway shows to operators now.
+func (s *Scan) Answers(admin, token string) {
+	if s == nil {
+		return
+	}
+	client := &http.Client{Timeout: 5 * time.Second}
+	for _, path := range []string{"/metrics", "/readyz", "/api/v1/sessions", "/api/v1/events", "/api/v1/stats", "/api/v1/keys", "/api/v1/locks", "/api/v1/decisions", "/api/v1/routes", "/api/v1/providers", "/api/v1/issuers", "/api/v1/upstreams"} {
+		req, err := http.NewRequest(http.MethodGet, admin+path, nil) //nolint:noctx // the test's context is over
+		if err != nil {
+			return
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := client.Do(req)
+		if err != nil {
+			continue // a gateway that the test has stopped
+		}
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 64<<20))
+		_ = res.Body.Close()
+		s.Output(admin+path, string(body))
+	}
+}
+
+// Leak is a secret that was seen.
+type Leak struct{ Kind, Masked, Form, Where, Around string }
+
+// Leaks looks for every secret in everything that was collected, as it is and in the
+// forms in which it could have been written. errors are those of reading.
+func (s *Scan) Leaks() (leaks []Leak, secrets, outputs int, err error) {
+	if written, err := os.ReadFile(s.SecretsFile()); err == nil {
+		for line := range strings.Lines(string(written)) {
+			kind, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+			s.Secret(kind, value)
+		}
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return nil, 0, 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	needles := index(s.secrets)
+	files, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	for _, f := range files {
+		if f.Name() == "secrets" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(s.dir, f.Name()))
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		outputs++
+		leaks = append(leaks, needles.find(f.Name(), text)...)
+	}
+	return leaks, len(s.secrets), outputs, nil
+}
+
+type needle struct{ kind, secret, form, text string }
+
+// needles are found by how they begin.
+type needles map[[minSecret]byte][]needle
+
+func index(secrets map[string]string) needles {
+	all := needles{}
+	for value, kind := range secrets {
+		for form, text := range forms(value) {
+			if len(text) >= minSecret {
+				begin := [minSecret]byte([]byte(text[:minSecret]))
+				all[begin] = append(all[begin], needle{kind, value, form, text})
+			}
+		}
+	}
+	return all
+}
+
+// forms are the ways in which a text could be written.
+func forms(value string) map[string]string {
+	all := map[string]string{"as it is": value, "hex": hex.EncodeToString([]byte(value))}
+	if escaped := url.QueryEscape(value); escaped != value {
+		all["percent-encoded"] = escaped
+		all["percent-encoded in lower case"] = strings.ToLower(escaped)
+	}
+	for skip := range 3 { // where it begins within a group of base64
+		for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
+			text := encoding.EncodeToString(append(make([]byte, skip), value...))
+			// The first and the last characters hold bits of what is beside it.
+			text = text[(skip*8+5)/6:]
+			if (skip+len(value))%3 != 0 {
+				text = text[:len(text)-1]
+			}
+			all[fmt.Sprintf("%s at %d", name, skip)] = text
+		}
+	}
+	return all
+}
+
+func (all needles) find(where string, text []byte) (leaks []Leak) {
+	told := map[string]bool{}
+	for i := 0; i+minSecret <= len(text); i++ {
+		for _, n := range all[[minSecret]byte(text[i:i+minSecret])] {
+			if told[n.secret] || !bytes.HasPrefix(text[i:], []byte(n.text)) {
+				continue
+			}
+			told[n.secret] = true
+			begin := max(0, i-100)
+			if line := bytes.LastIndexByte(text[begin:i], '\n'); line >= 0 {
+				begin += line + 1
+			}
+			leaks = append(leaks, Leak{
+				Kind: n.kind, Masked: n.secret[:3] + "...", Form: n.form, Where: where, Around: string(text[begin:i]) + "[" + n.kind + "]",
+			})
+		}
+	}
+	return leaks
+}
+
+// run is the scan of this run of tests; nil outside Main.
+var run *Scan //nolint:gochecknoglobals // one process runs the tests of one package
+
+// Secret tells the scan of this run of a value that must never be seen.
+func Secret(kind, value string) { run.Secret(kind, value) }
+
+// Harvest takes the secrets out of what a browser sends and gets: the values of
+// cookies, and what is in addresses on the way through a sign-in.
+func Harvest(address string, cookies []*http.Cookie) {
+	for _, c := range cookies {
+		Secret("cookie "+c.Name, c.Value)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return
+	}
+	for _, name := range []string{"code", "state", "nonce", "id_token_hint", "login_token"} {
+		Secret(name, u.Query().Get(name))
+	}
+}
+
+// report prints what was seen, and returns the exit code of the run.
+func (s *Scan) report(code int) int {
+	leaks, secrets, outputs, err := s.Leaks()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the outputs can't be scanned:", err)
+		return max(code, 1)
+	}
+	fmt.Fprintf(os.Stderr, "%d outputs of gateways were searched for %d secrets\n", outputs, secrets)
+	for _, l := range leaks {
+		fmt.Fprintf(os.Stderr, "a secret was seen: %s %s (%s) in %s: %s\n", l.Kind, l.Masked, l.Form, l.Where, l.Around)
+		code = max(code, 1)
+	}
+	return code
+}
