@@ -1,7 +1,6 @@
 package login
 
 import (
-	"cmp"
 	"errors"
 	"net/http"
 
@@ -44,9 +43,6 @@ func (s *Service) checkLocked(r *http.Request, id *identity.Identity) error {
 	}
 	answer := refuse(http.StatusForbidden, ReasonLocked, "Access is locked for now. The people who run this site know why.", nil)
 	answer.Message = message
-	if id != nil {
-		answer.Who = cmp.Or(id.Email, id.Subject)
-	}
 	return &lockedError{answer, id}
 }
 
