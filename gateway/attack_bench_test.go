@@ -70,6 +70,7 @@ type plan struct {
 	issuers    string // more YAML list items of tokens.issuers
 	tokens     string // more YAML members of tokens
 	adminToken string // a file; "" turns the admin API off
+	admin      string // more YAML members of admin
 	upstream   string // default: the recorder
 	top        string // more YAML sections
 }
@@ -174,7 +175,7 @@ func siteYAML(p *plan, keys string) string {
 		"$LISTEN", listen,
 		"$PUBLIC", p.publicURL, "$TRUSTED", p.trusted, "$LIMITS", p.limits, "$SERVER", p.server, "$SESSION", p.session,
 		"$IDENTITIES", p.identities, "$PROVIDERS", p.providers, "$LOGIN", p.login, "$POLICIES", p.policies, "$ROUTES", p.routes, "$UP", p.upstream,
-		"$TOKENS", p.tokens, "$ADMIN_TOKEN", p.adminToken,
+		"$TOKENS", p.tokens, "$ADMIN_TOKEN", p.adminToken, "$ADMIN_MORE", p.admin,
 		"$ISSUERS", p.issuers, "$ISSUER", tokenIssuer, "$AUDIENCE", tokenAudience, "$KEYS", keys,
 	).Replace(`
 server:
@@ -183,7 +184,7 @@ server:
   trusted_proxies: [$TRUSTED]
   limits: {$LIMITS}
   $SERVER
-admin: {listen: "", token_file: "$ADMIN_TOKEN"}
+admin: {listen: "", token_file: "$ADMIN_TOKEN", $ADMIN_MORE}
 session: {embedded: {path: ""}, $SESSION}
 login:
   providers:
