@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/admin"
@@ -147,13 +148,11 @@ func sealingError(key string, err error) error {
 // people names some of the users of sessions.
 func people(use *session.KeyUse) string {
 	const some = 3
-	text := ""
-	for i, id := range use.Users[:min(some, len(use.Users))] {
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprintf("%.64q", id.Subject)
+	var names []string
+	for _, id := range use.Users[:min(some, len(use.Users))] {
+		names = append(names, fmt.Sprintf("%.64q", id.Subject))
 	}
+	text := strings.Join(names, ", ")
 	if len(use.Users) > some {
 		text += " and others"
 	}
