@@ -45,7 +45,8 @@ func TestSlowReadersOfEventsDelayNobodyAndAreTold(t *testing.T) {
 		Seq    uint64 `json:"seq"`
 		Mark   string `json:"mark"`
 		Missed uint64 `json:"missed"`
-	}) {
+	},
+	) {
 		if !lines.Scan() {
 			t.Fatalf("the stream ended: %v", lines.Err())
 		}
