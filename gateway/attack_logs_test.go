@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -16,7 +17,7 @@ import (
 // TestLogInjection (CVE-2020-36567, CVE-2025-25294): every record is one line of
 // JSON, with the fields that the gateway gave it and no others.
 func TestLogInjection(t *testing.T) {
-	s := newSite(t, plan{})
+	s := newSite(t, plan{providers: `- {name: corp, type: oidc, issuer: "http://127.0.0.1:1", client_id: app, client_secret: "0123456789abcdef"}`})
 	fake := `","admin":true,"x":"`
 	requests := []string{
 		"/app/x%0d%0a%7b%22level%22:%22info%22%7d", "/app/%1b[31mred", "/app/" + url.PathEscape(fake), "/app/%e2%80%a8x", "/public/" + fake,
@@ -32,6 +33,11 @@ func TestLogInjection(t *testing.T) {
 	s.as(t, "", "/", "Host: "+strings.Repeat("a", 300)+".test")
 	s.raw(t, s.request("METHOD"+strings.Repeat("X", 2000), "/app", "Connection: close"))
 	s.as(t, "", "/api/", "Authorization: Bearer "+s.token(t, map[string]any{"sub": "x\r\n" + fake + "\x1b[31m" + strings.Repeat("s", 3000)}))
+	kid := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"alg":"ES256","kid":%q}`, "\r\n"+fake+"\x1b[31m"+strings.Repeat("k", 3000)))
+	s.as(t, "", "/api/", "Authorization: Bearer "+kid+"."+base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"`+tokenIssuer+`"}`))+".c2ln")
+	for _, provider := range []string{"dev", "corp"} {
+		s.as(t, "", "/.auth/callback/"+provider+"?error=x&state=x&error_description="+url.QueryEscape("\r\n"+fake+"\x1b[31m"+strings.Repeat("d", 3000)), "Accept: text/html")
+	}
 	s.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"\r\n" + fake}})
 
 	poll(t, "the last request to be logged", func() bool { return strings.Contains(s.logText.String(), `"path":"/.auth/login"`) })
@@ -108,6 +114,9 @@ func TestNoSecretIsLogged(t *testing.T) {
 	corp.as(t, "", "/.auth/callback/corp?code="+plant("planted-code")+"&state="+plant("planted-state"))
 	corp.as(t, "", "/.auth/callback/corp?code=x&state=y&id_token="+plant("planted-id-token"))
 	corp.as(t, "", "/.auth/login?provider=corp&return_to="+url.QueryEscape("/app?token="+plant("planted-return-token")), "Accept: text/html")
+	corp.post(t, "/.auth/backchannel-logout/corp", url.Values{"logout_token": {plant("planted.logout.token")}})
+	corp.as(t, "", "/.auth/frontchannel-logout/corp?iss=x&sid="+plant("planted-provider-session"))
+	corp.as(t, "", "/.auth/logout?id_token_hint="+plant("planted-hint")+"&state="+plant("planted-logout-state"), "Accept: text/html")
 	s.upstream.answers("HTTP/1.1 200 OK\r\nSet-Cookie: app=" + plant("planted-set-cookie") + "\r\nContent-Length: 0\r\n\r\n")
 	s.as(t, "", "/app", cookie)
 	s.upstream.answers("HTTP/1.1 500 " + plant("planted-reason") + "\r\nContent-Length: 0\r\n\r\n")
