@@ -251,7 +251,7 @@ func TestSignInsOfOperatorsEnd(t *testing.T) {
 		}
 	}
 	a := s.raw(t, s.request("GET", "/", "Cookie: "+s.signIn(t, "alice")+"; "+cookie+"; a=1", "Connection: close"))
-	if got := s.passed(t, a); strings.Contains(string(got.raw), "sallyport_admin") || !strings.Contains(string(got.raw), "a=1") {
+	if got := s.passed(t, a); strings.Contains(got.raw, "sallyport_admin") || !strings.Contains(got.raw, "a=1") {
 		t.Errorf("the application received\n%s", got.raw)
 	}
 	token := formToken(t, s.operate(t, "GET", "/", "", me).Body.String())
