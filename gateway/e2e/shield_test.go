@@ -149,7 +149,8 @@ func TestLegacyApplicationInABrowser(t *testing.T) {
 	}
 
 	b.Open(site + "/watched/")
-	b.Open(strings.Replace(gateway.AdminURL, "http://", "http://operator:operators-only@", 1) + "/shield")
+	b.Open(gateway.AdminURL + "/shield")
+	b.Type("#token", "operators-only\r")
 	b.WaitText("sid")
 	for _, v := range views("en") {
 		b.Look(v)
