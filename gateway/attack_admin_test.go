@@ -56,7 +56,7 @@ func formToken(t *testing.T, page string) string {
 
 // operatorPages are those that need no name of anything.
 func operatorPages() []string {
-	return []string{"/", "/sessions", "/sessions/revoke?issuer=urn:sallyport:dev&subject=alice", "/events", "/locks", "/routes", "/policies", "/health", "/shield"}
+	return []string{"/", "/sessions", "/sessions/revoke?issuer=urn:sallyport:dev&subject=alice", "/events", "/locks", "/routes", "/policies", "/health", "/shield", "/keys"}
 }
 
 // TestTheOperatorsListenerIsNotReachedByThePublicOne: what other gateways have shown to

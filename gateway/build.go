@@ -247,6 +247,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	sessionPages, sessionForms := admin.SessionPages(p.sessions, c.audit)
 	locking := &locker{cfg: cfg, locks: c.locks}
 	lockPages, lockForms := admin.LockPages(locking, c.audit)
+	keys := func(ctx context.Context) admin.AllKeys { return c.allKeys(ctx, signing) }
 	p.api = slices.Concat(
 		admin.TokenEndpoints(&tokenRevoker{list: c.revocations, issuers: cfg.Tokens.Issuers, audit: c.audit}),
 		signing.api(c.audit),
@@ -263,15 +264,19 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	)
 	p.admin = admin.New(admin.Options{
 		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks, Draining: c.draining.Load,
-		API:      p.api,
-		Forms:    slices.Concat(sessionForms, lockForms),
-		Overview: &admin.Overview{Stats: c.sampler.Stats, Inventory: inventory},
+		API:   p.api,
+		Forms: slices.Concat(sessionForms, lockForms),
+		Overview: &admin.Overview{Stats: c.sampler.Stats, Inventory: inventory, Warnings: func(ctx context.Context) []string {
+			all := keys(ctx)
+			return admin.KeyWarnings(&all, time.Now())
+		}},
 		Pages: slices.Concat(
 			sessionPages,
 			lockPages,
 			admin.EventPages(c.events, explain),
 			admin.InventoryPages(inventory),
 			admin.ShieldPages(watch.Report),
+			admin.KeyPages(keys),
 		),
 		Gate: adminGate(c, cfg),
 	})

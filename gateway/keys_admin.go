@@ -47,11 +47,7 @@ func (c *core) keyEndpoints(s *signing) []admin.Endpoint {
 		}
 	}
 	return admin.Keys(admin.KeysOptions{
-		List: func(r *http.Request) admin.AllKeys {
-			list := s.list()
-			list.Sealing = c.sealingKeys(c.keyring.Status(r.Context()))
-			return list
-		},
+		List: func(r *http.Request) admin.AllKeys { return c.allKeys(r.Context(), s) },
 		RotateSigning: func(r *http.Request, now bool) error {
 			err := ringError(s.ring.Rotate(r.Context(), now))
 			note(r, "rotate_signing_key", "", 0, err)
@@ -181,4 +177,11 @@ func retireError(key string, err error) error {
 		Code: http.StatusServiceUnavailable, Reason: "store_unavailable", Err: err,
 		Public: "The store does not answer now, so that it is not known who needs the key.", Header: http.Header{"Retry-After": {"5"}},
 	}
+}
+
+// allKeys are the keys of both rings as operators see them.
+func (c *core) allKeys(ctx context.Context, s *signing) admin.AllKeys {
+	list := s.list()
+	list.Sealing = c.sealingKeys(c.keyring.Status(ctx))
+	return list
 }

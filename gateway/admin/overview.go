@@ -18,7 +18,7 @@ type Overview struct {
 	Facts func() [][2]string
 	// Warnings are about what works and should not stay so, such as old keys. It may
 	// be nil.
-	Warnings func() []string
+	Warnings func(ctx context.Context) []string
 }
 
 type overviewView struct {
@@ -55,7 +55,7 @@ func (o *Overview) view(ctx context.Context, ready *readiness) *overviewView {
 		v.Facts = o.Facts()
 	}
 	if o.Warnings != nil {
-		v.Warnings = o.Warnings()
+		v.Warnings = o.Warnings(ctx)
 	}
 	s := o.Stats()
 	since := "10 min ago"

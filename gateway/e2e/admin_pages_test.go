@@ -127,7 +127,7 @@ func TestOperatorsInABrowser(t *testing.T) {
 		t.Errorf("alice, no longer locked: %d", got)
 	}
 
-	for _, page := range []string{"routes", "policies", "health", "shield", "sessions"} {
+	for _, page := range []string{"routes", "policies", "health", "shield", "sessions", "keys"} {
 		b.Open(admin + "/" + page)
 		for _, v := range views("en")[1:3] {
 			b.Look(v)
