@@ -50,6 +50,10 @@ type site struct {
 	signer   *jose.Signer
 	stop     func() error // ends the gateway, and returns what Run did
 
+	file string // of the configuration, where it is followed
+	keys string // the file of the issuer's keys
+	plan plan   // of the file at the start
+
 	mu       sync.Mutex
 	sessions map[string]string
 }
@@ -73,6 +77,7 @@ type plan struct {
 	admin      string // more YAML members of admin
 	upstream   string // default: the recorder
 	top        string // more YAML sections
+	followed   bool   // the configuration is a file, and is followed
 }
 
 func newSite(t *testing.T, p plan) *site {
@@ -100,6 +105,10 @@ func newSite(t *testing.T, p plan) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if p.followed {
+		s.file, s.keys, s.plan = filepath.Join(t.TempDir(), "site.yaml"), keys, p
+		s.write(t, yaml)
+	}
 	s.start(t, cfg)
 	return s
 }
@@ -115,6 +124,9 @@ func (s *site) start(t *testing.T, cfg *config.Config) {
 	}
 	if s.gw, err = gateway.New(t.Context(), cfg, zap.New(zapcore.NewTee(core, written.Core())), "test"); err != nil {
 		t.Fatal(err)
+	}
+	if s.file != "" {
+		s.gw.FollowFile(s.file, nil, zap.NewAtomicLevel())
 	}
 	if err := s.gw.Listen(t.Context()); err != nil {
 		t.Fatal(err)

@@ -155,7 +155,6 @@ func TestEnvoyAndAPanicInside(t *testing.T) {
 	e := &envoy{site: &site{host: "localhost"}}
 	in := e.asking(t, about{target: "/app", lines: []string{"Accept: text/html"}})
 	service := extauthz.New(o)
-	t.Cleanup(service.Close)
 	for what, c := range map[string]struct {
 		trouble func() error
 		status  int

@@ -11,11 +11,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/admin"
+	"github.com/sallyport/sallyport/gateway/carried"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/echo"
 	"github.com/sallyport/sallyport/gateway/extauthz"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
+	"github.com/sallyport/sallyport/gateway/jwks"
 	"github.com/sallyport/sallyport/gateway/listener/acme"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/proxy"
@@ -28,6 +30,8 @@ import (
 // what to close. Everything that outlives it belongs to core.
 type parts struct {
 	core         *core
+	hold         *carried.Hold // what outlives it where it is unchanged
+	life         lifetime
 	cfg          *config.Config
 	handler      http.Handler
 	redirect     http.Handler // of the listeners that redirect to https
@@ -35,6 +39,10 @@ type parts struct {
 	api          []admin.Endpoint // of the operators
 	trust        *trust
 	sessions     *session.Manager
+	signIn       *login.Service
+	accounts     *accounts               // that are bound to it while the parts count
+	issuerKeys   map[string]*jwks.Source // by issuer
+	upstreams    pools
 	guard        *guard.Guard
 	entrances    map[string]*guard.Entrance    // the listeners with policies
 	tls          *tls.Config                   // of the public listeners; nil without a certificate
@@ -43,19 +51,9 @@ type parts struct {
 	checkTLS     *tls.Config                   // of that listener; nil without a certificate
 	adminTLS     *tls.Config                   // of the operators' listener; nil without a certificate
 	certificates []func() map[string]time.Time // when they run out, by name
-	background   []func(context.Context)       // each runs until the drain is over
+	background   []func(context.Context)       // each runs until the last request is over
 	checks       []admin.Check                 // what readiness looks at
 	closers      []func() error                // in the order of their making
-}
-
-// close releases everything of it, last made first.
-func (p *parts) close() error {
-	var errs []error
-	for _, c := range slices.Backward(p.closers) {
-		errs = append(errs, c())
-	}
-	p.closers = nil
-	return errors.Join(errs...)
 }
 
 // build makes every object from the first configuration. Without open the session
@@ -71,6 +69,7 @@ func (c *core) first(ctx context.Context, cfg *config.Config) (*parts, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
+	p.accounts.signIn.Store(p.signIn)
 	c.live.Store(p)
 	return p, nil
 }
@@ -79,7 +78,7 @@ func (c *core) first(ctx context.Context, cfg *config.Config) (*parts, error) {
 func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err error) {
 	log, metrics := c.log, c.metrics
 	trusted := newTrust(cfg.Server.TrustedProxies)
-	p := &parts{core: c, cfg: cfg, trust: trusted}
+	p := &parts{core: c, cfg: cfg, trust: trusted, hold: c.shelf.Hold()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -101,15 +100,12 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	if err = errors.Join(buildCertificates(cfg, log, metrics, p), buildExtAuthzCertificates(cfg, log, metrics, p), buildAdminCertificates(cfg, log, metrics, p)); err != nil {
 		return nil, err
 	}
-	if len(p.certificates) > 0 {
-		metrics.Certificates(p.certificateEnds)
-	}
 	if err = c.prepare(ctx, cfg); err != nil {
 		return nil, err
 	}
 	p.sessions = session.NewManager(session.Options{
 		Store: c.store, Records: c.records, Keyring: c.sealing, Server: cfg.Server, Session: cfg.Session,
-		TouchFailed: c.touchFailed,
+		Activity: c.activity,
 	})
 	p.closers = append(p.closers, func() error { p.sessions.Close(); return nil })
 	signing := newSigning(cfg, c.ring)
@@ -143,12 +139,13 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		Log: log.Named("login"), KnownHost: table.KnownHost, RouteOf: routeOf(table, cfg.Server.URL()), Audit: auditor(c.audit, trusted), KeptForms: keptForms,
 		ClientAddr: trusted.client, Records: c.records, LogoutTargets: cfg.Login.LogoutTargets,
 		Locked: locked(c.locks, trusted),
-		Calls:  c.calls, Rehearsal: c.dev.signIns(), Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
+		Memory: c.signIns, Carry: p.carry,
+		Calls: c.calls, Rehearsal: c.dev.signIns(), Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
 	})
 	if err != nil {
 		return nil, faultsAt(cfg, "login.providers", err)
 	}
-	creds.accounts.signIn = signIn
+	p.signIn, p.accounts = signIn, creds.accounts
 	startRenewing(p, signIn)
 	p.background = append(p.background, signIn.Run)
 
@@ -175,17 +172,17 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		return nil, err
 	}
 	p.guard = guard.New(guard.Options{
-		Entrances: len(p.entrances) > 0 || cfg.ExtAuthz.Listen != "",
-		Routes:    table, Cookies: p.sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: c.denied.keep,
+		Entrances: cfg.ExtAuthz.Listen != "", Listeners: p.entrances,
+		Routes: table, Cookies: p.sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: c.denied.keep,
 		Locks: c.locks, OwnIssuer: ownIssuerName(cfg),
 	})
-	targets, upstreams, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, log.Named("upstream"), p)
+	targets, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, log.Named("upstream"), p)
 	if err != nil {
 		return nil, err
 	}
-	metrics.Upstreams(upstreams.figures)
 	front, err := proxy.New(proxy.Options{
 		Guard:     p.guard,
+		Now:       func() *guard.Guard { return c.now().guard },
 		Challenge: challenger(func(r *http.Request, want policy.StepUp) string { return signIn.StepUpURL(r, login.StepUp(want)) }, cfg.Server.URL().Host),
 		Targets:   targets,
 		Scheme:    scheme, MaxBody: cfg.Server.Limits.MaxBodyBytes,
@@ -242,7 +239,8 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	}
 	p.checks = append(p.checks, c.readiness(signing.needed)...)
 	p.checks = append(p.checks, providerChecks(cfg, signIn)...)
-	inventory := &inventory{cfg: cfg, table: table, policies: policies, signIn: signIn, issuers: issuers, pools: upstreams}
+	p.checks = append(p.checks, c.reloads.readiness())
+	inventory := &inventory{cfg: cfg, table: table, policies: policies, signIn: signIn, issuers: issuers, pools: p.upstreams}
 	explain := &explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: p.sessions, denied: c.denied}
 	sessionPages, sessionForms := admin.SessionPages(p.sessions, c.audit)
 	locking := &locker{cfg: cfg, locks: c.locks}
@@ -256,6 +254,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		apiKeyEndpoints(cfg, c.keys, c.audit),
 		admin.ExplainEndpoints(explain),
 		admin.ShieldEndpoints(watch.Report),
+		c.reloadEndpoints(),
 		admin.InventoryEndpoints(inventory),
 		admin.SessionEndpoints(p.sessions, c.audit),
 		admin.EventEndpoints(c.events, &c.draining),

@@ -9,10 +9,9 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/admin"
 	"github.com/sallyport/sallyport/gateway/authn"
+	"github.com/sallyport/sallyport/gateway/carried"
 	"github.com/sallyport/sallyport/gateway/config"
-	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/jwks"
-	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
@@ -25,31 +24,27 @@ type credentials struct {
 	introspection *authn.Introspection // nil without servers
 	keys          *authn.APIKeys
 	passwords     *authn.Passwords // of accounts
-	accounts      *accounts        // bound once the service of sign-ins is made
+	accounts      *accounts        // of passwords; bound to the service of sign-ins when the parts count
 	client        func(*http.Request) string
 	certificates  *authn.ClientCert
 }
 
-// buildCredentials makes the judges. accounts are still to be bound.
+// buildCredentials makes the judges.
 func buildCredentials(p *parts, issuers []authn.Issuer) (*credentials, error) {
 	cfg := p.cfg
 	possession := authn.Possession{Scheme: cfg.Server.URL().Scheme, MaxAge: cfg.Tokens.DPoP.MaxAge, Replays: p.core.records}
 	c := &credentials{
 		session: authn.NewSession(p.sessions),
-		bearer: authn.NewBearer(authn.BearerOptions{
-			Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: p.core.revocations, Possession: possession,
-		}),
-		issuers: len(issuers) > 0, keys: p.core.keys, accounts: &accounts{}, client: p.trust.client,
+		issuers: len(issuers) > 0, keys: p.core.keys, client: p.trust.client,
 	}
 	var err error
-	if c.introspection, err = buildIntrospection(cfg, p.core, possession); err != nil {
+	if c.bearer, err = buildBearer(p, issuers, possession); err != nil {
 		return nil, err
 	}
-	var known authn.Accounts
-	if slices.ContainsFunc(cfg.Login.Providers, func(p config.Provider) bool { return p.Type == config.ProviderUsers }) {
-		known = c.accounts
+	if c.introspection, err = buildIntrospection(p, possession); err != nil {
+		return nil, err
 	}
-	if c.passwords, err = authn.NewPasswords(known); err != nil {
+	if c.passwords, c.accounts, err = buildPasswords(p); err != nil {
 		return nil, err
 	}
 	if c.certificates, err = authn.NewClientCert(cfg.Server.TLS.ClientSubject); err != nil {
@@ -58,16 +53,21 @@ func buildCredentials(p *parts, issuers []authn.Issuer) (*credentials, error) {
 	return c, nil
 }
 
-func buildIntrospection(cfg *config.Config, c *core, possession authn.Possession) (*authn.Introspection, error) {
+func buildIntrospection(p *parts, possession authn.Possession) (*authn.Introspection, error) {
+	cfg, c := p.cfg, p.core
 	var servers []*authn.IntrospectionServer
 	var faults config.Faults
 	for i, entry := range cfg.Tokens.Introspection {
-		client, err := jwks.NewClient(entry.CAFile)
-		var server *authn.IntrospectionServer
-		if err == nil {
+		settings := withFiles(entry, entry.CAFile, entry.ClientKeyFile)
+		server, err := carried.Take(p.hold, "introspection", settings, func() (*authn.IntrospectionServer, carried.Work, error) {
+			client, err := jwks.NewClient(entry.CAFile)
+			if err != nil {
+				return nil, carried.Work{}, err
+			}
 			client.Transport = c.calls(entry.Name, client.Transport)
-			server, err = authn.NewIntrospectionServer(entry, client, c.log.Named("introspection"))
-		}
+			server, err := authn.NewIntrospectionServer(entry, client, c.log.Named("introspection"))
+			return server, carried.Work{}, err
+		})
 		if err != nil {
 			faults = append(faults, faultsAt(cfg, fmt.Sprintf("tokens.introspection[%d]", i), err)...)
 			continue
@@ -113,32 +113,6 @@ func (c *credentials) tokenKinds(r *config.Route) (kinds authn.TokenKinds) {
 	kinds.Introspection = c.of(r, config.AuthIntrospection)
 	kinds.APIKey = c.of(r, config.AuthAPIKey)
 	return kinds
-}
-
-// accounts lets Basic judge the accounts of the users providers.
-type accounts struct{ signIn *login.Service }
-
-var _ authn.Accounts = (*accounts)(nil)
-
-func (a *accounts) Known(username string) bool { return a.signIn.KnownAccount(username) }
-func (a *accounts) Generation() uint64         { return a.signIn.AccountsGeneration() }
-
-func (a *accounts) LockedOut(username, address string) error {
-	if wait := a.signIn.LockedOut(username, address); wait > 0 {
-		return &authn.TooMany{Reason: login.ReasonLockedOut, Wait: wait}
-	}
-	return nil
-}
-
-func (a *accounts) Verify(ctx context.Context, username, password, address string) (*identity.Identity, error) {
-	id, err := a.signIn.VerifyAccount(ctx, username, password, address)
-	if errors.Is(err, login.ErrWrongPassword) {
-		return nil, &authn.Refusal{Reason: login.ReasonInvalidLogin}
-	}
-	if locked, ok := errors.AsType[*login.LockedOut](err); ok {
-		return nil, &authn.TooMany{Reason: login.ReasonLockedOut, Wait: locked.Wait}
-	}
-	return id, err
 }
 
 // apiKeyEndpoints lets operators make and revoke keys.

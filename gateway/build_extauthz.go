@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -44,22 +45,34 @@ func (a *asked) extAuthz(p *parts, policies *policies, ownCookie func(name strin
 	for name, set := range policies.sets {
 		entrances[name] = &guard.Entrance{Name: "ext_authz, policy " + name, Policy: set}
 	}
-	limits := a.cfg.Server.Limits
 	return extauthz.New(extauthz.Options{
 		Judge: a.judge(p), Passes: a.passes(), OwnCookie: ownCookie,
 		Trusted: p.trust.peer, Policies: entrances, Watch: a.watch.check, Edge: a.edge, Log: a.log.Named("extauthz"),
-		TLS: p.checkTLS, Handshake: limits.ReadHeaderTimeout, MaxConnections: limits.MaxConnections, MaxTarget: limits.MaxTargetBytes,
+		MaxTarget: a.cfg.Server.Limits.MaxTargetBytes, Turns: &p.life.turns,
 	})
 }
 
 // listenExtAuthz binds the address of the gRPC listener, where it is on.
 func (g *Gateway) listenExtAuthz(ctx context.Context, binder *listener.Binder) (err error) {
-	if g.core.now().extAuthz == nil {
+	p := g.core.now()
+	if p.extAuthz == nil {
 		return nil
 	}
-	if g.checksAt, err = binder.Open(ctx, g.cfg.ExtAuthz.Listen); err != nil {
+	if g.checksAt, err = binder.Open(ctx, p.cfg.ExtAuthz.Listen); err != nil {
 		return fmt.Errorf("ext_authz.listen: %w", err)
 	}
+	o := extauthz.ServerOptions{
+		Current:   func() *extauthz.Service { return g.core.now().extAuthz },
+		Handshake: p.cfg.Server.Limits.ReadHeaderTimeout,
+	}
+	if p.checkTLS != nil {
+		o.TLS = p.checkTLS.Clone()
+		o.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return g.core.now().checkTLS.GetConfigForClient(hello)
+		}
+	}
+	g.checks = extauthz.NewServer(o)
+	g.checks.SetMaxConnections(p.cfg.Server.Limits.MaxConnections)
 	return nil
 }
 
@@ -74,7 +87,7 @@ func (g *Gateway) ExtAuthzAddr() net.Addr {
 
 // serveExtAuthz serves until shutdownExtAuthz.
 func (g *Gateway) serveExtAuthz() error {
-	if err := g.core.now().extAuthz.Serve(g.checksAt); err != nil {
+	if err := g.checks.Serve(g.checksAt); err != nil {
 		return fmt.Errorf("ext_authz.listen: %w", err)
 	}
 	return nil
@@ -82,10 +95,10 @@ func (g *Gateway) serveExtAuthz() error {
 
 // shutdownExtAuthz lets checks under way finish until ctx ends.
 func (g *Gateway) shutdownExtAuthz(ctx context.Context) error {
-	if g.core.now().extAuthz == nil {
+	if g.checks == nil {
 		return nil
 	}
-	return g.core.now().extAuthz.Shutdown(ctx)
+	return g.checks.Shutdown(ctx)
 }
 
 // closeExtAuthz closes what listenExtAuthz has opened, where it was never served.

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/sallyport/sallyport/gateway/carried"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/listener"
@@ -26,12 +27,17 @@ func buildCertificates(cfg *config.Config, log *zap.Logger, metrics *telemetry.M
 	}
 	o := listener.CertificateOptions{TLS: cfg.Server.TLS, Log: log.Named("tls"), Reloaded: metrics.CertificateReload}
 	if cfg.Server.TLS.ACME.Given() {
-		issued, err := acme.New(cfg.Server.TLS.ACME, log.Named("acme"))
+		settings := withFiles(cfg.Server.TLS.ACME, cfg.Server.TLS.ACME.CAFile)
+		issued, err := carried.Take(p.hold, "acme", settings, func() (*acme.Manager, carried.Work, error) {
+			issued, err := acme.New(cfg.Server.TLS.ACME, log.Named("acme"))
+			if err != nil {
+				return nil, carried.Work{}, err
+			}
+			return issued, carried.Work{Run: issued.Run, Close: issued.Close}, nil
+		})
 		if err != nil {
 			return faultsAt(cfg, "server.tls.acme", err)
 		}
-		p.closers = append(p.closers, func() error { issued.Close(); return nil })
-		p.background = append(p.background, issued.Run)
 		p.acme, o.Issued, o.Protocols = issued, issued.GetCertificate, []string{acme.Protocol}
 	}
 	certs, err := listener.NewCertificates(o)
@@ -107,16 +113,13 @@ func buildEntrances(cfg *config.Config, policies *policies) (map[string]*guard.E
 }
 
 // listening is what the listeners are opened with.
-func (p *parts) listening(cfg *config.Config, log *zap.Logger) listener.Options {
+func (p *parts) listening() listener.Options {
 	return listener.Options{
-		Server: cfg.Server, Handler: p.handler, Redirect: p.redirect, TLS: p.tls,
-		Trusted: p.trust.peer, Log: log,
-		Context: func(ctx context.Context, l config.Listener) context.Context {
-			if e := p.entrances[l.Name]; e != nil {
-				return e.In(ctx)
-			}
-			return ctx
-		},
+		Server: p.cfg.Server, TLS: p.tls,
+		Handler:  &served{p.core, func(p *parts) http.Handler { return p.handler }},
+		Redirect: &served{p.core, func(p *parts) http.Handler { return p.redirect }},
+		Trusted:  p.trust.peer, Log: p.core.log,
+		Context: func(ctx context.Context, l config.Listener) context.Context { return guard.Through(ctx, l.Name) },
 		Refused: p.core.metrics.ConnectionRefused, Saturated: p.core.metrics.ConnectionsSaturated,
 	}
 }

@@ -34,7 +34,7 @@ func newEngine() (*policy.Engine, error) {
 func neverOnAPage() []string {
 	return []string{
 		guard.ReasonPublic, guard.ReasonPreflight, "client_gone", forwardauth.ReasonQuery,
-		"unconfirmed_lock", "unknown_lock", "not_development", "keys_in_files", "too_many_keys", ReasonKeyNeeded, ReasonKeyInUse, ReasonNoSuchKey, "admin_api_off", "bad_admin_token", "no_client_certificate", "too_many_admin_tokens", "admin_needs_tls", "bad_form_token", "too_many_requests", admin.ReasonUnknownDecision, // the API of operators
+		"unconfirmed_lock", "unknown_lock", "not_development", "keys_in_files", "too_many_keys", ReasonKeyNeeded, ReasonKeyInUse, ReasonNoSuchKey, "admin_api_off", "bad_admin_token", "no_client_certificate", "too_many_admin_tokens", "admin_needs_tls", "bad_form_token", "too_many_requests", admin.ReasonUnknownDecision, reasonNoFile, // the API of operators
 	}
 }
 

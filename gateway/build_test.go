@@ -27,7 +27,7 @@ func TestFaultsThatOnlyBuildingFindsHaveTheirPlace(t *testing.T) {
 	for name, c := range map[string]struct{ yaml, want string }{
 		"a key that is too short": {
 			"session:\n  keys_files: [" + file("short", "c2hvcnQ=") + "]" + routes,
-			"file:2: session.keys_files[0]: the key has 5 bytes",
+			"file:2: session.keys_files[0]: line 1: the key has 5 bytes",
 		},
 		"the example key": {
 			"session:\n  keys_files: [" + file("example", "changeme") + "]" + routes,

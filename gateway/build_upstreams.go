@@ -3,9 +3,11 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/sallyport/sallyport/gateway/carried"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/proxy"
 	"github.com/sallyport/sallyport/gateway/route"
@@ -19,13 +21,11 @@ type pools []*upstream.Pool
 // buildTargets makes the upstreams of the routes. It connects to none.
 func buildTargets(
 	cfg *config.Config, table *route.Table, builtin map[string]http.Handler, log *zap.Logger, p *parts,
-) (map[*route.Route]*proxy.Target, pools, error) {
+) (map[*route.Route]*proxy.Target, error) {
 	byName := make(map[string]*route.Route, len(cfg.Routes))
 	for _, rt := range table.Routes() {
 		byName[rt.Name] = rt
 	}
-	shared := upstream.NewConnections(log)
-	p.closers = append(p.closers, func() error { shared.Close(); return nil })
 	targets := make(map[*route.Route]*proxy.Target, len(cfg.Routes))
 	var all pools
 	var faults config.Faults
@@ -34,23 +34,45 @@ func buildTargets(
 		if len(c.Upstream) == 0 {
 			continue // other proxies ask about it, and nothing is forwarded
 		}
-		pool, err := upstream.New(upstream.Options{Route: *c, Builtin: builtin, Connections: shared, Log: log})
+		pool, err := carried.Take(p.hold, "upstreams", poolSettingsOf(cfg, c), func() (*upstream.Pool, carried.Work, error) {
+			pool, err := upstream.New(upstream.Options{Route: *c, Builtin: builtin, Connections: p.core.connections, Log: log})
+			if err != nil {
+				return nil, carried.Work{}, err
+			}
+			work := carried.Work{Close: pool.Close}
+			if pool.Watches() {
+				work.Run = pool.Run
+			}
+			return pool, work, nil
+		})
 		if err != nil {
 			faults = append(faults, faultsAt(cfg, fmt.Sprintf("routes[%d]", i), err)...)
 			continue
-		}
-		p.closers = append(p.closers, func() error { pool.Close(); return nil })
-		if pool.Watches() {
-			p.background = append(p.background, pool.Run)
 		}
 		targets[byName[c.Name]] = &proxy.Target{Pool: pool, Settings: *c}
 		all = append(all, pool)
 	}
 	if len(faults) > 0 {
-		return nil, nil, faults
+		return nil, faults
 	}
-	p.background = append(p.background, shared.Run)
-	return targets, all, nil
+	p.upstreams = all
+	return targets, nil
+}
+
+// poolSettings are what a pool is made of: one with the same goes on, with what it knows
+// of its upstreams.
+type poolSettings struct {
+	route, host, prefix string // the last one of what the gateway itself answers
+	upstreams           []string
+	balance             config.Balance
+	connect, header     time.Duration
+	tls                 config.ClientTLS
+}
+
+func poolSettingsOf(cfg *config.Config, r *config.Route) poolSettings {
+	return poolSettings{
+		r.Name, r.Host, cfg.Server.AuthPrefix, r.Upstream, r.Balance, r.Timeouts.Connect, r.Timeouts.ResponseHeader, r.UpstreamTLS,
+	}
 }
 
 // figures are what the metrics show: of upstreams of which more is known than where

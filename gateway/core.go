@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,15 +13,18 @@ import (
 	"github.com/sallyport/sallyport/gateway/admin"
 	"github.com/sallyport/sallyport/gateway/assertion"
 	"github.com/sallyport/sallyport/gateway/authn"
+	"github.com/sallyport/sallyport/gateway/carried"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/identity"
 	"github.com/sallyport/sallyport/gateway/lock"
+	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/sealing"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/embedded"
 	"github.com/sallyport/sallyport/gateway/session/valkeystore"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 	"github.com/sallyport/sallyport/gateway/tracing"
+	"github.com/sallyport/sallyport/gateway/upstream"
 )
 
 // core is what lives as long as the process, whichever configuration it serves by:
@@ -31,15 +35,17 @@ type core struct {
 	version string
 	open    bool // false: nothing is opened, connected to or kept
 
-	metrics  *telemetry.Metrics
-	events   *telemetry.Events // the last of the audit trail
-	audit    *telemetry.Trail
-	sampler  *telemetry.Sampler
-	tracer   *tracing.Tracer // nil where nothing is traced
-	audited  *config.Audit   // by which the trail was opened; nil before
-	denied   *denials
-	draining atomic.Bool // the end was asked for
-	visitors *admin.Visitors
+	metrics     *telemetry.Metrics
+	events      *telemetry.Events // the last of the audit trail
+	audit       *telemetry.Trail
+	sampler     *telemetry.Sampler
+	tracer      *tracing.Tracer // nil where nothing is traced
+	audited     *config.Audit   // by which the trail was opened; nil before
+	denied      *denials
+	signIns     *login.Memory
+	connections *upstream.Connections
+	draining    atomic.Bool // the end was asked for
+	visitors    *admin.Visitors
 
 	dev *development // nil in production
 
@@ -48,6 +54,7 @@ type core struct {
 	records     session.Records
 	feeds       session.Feeds
 	touchFailed func(error)
+	activity    *session.Activity
 	keyring     *sealing.Ring
 	sealing     *session.Keyring // of keyring
 	signed      *sealedRing
@@ -57,7 +64,13 @@ type core struct {
 	locks       *lock.Locks      // nil where nothing is opened
 	streams     *session.Streams // runs until the drain begins
 
-	live atomic.Pointer[parts] // by which requests are judged
+	reloads reloads
+	reload  func(ctx context.Context, trigger string) error // nil where nothing is served
+
+	live     atomic.Pointer[parts] // by which requests are judged
+	base     context.Context       //nolint:containedctx // of everything that runs, from Run to its end
+	shelf    carried.Shelf         // what parts hand on to the next
+	retiring sync.WaitGroup        // parts of former configurations
 
 	background []func(context.Context) // each runs until the drain is over
 	closers    []func() error          // in the order of their making
@@ -69,12 +82,28 @@ func newCore(log *zap.Logger, version string, open bool) *core {
 	metrics := telemetry.NewMetrics(version)
 	sampler := telemetry.NewSampler(metrics)
 	audit := telemetry.NewTrail(log.Named("audit"), events)
-	return &core{
-		log: log, version: version, open: open,
+	c := &core{
+		log: log, version: version, open: open, base: context.Background(),
 		metrics: metrics, sampler: sampler, denied: newDenials(), visitors: admin.NewVisitors(),
+		signIns: login.NewMemory(), connections: upstream.NewConnections(log.Named("upstream")),
 		events: events, audit: audit,
 		background: []func(context.Context){sampler.Run},
 		closers:    []func() error{func() error { return audit.Use(nil) }},
+	}
+	// What is scraped is that of the configuration that counts by then.
+	c.metrics.JWKSAges(ofNow(c, (*parts).keyAges))
+	c.metrics.Certificates(ofNow(c, (*parts).certificateEnds))
+	c.metrics.Upstreams(ofNow(c, func(p *parts) []telemetry.RouteUpstreams { return p.upstreams.figures() }))
+	return c
+}
+
+// ofNow reads something of the parts that count when it is called.
+func ofNow[T any](c *core, read func(*parts) T) func() T {
+	return func() (zero T) {
+		if p := c.now(); p != nil {
+			return read(p)
+		}
+		return zero
 	}
 }
 
@@ -85,8 +114,10 @@ func (c *core) now() *parts { return c.live.Load() }
 func (c *core) close() error {
 	var errs []error
 	if p := c.live.Load(); p != nil {
-		errs = append(errs, p.close())
+		errs = append(errs, p.end())
 	}
+	c.retiring.Wait()
+	c.connections.Close()
 	for _, one := range slices.Backward(c.closers) {
 		errs = append(errs, one())
 	}
@@ -114,7 +145,7 @@ func (c *core) prepare(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	c.ring = ring
-	c.background = append(c.background, c.revocations.Run, c.keys.Run)
+	c.background = append(c.background, c.revocations.Run, c.keys.Run, c.connections.Run)
 	watch := &keyWatch{core: c, log: c.log.Named("keys")}
 	c.metrics.Keys(watch.ages)
 	if c.open {
@@ -133,12 +164,10 @@ func (c *core) sessionLives(ctx context.Context, key session.Key) (*identity.Ide
 
 // openStore opens the store, and reads or makes the ring that seals.
 func (c *core) openStore(ctx context.Context, cfg *config.Config) error {
-	if len(cfg.Session.KeysFiles) > 0 {
-		if _, err := ringFromFiles(cfg); err != nil {
-			return err
-		}
+	err := judgeKeyFiles(cfg)
+	if err != nil {
+		return err
 	}
-	var err error
 	switch cfg.Session.Store {
 	case config.StoreValkey:
 		err = c.openValkey(cfg)
@@ -149,7 +178,8 @@ func (c *core) openStore(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	c.store = c.dev.over(c.store)
-	c.closers = append(c.closers, c.store.Close)
+	c.activity = session.NewActivity(c.store, c.touchFailed)
+	c.closers = append(c.closers, c.store.Close, func() error { c.activity.Close(); return nil })
 	return c.openSealing(ctx, cfg)
 }
 
@@ -181,12 +211,7 @@ func (c *core) openValkey(cfg *config.Config) error {
 		return faultsAt(cfg, "session.valkey", err)
 	}
 	c.metrics.RemoteStore(store.Available, store.Writable, func() telemetry.NearCache { return telemetry.NearCache(store.Stats()) })
-	c.metrics.ActiveSessions("used at this gateway within the last minute", func() int {
-		if p := c.now(); p != nil {
-			return p.sessions.Active()
-		}
-		return 0
-	})
+	c.metrics.ActiveSessions("used at this gateway within the last minute", ofNow(c, func(p *parts) int { return p.sessions.Active() }))
 	c.store, c.records, c.feeds = store, store, store // it tells of its outages itself
 	return nil
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/sallyport/sallyport/gateway/devpanel"
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
-	"github.com/sallyport/sallyport/gateway/listener"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/sealing"
 	"github.com/sallyport/sallyport/gateway/session"
@@ -44,7 +43,7 @@ func NewDevelopment(ctx context.Context, cfg *config.Config, log *zap.Logger, ve
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{cfg: cfg, log: log, core: p.core, notify: listener.NewNotifier(log.Named("systemd"))}, nil
+	return newGateway(p), nil
 }
 
 // errReachable says that a panel would be open to others.

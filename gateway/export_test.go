@@ -16,9 +16,11 @@ func RunBackground(tb testing.TB, g *Gateway) {
 	tb.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	for _, run := range slices.Concat(g.core.background, g.core.now().background) {
+	g.core.base = ctx
+	for _, run := range g.core.background {
 		running.Go(func() { run(ctx) })
 	}
+	g.core.now().start(ctx)
 	tb.Cleanup(func() { stop(); running.Wait() })
 }
 

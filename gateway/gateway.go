@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/extauthz"
 	"github.com/sallyport/sallyport/gateway/listener"
 	"github.com/sallyport/sallyport/gateway/login"
 )
@@ -24,14 +24,15 @@ const adminWait = time.Second
 // Gateway is one running Sallyport. New makes it, Listen binds its addresses,
 // Run serves until its context ends.
 type Gateway struct {
-	cfg  *config.Config
 	log  *zap.Logger
 	core *core
 
 	group    *listener.Group
+	binder   *listener.Binder
 	admin    *http.Server
 	adminAt  net.Listener
-	checksAt []net.Listener // where Envoy asks
+	checks   *extauthz.Server // nil where Envoy does not ask by gRPC
+	checksAt []net.Listener
 	notify   *listener.Notifier
 }
 
@@ -43,7 +44,17 @@ func New(ctx context.Context, cfg *config.Config, log *zap.Logger, version strin
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{cfg: cfg, log: log, core: p.core, notify: listener.NewNotifier(log.Named("systemd"))}, nil
+	return newGateway(p), nil
+}
+
+// newGateway serves by the first parts.
+func newGateway(p *parts) *Gateway {
+	log := p.core.log
+	g := &Gateway{log: log, core: p.core, notify: listener.NewNotifier(log.Named("systemd"))}
+	g.core.reload = g.Reload
+	g.core.reloads.generation, g.core.reloads.since, g.core.reloads.level = 1, time.Now(), zap.NewAtomicLevel()
+	g.core.metrics.ConfigurationLoaded(g.core.reloads.since)
+	return g
 }
 
 // Check builds everything that New builds, without opening the session store
@@ -60,22 +71,27 @@ func Check(ctx context.Context, cfg *config.Config) error {
 func HashPassword(password string) (string, error) { return login.HashPassword(password) }
 
 // Handler is what the public listener serves, for tests that bring their own.
-func (g *Gateway) Handler() http.Handler { return g.core.now().handler }
+func (g *Gateway) Handler() http.Handler {
+	return &served{g.core, func(p *parts) http.Handler { return p.handler }}
+}
 
 // AdminHandler is what the admin listener serves.
-func (g *Gateway) AdminHandler() http.Handler { return g.core.now().admin }
+func (g *Gateway) AdminHandler() http.Handler {
+	return &served{g.core, func(p *parts) http.Handler { return p.admin }}
+}
 
 // Listen binds the public addresses, that where Envoy asks, and that of the operators.
 // After an error only Close may follow.
 func (g *Gateway) Listen(ctx context.Context) error {
 	binder := listener.NewBinder()
+	g.binder = binder // for addresses that a reload adds
 	defer func() {
 		for _, name := range binder.Close() {
 			g.log.Warn("systemd has passed a socket that no listener takes", zap.String("name", name))
 		}
 	}()
 	var err error
-	if g.group, err = listener.Open(ctx, binder, g.core.now().listening(g.cfg, g.log)); err != nil {
+	if g.group, err = listener.Open(ctx, binder, g.core.now().listening()); err != nil {
 		return err
 	}
 	g.core.metrics.Connections(g.group.Open)
@@ -83,10 +99,11 @@ func (g *Gateway) Listen(ctx context.Context) error {
 	if err := g.listenExtAuthz(ctx, binder); err != nil {
 		return err
 	}
-	if g.cfg.Admin.Listen == "" {
+	cfg := g.core.now().cfg
+	if cfg.Admin.Listen == "" {
 		return nil
 	}
-	sockets, err := binder.Open(ctx, g.cfg.Admin.Listen)
+	sockets, err := binder.Open(ctx, cfg.Admin.Listen)
 	if err == nil && len(sockets) > 1 {
 		for _, l := range sockets {
 			err = errors.Join(err, l.Close())
@@ -98,10 +115,14 @@ func (g *Gateway) Listen(ctx context.Context) error {
 	}
 	g.adminAt = sockets[0]
 	if secure := g.core.now().adminTLS; secure != nil {
+		secure = secure.Clone()
+		secure.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return g.core.now().adminTLS.GetConfigForClient(hello)
+		}
 		g.adminAt = tls.NewListener(g.adminAt, secure)
 	}
 	g.admin = &http.Server{
-		Handler: g.core.now().admin, ErrorLog: listener.ErrorLog(g.log.Named("admin")),
+		Handler: g.AdminHandler(), ErrorLog: listener.ErrorLog(g.log.Named("admin")),
 		DisableGeneralOptionsHandler: true, ReadHeaderTimeout: 10 * time.Second,
 	}
 	return nil
@@ -129,10 +150,13 @@ func (g *Gateway) AdminAddr() net.Addr {
 func (g *Gateway) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, work := range slices.Concat(g.core.background, g.core.now().background) {
+	g.core.base = background
+	for _, work := range g.core.background {
 		running.Go(func() { work(background) })
 	}
+	g.core.now().start(background)
 	running.Go(func() { g.notify.Watch(background) })
+	running.Go(func() { g.watch(background) })
 	// Streams don't finish by themselves: they would use up the drain's time, and
 	// WebSockets, for which http.Server does not wait, would be cut off at its end.
 	serving, endStreams := context.WithCancel(context.WithoutCancel(ctx))
@@ -141,7 +165,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 	failed := make(chan error, 3)
 	running.Go(func() { failed <- g.group.Serve() })
-	if g.core.now().extAuthz != nil {
+	if g.checks != nil {
 		running.Go(func() {
 			if err := g.serveExtAuthz(); err != nil {
 				failed <- err
@@ -164,8 +188,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	g.notify.Stopping()
 	g.core.draining.Store(true)
-	if g.core.now().extAuthz != nil {
-		g.core.now().extAuthz.NotServing()
+	g.core.reloads.await()
+	if g.checks != nil {
+		g.checks.NotServing()
 	}
 	if err == nil {
 		err = g.lameDuck(failed)
@@ -178,7 +203,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // lameDuck serves on, while nobody new should come.
 func (g *Gateway) lameDuck(failed <-chan error) error {
-	delay := g.cfg.Server.Drain.Delay
+	delay := g.core.now().cfg.Server.Drain.Delay
 	if delay <= 0 {
 		return nil
 	}
@@ -195,13 +220,13 @@ func (g *Gateway) lameDuck(failed <-chan error) error {
 func (g *Gateway) drain(ctx context.Context, endStreams func()) error {
 	err := g.group.StopListening()
 	endStreams()
-	patience, cancel := context.WithTimeout(ctx, g.cfg.Server.Drain.Timeout)
+	patience, cancel := context.WithTimeout(ctx, g.core.now().cfg.Server.Drain.Timeout)
 	defer cancel()
 	lateCheck := make(chan error, 1)
 	go func() { lateCheck <- g.shutdownExtAuthz(patience) }()
 	late := errors.Join(g.group.Shutdown(patience), <-lateCheck)
 	if errors.Is(late, context.DeadlineExceeded) {
-		g.log.Warn("requests were cut off that had not finished in time", zap.Duration("timeout", g.cfg.Server.Drain.Timeout))
+		g.log.Warn("requests were cut off that had not finished in time", zap.Duration("timeout", g.core.now().cfg.Server.Drain.Timeout))
 		late = nil
 	}
 	err = errors.Join(err, late)

@@ -52,13 +52,16 @@ func allowed() map[string][]string {
 		"gateway/frontend":    {"gateway/guard", "gateway/headers", "gateway/httperr", "gateway/telemetry"},
 		"gateway/proxy":       {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config", "gateway/session", "gateway/upstream"},
 		"gateway/forwardauth": {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry", "gateway/config"},
-		"gateway/extauthz":    {"gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry"},
+		"gateway/extauthz":    {"gateway/slots", "gateway/frontend", "gateway/guard", "gateway/httperr", "gateway/telemetry"},
 		"gateway/compat":      {"gateway/identity", "gateway/config", "gateway/httperr"},
 		"gateway/upstream":    {"gateway/config", "gateway/followed", "gateway/upstream/http1"},
 
 		"gateway/upstream/http1": {},
 
-		"gateway/listener":      {"gateway/config", "gateway/followed"},
+		"gateway/slots":   {},
+		"gateway/carried": {},
+
+		"gateway/listener":      {"gateway/config", "gateway/followed", "gateway/slots"},
 		"gateway/listener/acme": {"gateway/config"},
 
 		"gateway/listener/acme/acmetest": {},

@@ -11,12 +11,14 @@ import (
 	"github.com/sallyport/sallyport/gateway/jose"
 	"github.com/sallyport/sallyport/gateway/jwks"
 	"github.com/sallyport/sallyport/gateway/sealing"
-	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
-// ringFromFiles reads the ring from keys_files, to find every fault of them.
-func ringFromFiles(cfg *config.Config) (*session.Keyring, error) {
+// judgeKeyFiles finds every fault of session.keys_files.
+func judgeKeyFiles(cfg *config.Config) error {
+	if len(cfg.Session.KeysFiles) == 0 {
+		return nil
+	}
 	var faults config.Faults
 	for i, file := range cfg.Session.KeysFiles {
 		if _, err := sealing.RingFromFiles([]string{file}, readKeyFile); err != nil {
@@ -24,13 +26,12 @@ func ringFromFiles(cfg *config.Config) (*session.Keyring, error) {
 		}
 	}
 	if len(faults) > 0 {
-		return nil, faults
+		return faults
 	}
-	ring, err := sealing.RingFromFiles(cfg.Session.KeysFiles, readKeyFile)
-	if err != nil {
-		return nil, config.Faults{cfg.Fault("session.keys_files", err.Error(), "name different files")}
+	if _, err := sealing.RingFromFiles(cfg.Session.KeysFiles, readKeyFile); err != nil {
+		return config.Faults{cfg.Fault("session.keys_files", err.Error(), "name different files")}
 	}
-	return ring, nil
+	return nil
 }
 
 // openSealing opens the ring that seals: from files, or as the store keeps it.

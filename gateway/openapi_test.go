@@ -189,6 +189,8 @@ func calls() map[string][]string {
 		"POST /keys/sealing/rotate": {`{}`},
 		"POST /keys/signing/retire": {`!{"key": "none", "force": false}`},
 		"POST /keys/sealing/retire": {`!{"key": "none", "force": false}`},
+		"GET /reload":               {""},
+		"POST /reload":              {`!`},
 		"GET /locks":                {""},
 		"POST /locks":               {`{"subject": "nobody", "issuer": "urn:sallyport:dev", "reason": "a test"}`},
 		"DELETE /locks/{id}":        {""},

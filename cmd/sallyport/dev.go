@@ -64,7 +64,7 @@ line or a configuration that can't be used.`,
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "The panel is at %s%s/dev\n", cfg.Server.PublicURL, cfg.Server.AuthPrefix)
-			return serve(cmd.Context(), cfg, gateway.NewDevelopment, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serve(cmd.Context(), cfg, gateway.NewDevelopment, "", cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	o.add(cmd)

@@ -104,7 +104,7 @@ line or a configuration that can't be used.`,
 	serve := serveCommand()
 	root.Flags().AddFlagSet(serve.Flags())
 	root.RunE = serve.RunE
-	root.AddCommand(serve, devCommand(), checkCommand(), schemaCommand(), explainCommand(), policyCommand(), usersCommand(), keysCommand(), tokensCommand(), apiKeysCommand(), auditCommand(), costCommand(), sessionsCommand(), eventsCommand(), topCommand(), healthCommand(), importCommand(), manCommand(), completionCommand(), versionCommand())
+	root.AddCommand(serve, devCommand(), checkCommand(), schemaCommand(), explainCommand(), policyCommand(), usersCommand(), keysCommand(), tokensCommand(), apiKeysCommand(), auditCommand(), costCommand(), sessionsCommand(), eventsCommand(), topCommand(), reloadCommand(), healthCommand(), importCommand(), manCommand(), completionCommand(), versionCommand())
 	root.AddCommand(lockCommand(), locksCommand(), unlockCommand())
 	finish(root)
 	return root

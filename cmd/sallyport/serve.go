@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -27,6 +29,9 @@ func serveCommand() *cobra.Command {
 		Long: `Run the gateway with a configuration file. Every key of the file can also be set
 by environment: SALLYPORT_SESSION__IDLE_TIMEOUT=10m.
 
+The configuration is read again when its file changes, at SIGHUP, and by
+sallyport reload.
+
 Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't go on, 2 for a command
 line or a configuration that can't be used.`,
 		Example: `  sallyport serve
@@ -38,7 +43,7 @@ line or a configuration that can't be used.`,
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, gateway.New, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serve(cmd.Context(), cfg, gateway.New, file, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "config.yaml", configFlagHelp)
@@ -48,14 +53,15 @@ line or a configuration that can't be used.`,
 // builder is gateway.New, or gateway.NewDevelopment.
 type builder func(context.Context, *config.Config, *zap.Logger, string) (*gateway.Gateway, error)
 
-// serve runs a gateway until ctx ends.
-func serve(ctx context.Context, cfg *config.Config, build builder, stdout, stderr io.Writer) error {
+// serve runs a gateway until ctx ends. It follows the file of the configuration, unless
+// that is "".
+func serve(ctx context.Context, cfg *config.Config, build builder, file string, stdout, stderr io.Writer) error {
 	if cfg.Log.Format == "json" { // who reads the other one is watching
 		lines := telemetry.NewLines(stderr)
 		defer lines.Close() //nolint:errcheck // nobody is left to be told
 		stderr = lines
 	}
-	log, err := telemetry.NewLogger(cfg.Log, stderr)
+	log, level, err := telemetry.NewTunedLogger(cfg.Log, stderr)
 	if err != nil {
 		return err
 	}
@@ -64,11 +70,40 @@ func serve(ctx context.Context, cfg *config.Config, build builder, stdout, stder
 	if err != nil {
 		return atRunTime(err)
 	}
+	if file != "" {
+		g.FollowFile(file, os.Environ(), level)
+		defer reloadOnHangup(ctx, g)()
+	}
 	if err := g.Listen(ctx); err != nil {
 		return atRunTime(errors.Join(err, g.Close()))
 	}
 	greet(stdout, cfg, g)
 	return atRunTime(g.Run(ctx))
+}
+
+// reloadOnHangup reads the configuration again at every SIGHUP, until what it returns
+// is called.
+func reloadOnHangup(ctx context.Context, g *gateway.Gateway) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-hangups:
+				_ = g.Reload(ctx, gateway.TriggerSignal) // it is in the log, and nobody else is there to be told
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		cancel()
+		<-done
+	}
 }
 
 // greet says where the gateway listens, what it protects, and how to get in.

@@ -78,6 +78,9 @@ func NewAPIKeys(feeds session.Feeds, maxStaleness time.Duration, log *zap.Logger
 	return &APIKeys{feeds: feeds, freshness: session.NewFreshness(maxStaleness), log: log, keys: map[[32]byte]*apiKey{}}
 }
 
+// SetMaxStaleness changes how long the keys count when the store falls silent.
+func (k *APIKeys) SetMaxStaleness(limit time.Duration) { k.freshness.SetLimit(limit) }
+
 // Run follows the feed until ctx ends.
 func (k *APIKeys) Run(ctx context.Context) { k.feeds.Follow(ctx, apiKeysFeed, k.apply, k.confirm) }
 

@@ -67,6 +67,9 @@ func NewRevocations(feeds session.Feeds, maxStaleness time.Duration) *Revocation
 	}
 }
 
+// SetMaxStaleness changes how long the list is believed without a word from the store.
+func (r *Revocations) SetMaxStaleness(limit time.Duration) { r.freshness.SetLimit(limit) }
+
 // Run follows the feed until ctx ends. It is called once.
 func (r *Revocations) Run(ctx context.Context) {
 	r.feeds.Follow(ctx, revocationFeed, r.apply, r.freshness.Confirm)

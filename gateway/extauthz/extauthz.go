@@ -7,12 +7,10 @@ package extauthz
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"go.uber.org/zap"
@@ -27,7 +25,7 @@ import (
 // Dialect is what this way of asking is called in logs and metrics.
 const Dialect = "envoy_grpc"
 
-// Options are what a Service needs. All fields are required but TLS and
+// Options are what a Service needs. All fields are required but
 // the limits.
 type Options struct {
 	Judge  *frontend.Judge // whose guard knows of entrances
@@ -47,32 +45,37 @@ type Options struct {
 	Edge *httperr.Edge
 	Log  *zap.Logger // of what Watch does not see
 
-	TLS            *tls.Config   // nil: without TLS
-	Handshake      time.Duration // how long a connection may take to be one
-	MaxConnections int           // at each listener; 0 = no limit
+	// Turns counts what is under way, so that what a Service uses can be closed after
+	// it; nil counts nothing.
+	Turns Turns
+
+	MaxConnections int // at all listeners of the Server together; 0 = no limit
 }
 
-// Service answers Envoy, and is the server that it connects to. It is safe for
+// Turns are what a Service answers. Enter reports false when another Service has
+// taken its place. It must be safe for concurrent use.
+type Turns interface {
+	Enter() (turn int, ok bool)
+	Leave(turn int)
+}
+
+// Service answers Envoy by one configuration. A Server has it. It is safe for
 // concurrent use.
 type Service struct {
-	authv3.UnimplementedAuthorizationServer
 	Options
-
-	names  map[string]string // of the headers that are set, as HTTP/2 spells them
-	server *server
+	names map[string]string // of the headers that are set, as HTTP/2 spells them
 }
 
-// New makes a Service. It serves nobody until Serve.
+// New makes a Service.
 func New(o Options) *Service {
 	s := &Service{Options: o, names: map[string]string{}}
 	for _, name := range o.Passes.Names() {
 		s.names[name] = strings.ToLower(name)
 	}
-	s.server = newServer(s)
 	return s
 }
 
-// Check implements authv3.AuthorizationServer. Whatever happens, the answer is one
+// Check answers one question. Whatever happens, the answer is one
 // that Envoy takes for a refusal, unless the guard has allowed: an error of gRPC
 // would be left to failure_mode_allow.
 func (s *Service) Check(ctx context.Context, in *authv3.CheckRequest) (out *authv3.CheckResponse, _ error) {

@@ -21,13 +21,27 @@ func (e *Entrance) In(ctx context.Context) context.Context {
 	return context.WithValue(ctx, entranceKey{}, e)
 }
 
+// listenerName is what a request came in by, whatever policy that has by now.
+type listenerName string
+
+// Through returns a context of requests that come in by a listener. The policy that
+// it has is looked for with each request: a connection can be older than that.
+func Through(ctx context.Context, listener string) context.Context {
+	return context.WithValue(ctx, entranceKey{}, listenerName(listener))
+}
+
 // entrance is what the request came in by; nil for a listener without a policy.
 func (g *Guard) entrance(r *http.Request) *Entrance {
 	if !g.entrances {
 		return nil
 	}
-	e, _ := r.Context().Value(entranceKey{}).(*Entrance)
-	return e
+	switch by := r.Context().Value(entranceKey{}).(type) {
+	case *Entrance:
+		return by
+	case listenerName:
+		return g.listeners[string(by)]
+	}
+	return nil
 }
 
 // admits asks the policy of the entrance about somebody whom the route's allows. What

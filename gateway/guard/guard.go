@@ -35,9 +35,11 @@ type Options struct {
 	// the zero Addr where it is not known. Without it no policy knows any.
 	Client func(*http.Request) netip.Addr
 
-	// Entrances says that there are listeners with policies of their own: requests
-	// that come in by one have it in their context.
+	// Entrances says that requests can have an Entrance in their context.
 	Entrances bool
+	// Listeners are the Entrances of the listeners with policies of their own, by
+	// the name that Through was given.
+	Listeners map[string]*Entrance
 
 	// Denied keeps a denial, so that somebody can ask about it later, and returns
 	// the name to ask by. Without it, decisions have no names.
@@ -61,11 +63,15 @@ type Guard struct {
 	locks     *lock.Locks
 	ownIssuer string
 	entrances bool
+	listeners map[string]*Entrance
 }
 
 // New makes a Guard.
 func New(o Options) *Guard {
-	return &Guard{routes: o.Routes, cookies: o.Cookies, site: newSite(o.Scheme), client: o.Client, denied: o.Denied, locks: o.Locks, ownIssuer: o.OwnIssuer, entrances: o.Entrances}
+	return &Guard{
+		routes: o.Routes, cookies: o.Cookies, site: newSite(o.Scheme), client: o.Client, denied: o.Denied, locks: o.Locks, ownIssuer: o.OwnIssuer,
+		entrances: o.Entrances || len(o.Listeners) > 0, listeners: o.Listeners,
+	}
 }
 
 // errNobody keeps an authenticator that breaks its contract from counting as proof.

@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"crypto/tls"
 	"errors"
 	"maps"
 	"net"
@@ -8,100 +9,105 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/slots"
 )
 
 // gate bounds the connections of all listeners together, and counts them.
 type gate struct {
-	slots     chan struct{} // nil without a limit
-	open      atomic.Int64
-	saturated func()
+	slots *slots.Slots
+	open  atomic.Int64
 
 	mu    sync.Mutex
 	fresh map[*conn]struct{} // those that have not sent anything yet
 }
 
-func newGate(limit int, saturated func()) *gate {
-	g := &gate{saturated: saturated, fresh: make(map[*conn]struct{})}
-	if limit > 0 {
-		g.slots = make(chan struct{}, limit)
-	}
-	return g
+func newGate(limit int) *gate {
+	return &gate{slots: slots.New(limit), fresh: make(map[*conn]struct{})}
 }
 
-// enter waits for a free slot. It reports false once closed is.
-func (g *gate) enter(closed <-chan struct{}) bool {
-	if g.slots == nil {
-		return true
-	}
-	select {
-	case g.slots <- struct{}{}:
-		return true
-	default:
-	}
-	g.saturated()
-	select {
-	case g.slots <- struct{}{}:
-		return true
-	case <-closed:
-		return false
-	}
-}
-
-func (g *gate) leave() {
-	if g.slots != nil {
-		<-g.slots
-	}
-}
-
-// door is one open socket, behind the gate. While all slots are taken it keeps one
-// connection waiting, and the kernel some more.
-type door struct {
+// socket is one open socket. What becomes of its connections is its door's to say,
+// and changes with the configuration.
+type socket struct {
 	net.Listener
-	listener config.Listener
-	tls      bool
-
 	gate   *gate
-	wrap   func(net.Conn) (net.Conn, bool) // before anything is read; false closes it. It must not block. May be nil.
+	door   atomic.Pointer[door]
 	closed chan struct{}
 	once   sync.Once
 }
 
-// Accept implements net.Listener. A slot is taken for a connection that is there:
-// listeners that wait for one would hold slots that others need.
-func (d *door) Accept() (net.Conn, error) {
+// door is what a listener of the configuration does with the connections of its
+// sockets. It is immutable.
+type door struct {
+	listener  config.Listener
+	server    *server
+	tls       *tls.Config                     // nil without TLS
+	wrap      func(net.Conn) (net.Conn, bool) // before anything is read; false closes it. It must not block. May be nil.
+	saturated func()
+	log       *zap.Logger
+}
+
+// run accepts connections until the socket is closed; any other error is returned.
+// A slot is taken for a connection that is there: listeners that wait for one would
+// hold slots that others need. While all are taken, one connection is kept waiting,
+// and the kernel keeps some more.
+func (s *socket) run() error {
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	pause := shortest
 	for {
-		raw, err := d.Listener.Accept()
+		raw, err := s.Accept()
 		if err != nil {
-			return nil, err
-		}
-		c, ok := raw, true
-		if d.wrap != nil {
-			c, ok = d.wrap(raw)
-		}
-		if !ok {
-			_ = raw.Close()
+			select {
+			case <-s.closed:
+				return nil
+			default:
+			}
+			if passing, ok := errors.AsType[syscall.Errno](err); !ok || !passing.Temporary() {
+				return err
+			}
+			s.door.Load().log.Warn("a connection could not be taken", zap.Error(err), zap.Duration("retry_in", pause))
+			select {
+			case <-s.closed:
+				return nil
+			case <-time.After(pause):
+			}
+			pause = min(2*pause, longest)
 			continue
 		}
-		if !d.gate.enter(d.closed) {
-			return nil, errors.Join(net.ErrClosed, raw.Close())
-		}
-		d.gate.open.Add(1)
-		own := &conn{Conn: c, raw: raw, door: d}
-		d.gate.mu.Lock()
-		d.gate.fresh[own] = struct{}{}
-		d.gate.mu.Unlock()
-		return own, nil
+		pause = shortest
+		s.admit(raw)
 	}
 }
 
+func (s *socket) admit(raw net.Conn) {
+	d := s.door.Load()
+	c, ok := raw, true
+	if d.wrap != nil {
+		c, ok = d.wrap(raw)
+	}
+	if !ok || !s.gate.slots.Take(s.closed, d.saturated) {
+		_ = raw.Close()
+		return
+	}
+	s.gate.open.Add(1)
+	own := &conn{Conn: c, raw: raw, door: d, gate: s.gate}
+	s.gate.mu.Lock()
+	s.gate.fresh[own] = struct{}{}
+	s.gate.mu.Unlock()
+	d.server.take(own)
+}
+
 // Close implements net.Listener. It may be called again.
-func (d *door) Close() error {
+func (s *socket) Close() error {
 	err := error(nil)
-	d.once.Do(func() {
-		close(d.closed)
-		err = d.Listener.Close()
+	s.once.Do(func() {
+		close(s.closed)
+		err = s.Listener.Close()
 	})
 	return err
 }
@@ -111,6 +117,8 @@ type conn struct {
 	net.Conn
 	raw    net.Conn // below PROXY
 	door   *door
+	gate   *gate
+	server *server     // that has it; set before anybody else knows of the connection
 	seen   atomic.Bool // has sent something, or is gone
 	closed atomic.Bool
 }
@@ -120,8 +128,11 @@ func (c *conn) Close() error {
 	err := c.Conn.Close()
 	if c.closed.CompareAndSwap(false, true) {
 		c.spoke()
-		c.door.gate.open.Add(-1)
-		c.door.gate.leave()
+		if c.server != nil {
+			c.server.held.Add(-1)
+		}
+		c.gate.open.Add(-1)
+		c.gate.slots.Leave()
 	}
 	return err
 }
@@ -137,9 +148,9 @@ func (c *conn) CloseWrite() error {
 
 func (c *conn) spoke() {
 	if !c.seen.Load() && c.seen.CompareAndSwap(false, true) { // mostly it has: this is on every request's way
-		c.door.gate.mu.Lock()
-		delete(c.door.gate.fresh, c)
-		c.door.gate.mu.Unlock()
+		c.gate.mu.Lock()
+		delete(c.gate.fresh, c)
+		c.gate.mu.Unlock()
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -18,7 +17,8 @@ import (
 )
 
 // Options are what a Group listens for. Server, Handler, Trusted and Log are
-// required.
+// required. Handler, Redirect, Context and Log are for good: a Change does not
+// exchange them.
 type Options struct {
 	Server   config.Server
 	Handler  http.Handler
@@ -38,12 +38,20 @@ type Options struct {
 
 // Group is the listeners of one gateway. They share its limits and its end.
 type Group struct {
-	o      Options
+	o      Options // those that are for good
 	gate   *gate
-	doors  []*door
-	main   *http.Server
-	turner *http.Server // of the listeners that redirect
 	ending atomic.Bool
+	failed chan error
+
+	running sync.WaitGroup // sockets and servers
+
+	mu      sync.Mutex
+	serving bool
+	sockets []*socket // in the order of the configuration
+	limits  limits    // of the servers that take connections
+	main    *server
+	turner  *server   // of the listeners that redirect
+	former  []*server // which may have connections yet
 }
 
 // Address is one open socket: what it is called in the configuration, and where it
@@ -57,73 +65,13 @@ type Address struct {
 // Open binds the addresses and serves nobody yet. After an error nothing is open;
 // the error names the key of the configuration.
 func Open(ctx context.Context, b *Binder, o Options) (*Group, error) {
-	if o.Refused == nil {
-		o.Refused = func(string) {}
+	g := &Group{o: o, gate: newGate(o.Server.Limits.MaxConnections), failed: make(chan error, 1)}
+	change, err := g.Prepare(ctx, b, o)
+	if err != nil {
+		return nil, err
 	}
-	if o.Saturated == nil {
-		o.Saturated = func() {}
-	}
-	g := &Group{o: o, gate: newGate(o.Server.Limits.MaxConnections, o.Saturated)}
-	g.main, g.turner = g.server(o.Handler, "public"), g.server(o.Redirect, "redirect")
-	g.main.TLSConfig = o.TLS
-	for i, l := range o.Server.AllListeners() {
-		key := "server.listen"
-		if len(o.Server.Listeners) > 0 {
-			key = fmt.Sprintf("server.listeners[%d].listen", i)
-		}
-		sockets, err := b.Open(ctx, l.Listen)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: %w", key, err), g.Close())
-		}
-		var wrap func(net.Conn) (net.Conn, bool)
-		if l.ProxyProtocol {
-			p := &proxied{trusted: o.Trusted, timeout: o.Server.Limits.ReadHeaderTimeout, refused: o.Refused, log: o.Log.Named(l.Name)}
-			wrap = p.wrap
-		}
-		for _, s := range sockets {
-			g.doors = append(g.doors, &door{
-				Listener: s, gate: g.gate, wrap: wrap, closed: make(chan struct{}),
-				listener: l, tls: o.TLS != nil && !l.Plain && !l.RedirectHTTPS,
-			})
-		}
-	}
+	change.Commit()
 	return g, nil
-}
-
-// server makes a server with the limits of the configuration.
-func (g *Group) server(h http.Handler, name string) *http.Server {
-	limits := g.o.Server.Limits
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	// With prior knowledge alone, as gRPC clients do without TLS: an upgrade would
-	// be a second way in (CVE-2022-41721).
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
-		Handler:   h,
-		Protocols: &protocols,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: limits.MaxStreams,
-			MaxReadFrameSize:     16 << 10, // the least: a connection holds a buffer of this size
-		},
-		MaxHeaderBytes:    limits.MaxHeaderBytes,
-		ReadHeaderTimeout: limits.ReadHeaderTimeout,
-		IdleTimeout:       limits.IdleTimeout,
-		// Without the general handler, "OPTIONS *" is judged and logged like the rest.
-		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     ErrorLog(g.o.Log.Named(name)),
-		ConnState:                    follow,
-		ConnContext:                  g.context,
-	}
-}
-
-// ErrorLog is where an http.Server tells of trouble with connections.
-func ErrorLog(to *zap.Logger) *log.Logger {
-	out, err := zap.NewStdLogAt(to, zap.WarnLevel)
-	if err != nil { // WarnLevel is a level
-		return nil
-	}
-	return out
 }
 
 func (g *Group) context(ctx context.Context, c net.Conn) context.Context {
@@ -136,9 +84,12 @@ func (g *Group) context(ctx context.Context, c net.Conn) context.Context {
 
 // Addresses lists the open sockets in the order of the configuration.
 func (g *Group) Addresses() []Address {
-	out := make([]Address, len(g.doors))
-	for i, d := range g.doors {
-		out[i] = Address{Listener: d.listener, Addr: d.Addr(), TLS: d.tls}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := make([]Address, len(g.sockets))
+	for i, s := range g.sockets {
+		d := s.door.Load()
+		out[i] = Address{Listener: d.listener, Addr: s.Addr(), TLS: d.tls != nil}
 	}
 	return out
 }
@@ -149,35 +100,50 @@ func (g *Group) Open() int64 { return g.gate.open.Load() }
 // Serve serves until Shutdown or Close. The error is why one listener could not go
 // on; the others do.
 func (g *Group) Serve() error {
-	failed := make(chan error, len(g.doors))
-	var running sync.WaitGroup
-	for _, d := range g.doors {
-		running.Go(func() {
-			server := g.main
-			if d.listener.RedirectHTTPS {
-				server = g.turner
-			}
-			var err error
-			if d.tls {
-				err = server.ServeTLS(d, "", "")
-			} else {
-				err = server.Serve(d)
-			}
-			if !errors.Is(err, http.ErrServerClosed) && !g.ending.Load() {
-				failed <- fmt.Errorf("listener %s: %w", d.listener.Name, err)
-			}
-		})
-	}
+	g.mu.Lock()
+	g.serving = true
+	g.serve(g.main, g.turner)
+	g.accept(g.sockets)
+	g.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
-		running.Wait()
+		g.running.Wait()
 		close(done)
 	}()
 	select {
-	case err := <-failed:
+	case err := <-g.failed:
 		return err
 	case <-done:
 		return nil
+	}
+}
+
+// serve lets servers serve. The lock is held.
+func (g *Group) serve(servers ...*server) {
+	for _, s := range servers {
+		g.running.Go(func() { g.tell(s.serve()) })
+	}
+}
+
+// accept lets sockets accept. The lock is held.
+func (g *Group) accept(sockets []*socket) {
+	for _, s := range sockets {
+		g.running.Go(func() {
+			if err := s.run(); err != nil {
+				g.tell(fmt.Errorf("listener %s: %w", s.door.Load().listener.Name, err))
+			}
+		})
+	}
+}
+
+// tell makes an error that of Serve.
+func (g *Group) tell(err error) {
+	if err == nil || g.ending.Load() {
+		return
+	}
+	select {
+	case g.failed <- err:
+	default: // there was one before
 	}
 }
 
@@ -192,12 +158,13 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	g.awaitFresh(ctx)
 	var servers sync.WaitGroup
 	var cut atomic.Bool
-	for _, s := range []*http.Server{g.main, g.turner} {
+	for _, s := range g.servers() {
 		servers.Go(func() {
-			if s.Shutdown(ctx) != nil {
+			if s.http.Shutdown(ctx) != nil {
 				cut.Store(true)
-				_ = s.Close() // the connections' own errors are of no use any more
+				_ = s.end() // the connections' own errors are of no use any more
 			}
+			_ = s.Close()
 		})
 	}
 	servers.Wait()
@@ -207,12 +174,21 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	return err
 }
 
+// servers are all that may have connections.
+func (g *Group) servers() []*server {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]*server{g.main, g.turner}, g.former...)
+}
+
 // StopListening closes the sockets, and lets the connections be.
 func (g *Group) StopListening() error {
 	g.ending.Store(true)
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	var errs []error
-	for _, d := range g.doors {
-		errs = append(errs, d.Close())
+	for _, s := range g.sockets {
+		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -236,5 +212,9 @@ func (g *Group) awaitFresh(ctx context.Context) {
 
 // Close ends it all at once.
 func (g *Group) Close() error {
-	return errors.Join(g.StopListening(), g.main.Close(), g.turner.Close())
+	err := g.StopListening()
+	for _, s := range g.servers() {
+		err = errors.Join(err, s.end())
+	}
+	return err
 }

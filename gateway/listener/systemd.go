@@ -18,6 +18,12 @@ func NewNotifier(log *zap.Logger) *Notifier { return &Notifier{log: log} }
 // Ready says that clients can connect, as units of Type=notify wait for.
 func (n *Notifier) Ready() { n.send(daemon.SdNotifyReady) }
 
+// Reloading says that another configuration is being read, until Ready says that it is
+// done (sd_notify(3), Type=notify-reload).
+func (n *Notifier) Reloading() {
+	n.send(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+}
+
 // Stopping says that the end has begun.
 func (n *Notifier) Stopping() { n.send(daemon.SdNotifyStopping) }
 

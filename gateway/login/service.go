@@ -50,6 +50,11 @@ type Options struct {
 	KeptForms session.Records
 	// Lockout bounds wrong passwords for users accounts.
 	Lockout config.Lockout
+	// Memory is what Services before this one have counted; nil begins anew.
+	Memory *Memory
+	// Carry returns what was made of equal settings before and is in use, or what
+	// make does. It has run run by itself. Nil makes everything anew, and Run runs it.
+	Carry Carry
 	// CORSOrigins are the origins whose pages may read what CORS wraps, and ask
 	// for tokens.
 	CORSOrigins []string
@@ -91,8 +96,9 @@ type Service struct {
 	locked        Locked
 
 	lockout     *lockout
-	flood       flood
+	flood       *flood
 	rehearsal   *Rehearsal
+	carried     bool // the providers, and so somebody else lets them run
 	corsOrigins []string
 }
 
@@ -127,7 +133,7 @@ func New(o Options) (*Service, error) {
 		judge:     o.Meets,
 		locked:    o.Locked,
 
-		rehearsal: o.Rehearsal, lockout: newLockout(o.Lockout), clientAddr: o.ClientAddr, corsOrigins: o.CORSOrigins,
+		rehearsal: o.Rehearsal, clientAddr: o.ClientAddr, corsOrigins: o.CORSOrigins,
 	}
 	s.forms.records, s.forms.ring = o.KeptForms, s.ring
 	if s.public.Host == "" {
@@ -146,10 +152,13 @@ func New(o Options) (*Service, error) {
 		s.knownHost = func(host string) bool { return host == s.public.Host }
 	}
 	s.signOutFrom(o)
-	hashing := newHashSlots()
-	s.programs = make(hashSlots, max(1, cap(hashing)/2))
+	if o.Memory == nil {
+		o.Memory = NewMemory()
+	}
+	s.lockout, s.flood, s.programs = o.Memory.lockoutOf(o.Lockout), &o.Memory.flood, o.Memory.programs
+	s.carried = o.Carry != nil
 	for _, cfg := range o.Providers {
-		p, err := newProvider(cfg, o.Server, s.log.Named(cfg.Name), hashing, o.Calls)
+		p, err := s.providerOf(cfg, &o)
 		if err != nil {
 			return nil, &ProviderError{Provider: cfg.Name, Err: err}
 		}
@@ -202,7 +211,9 @@ func (s *Service) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { s.revocations.run(ctx) })
 	for _, p := range s.providers {
-		all.Go(func() { p.run(ctx) })
+		if !s.carried {
+			all.Go(func() { p.run(ctx) })
+		}
 	}
 	all.Wait()
 }

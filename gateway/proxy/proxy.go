@@ -27,7 +27,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/upstream"
 )
 
-// Options are what a Proxy needs. All fields are required but TrustedProxy.
+// Options are what a Proxy needs. All fields are required but Now and TrustedProxy.
 type Options struct {
 	Guard     *guard.Guard
 	Challenge guard.Challenger
@@ -40,6 +40,9 @@ type Options struct {
 	Trace   func(r *http.Request, route string) (answered func(status int))
 	Metrics *telemetry.Metrics
 	Log     *zap.Logger
+	// Now is the Guard that decides about streams that are open, where another one
+	// has taken the place of Guard; nil is Guard.
+	Now func() *guard.Guard
 	// TrustedProxy reports whether the peer's X-Forwarded-For may be continued.
 	TrustedProxy func(remoteAddr string) bool
 }

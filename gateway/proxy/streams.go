@@ -40,7 +40,7 @@ func (x *exchange) open(e ender) {
 	st := &stream{ender: e, metrics: metrics, closed: metrics.StreamOpened()}
 	about := session.Stream{
 		Identity: x.verdict.Identity, OfSession: x.verdict.Session() != "",
-		Still:  x.owner.Guard.Again(x.request, &x.verdict),
+		Still:  x.owner.Guard.Again(x.request, &x.verdict, x.owner.Now),
 		Barred: x.owner.Guard.Barred(x.request, &x.verdict), End: st.End,
 	}
 	if life := x.target.Settings.Streams.MaxLifetime; life > 0 {

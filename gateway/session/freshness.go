@@ -13,7 +13,7 @@ import (
 // still be believed. It is safe for concurrent use.
 type Freshness struct {
 	began     time.Time
-	limit     time.Duration // the oldest confirmation that counts; 0 = any
+	limit     atomic.Int64  // time.Duration: the oldest confirmation that counts; 0 = any
 	known     chan struct{} // closed with the first confirmation
 	once      sync.Once
 	confirmed atomic.Int64 // since began, which no change of the wall clock moves; 0 = not yet
@@ -22,8 +22,13 @@ type Freshness struct {
 // NewFreshness begins without a confirmation. The oldest one that counts is limit
 // ago; 0 stands for a store that this process has to itself.
 func NewFreshness(limit time.Duration) *Freshness {
-	return &Freshness{began: time.Now(), limit: limit, known: make(chan struct{})}
+	f := &Freshness{began: time.Now(), known: make(chan struct{})}
+	f.limit.Store(int64(limit))
+	return f
 }
+
+// SetLimit changes how old the oldest confirmation is that counts.
+func (f *Freshness) SetLimit(limit time.Duration) { f.limit.Store(int64(limit)) }
 
 // Confirm notes that nothing was missing at a time. It is what Follow calls.
 func (f *Freshness) Confirm(at time.Time) {
@@ -42,8 +47,8 @@ func (f *Freshness) Judge(now time.Time) error {
 	switch {
 	case confirmed == 0:
 		return errFeedUnread
-	case f.limit > 0 && int64(now.Sub(f.began))-confirmed > int64(f.limit):
-		return fmt.Errorf("%w: %s", errFeedStale, f.limit)
+	case f.limit.Load() > 0 && int64(now.Sub(f.began))-confirmed > f.limit.Load():
+		return fmt.Errorf("%w: %s", errFeedStale, time.Duration(f.limit.Load()))
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ var errUnwritten = errors.New("session: whether it is idle can't be told so soon
 // here, or to the store, on which other gateways write theirs.
 func (m *Manager) lookAgain(ctx context.Context, s *Session, now time.Time) (*Session, error) {
 	// 1. A use that the store could not take is known here alone.
-	if raise(&s.activity.seen, m.toucher.lastUse(s.Key())); m.alive(s, now) {
+	if raise(&s.activity.seen, m.activity.toucher.lastUse(s.Key())); m.alive(s, now) {
 		return s, nil
 	}
 	// For the rest of the second in which it proved to be idle, nothing is asked.
@@ -36,7 +36,7 @@ func (m *Manager) lookAgain(ctx context.Context, s *Session, now time.Time) (*Se
 	}
 	// 3. Nobody could be seen in an outage, so it does not count.
 	idleAt := time.Unix(0, s.activity.seen.Load()).Add(m.idleTimeout(s))
-	if end := m.unread.excuse(idleAt); !end.IsZero() {
+	if end := m.activity.unread.excuse(idleAt); !end.IsZero() {
 		if raise(&s.activity.seen, end.UnixNano()); m.alive(s, now) {
 			return s, nil
 		}
@@ -47,9 +47,9 @@ func (m *Manager) lookAgain(ctx context.Context, s *Session, now time.Time) (*Se
 	case errors.Is(err, ErrNotFound):
 		return nil, err
 	case err != nil:
-		m.unwritten.failed()
+		m.activity.unwritten.failed()
 		return nil, err
-	case m.toucher.trouble.now() || m.toucher.trouble.within(2*retryAfter) || m.unwritten.within(2*retryAfter):
+	case m.activity.toucher.trouble.now() || m.activity.toucher.trouble.within(2*retryAfter) || m.activity.unwritten.within(2*retryAfter):
 		return nil, errUnwritten
 	}
 	s.activity.refused.Store(uint32(now.Unix()))

@@ -31,28 +31,37 @@ type Options struct {
 	// Records remember until when sessions were ended by their age, so that one
 	// that is made at that moment does not slip through. May be nil.
 	Records Records
-	// TouchFailed hears of activity that could not be written; may be nil.
+	// Activity is what is known of when sessions were used, which other Managers
+	// over the same Store can share; the caller closes it. Nil gives the Manager one
+	// of its own, which ends with it.
+	Activity *Activity
+	// TouchFailed hears of activity that could not be written; may be nil. With an
+	// Activity it is not used.
 	TouchFailed func(error)
 }
 
 // Manager issues, reads, rotates and ends sessions. It is safe for concurrent
 // use. Close flushes what it knows of activity.
 type Manager struct {
-	store     Store
-	records   Records
-	ring      *Keyring
-	cookies   *Cookies
-	idle      time.Duration
-	absolute  time.Duration
-	limit     limit
-	toucher   *toucher
-	unread    trouble  // the store could not be read
-	unwritten trouble  // nor written, as a look at an idle session showed
-	renewer   *renewer // nil until Renewing
+	store    Store
+	records  Records
+	ring     *Keyring
+	cookies  *Cookies
+	idle     time.Duration
+	absolute time.Duration
+	limit    limit
+	activity *Activity
+	own      bool     // the Activity
+	renewer  *renewer // nil until Renewing
 }
 
 // NewManager starts a Manager over a store, which it does not own.
 func NewManager(o Options) *Manager {
+	activity := o.Activity
+	if activity == nil {
+		activity = NewActivity(o.Store, o.TouchFailed)
+	}
+	activity.Follow(o.Session.IdleTimeout)
 	return &Manager{
 		store:    o.Store,
 		records:  o.Records,
@@ -61,7 +70,8 @@ func NewManager(o Options) *Manager {
 		idle:     o.Session.IdleTimeout,
 		absolute: o.Session.AbsoluteTimeout,
 		limit:    limit{o.Session.MaxPerUser, o.Session.WhenFull == config.WhenFullRefuse},
-		toucher:  newToucher(o.Store, touchInterval(o.Session.IdleTimeout), o.TouchFailed),
+		activity: activity,
+		own:      o.Activity == nil,
 	}
 }
 
@@ -69,12 +79,14 @@ func NewManager(o Options) *Manager {
 // writes the activity that is still to be written. The store stays open.
 func (m *Manager) Close() {
 	m.renewer.close()
-	m.toucher.close()
+	if m.own {
+		m.activity.Close()
+	}
 }
 
 // Active returns how many sessions were used here within the last minute, or
 // quarter of a short idle timeout.
-func (m *Manager) Active() int { return int(m.toucher.recent.Load()) }
+func (m *Manager) Active() int { return int(m.activity.toucher.recent.Load()) }
 
 // Cookies returns the codec of the session cookie.
 func (m *Manager) Cookies() *Cookies { return m.cookies }
@@ -112,7 +124,7 @@ func (m *Manager) Authenticate(ctx context.Context, c *Candidates, active bool) 
 		return nil, refusal
 	}
 	if active {
-		m.toucher.note(live, now)
+		m.activity.toucher.note(live, now)
 	}
 	return live, nil
 }
@@ -133,13 +145,13 @@ func (m *Manager) lookUp(ctx context.Context, key Key, now time.Time) (*Session,
 	s, err := m.store.Get(ctx, key)
 	switch {
 	case err == nil:
-		m.unread.over()
+		m.activity.unread.over()
 	case errors.Is(err, ErrNotFound):
-		m.unread.over()
+		m.activity.unread.over()
 		return nil, err
 	default:
 		if !errors.Is(err, context.Canceled) {
-			m.unread.failed()
+			m.activity.unread.failed()
 		}
 		return nil, err
 	}
@@ -167,7 +179,7 @@ func (m *Manager) Expiry(ctx context.Context, s *Session) (idle, absolute time.T
 	if err != nil {
 		return time.Time{}, time.Time{}, err
 	}
-	raise(&s.activity.seen, m.toucher.lastUse(s.Key()))
+	raise(&s.activity.seen, m.activity.toucher.lastUse(s.Key()))
 	if seen := time.Unix(0, s.activity.seen.Load()); seen.After(at) {
 		at = seen
 	}

@@ -42,7 +42,7 @@ func (m *Manager) Sessions(ctx context.Context, issuer, subject string) ([]Liste
 // lastUsed corrects the last use of a listed session: what waits here to be written,
 // the store can't know.
 func (m *Manager) lastUsed(l *Listed) {
-	if at := time.Unix(0, m.toucher.lastUse(l.Key())); at.After(l.LastSeen) {
+	if at := time.Unix(0, m.activity.toucher.lastUse(l.Key())); at.After(l.LastSeen) {
 		l.LastSeen = at
 	}
 }

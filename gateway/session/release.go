@@ -91,7 +91,7 @@ func (m *Manager) needs(l Listed, key KeyName, stopped time.Time) bool {
 		return false
 	}
 	now, seen := time.Now(), l.LastSeen
-	if at := time.Unix(0, m.toucher.lastUse(l.Key())); at.After(seen) {
+	if at := time.Unix(0, m.activity.toucher.lastUse(l.Key())); at.After(seen) {
 		seen = at // what waits here to be written, the store can't know
 	}
 	return !l.Expired(now) && now.Sub(seen) <= m.idleTimeout(l.Session)

@@ -39,7 +39,7 @@ const (
 // store could not take is kept, and is known here meanwhile.
 type toucher struct {
 	store    Store
-	interval time.Duration
+	interval atomic.Int64 // time.Duration
 	failed   func(error)
 	trouble  trouble      // the store takes no writes
 	recent   atomic.Int64 // sessions used within the interval
@@ -56,6 +56,7 @@ type toucher struct {
 	waiting dueHeap
 	written map[Key]int64 // when each session that may still wait was last written
 	pause   time.Time     // no write before then
+	last    time.Duration // the interval at the last look
 }
 
 func newToucher(store Store, interval time.Duration, failed func(error)) *toucher {
@@ -63,10 +64,11 @@ func newToucher(store Store, interval time.Duration, failed func(error)) *touche
 		failed = func(error) {}
 	}
 	t := &toucher{
-		store: store, interval: interval, failed: failed,
+		store: store, failed: failed,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		unwritten: make(map[Key]*Session), written: make(map[Key]int64),
 	}
+	t.interval.Store(int64(interval))
 	t.done.Go(t.run)
 	return t
 }
@@ -85,11 +87,18 @@ func (t *toucher) note(s *Session, now time.Time) {
 	}
 	t.unwritten[s.Key()] = s
 	t.fresh = append(t.fresh, s)
+	t.hurry()
+}
+
+// hurry has the writer look at what there is.
+func (t *toucher) hurry() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
 	}
 }
+
+func (t *toucher) every() time.Duration { return time.Duration(t.interval.Load()) }
 
 // lastUse returns the last use that was noted here and that the store may not
 // know, in unix nanoseconds; 0 when there is none. The session itself may have
@@ -109,7 +118,7 @@ func (t *toucher) close() {
 }
 
 func (t *toucher) run() {
-	timer := time.NewTimer(t.interval)
+	timer := time.NewTimer(t.every())
 	defer timer.Stop()
 	for {
 		select {
@@ -122,11 +131,12 @@ func (t *toucher) run() {
 		}
 		t.takeFresh()
 		now := time.Now()
+		t.notLater(now)
 		for len(t.waiting) > 0 && t.waiting[0].at <= now.UnixNano() && !now.Before(t.pause) {
 			t.writeDue(now)
 		}
 		t.recent.Store(int64(len(t.written)))
-		next := t.interval
+		next := t.every()
 		if len(t.waiting) > 0 {
 			next = min(next, max(time.Duration(t.waiting[0].at-now.UnixNano()), t.pause.Sub(now)))
 		}
@@ -142,6 +152,19 @@ func (t *toucher) takeFresh() {
 	for _, s := range fresh {
 		heap.Push(&t.waiting, due{at: t.dueAt(s), session: s})
 	}
+}
+
+// notLater brings forward what a longer interval has put off.
+func (t *toucher) notLater(now time.Time) {
+	every := t.every()
+	if every < t.last {
+		latest := now.Add(every).UnixNano()
+		for i := range t.waiting {
+			t.waiting[i].at = min(t.waiting[i].at, latest)
+		}
+		heap.Init(&t.waiting)
+	}
+	t.last = every
 }
 
 // writeDue writes some of the sessions that are due: one where the last write
@@ -181,7 +204,7 @@ func (t *toucher) writeAll(some []*Session, now time.Time) {
 		}
 		t.failed(errs[i])
 		t.trouble.failed()
-		t.pause = now.Add(min(retryAfter, t.interval))
+		t.pause = now.Add(min(retryAfter, t.every()))
 		// Once more when the pause is over, unless a use has queued it already.
 		if s.activity.marks.queue() {
 			heap.Push(&t.waiting, due{session: s})
@@ -200,7 +223,7 @@ func (t *toucher) settle(s *Session) {
 
 func (t *toucher) dueAt(s *Session) int64 {
 	if last, ok := t.written[s.Key()]; ok {
-		return last + int64(t.interval)
+		return last + t.interval.Load()
 	}
 	return 0
 }
@@ -208,7 +231,7 @@ func (t *toucher) dueAt(s *Session) int64 {
 // forget drops what no longer delays a write.
 func (t *toucher) forget(now time.Time) {
 	for key, at := range t.written {
-		if at+int64(t.interval) <= now.UnixNano() {
+		if at+t.interval.Load() <= now.UnixNano() {
 			delete(t.written, key)
 		}
 	}

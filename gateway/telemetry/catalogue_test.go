@@ -27,11 +27,12 @@ func everything() *telemetry.Metrics {
 	const issuer = "https://id.example.test"
 	m.ActiveSessions("in the store", func() int { return 3 })
 	m.Locks(func() map[string]int { return map[string]int{"subject": 1, "address": 2} })
-	m.JWKSAge(issuer, func() time.Time { return time.Time{} })
+	m.JWKSAges(func() map[string]time.Time { return map[string]time.Time{issuer: {}} })
 	m.JWKSFetch(issuer, "ok")
 	m.Store("create", "timeout", time.Millisecond)
 	m.RemoteStore(func() bool { return true }, func() bool { return false }, func() telemetry.NearCache { return telemetry.NearCache{} })
 	m.Revocation(time.Millisecond)
+	m.Reload(true, time.Unix(0, 0))
 	m.StreamOpened()
 	m.StreamEnded("shutdown")
 	m.Refresh("refreshed")

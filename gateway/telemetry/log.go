@@ -19,9 +19,15 @@ const requestLine = "request"
 // who was let in must not be dropped. Where out is a *Lines, the lines of requests
 // that went well may be written a little later.
 func NewLogger(cfg config.Log, out io.Writer) (*zap.Logger, error) {
-	level, err := zapcore.ParseLevel(cfg.Level)
+	log, _, err := NewTunedLogger(cfg, out)
+	return log, err
+}
+
+// NewTunedLogger is NewLogger with a level that can be changed.
+func NewTunedLogger(cfg config.Log, out io.Writer) (*zap.Logger, zap.AtomicLevel, error) {
+	level, err := zap.ParseAtomicLevel(cfg.Level)
 	if err != nil {
-		return nil, fmt.Errorf("log level %q: %w", cfg.Level, err)
+		return nil, level, fmt.Errorf("log level %q: %w", cfg.Level, err)
 	}
 	enc := zap.NewProductionEncoderConfig()
 	enc.TimeKey = "time"
@@ -35,9 +41,9 @@ func NewLogger(cfg config.Log, out io.Writer) (*zap.Logger, error) {
 		encoder = zapcore.NewJSONEncoder(enc)
 	}
 	if lines, ok := out.(*Lines); ok {
-		return zap.New(prompt{Core: zapcore.NewCore(encoder, lines, level), lines: lines, json: cfg.Format != "console"}), nil
+		return zap.New(prompt{Core: zapcore.NewCore(encoder, lines, level), lines: lines, json: cfg.Format != "console"}), level, nil
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(out)), level)), nil
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(out)), level)), level, nil
 }
 
 // maxLogged bounds what a client can put into one log field.

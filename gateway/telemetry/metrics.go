@@ -43,6 +43,7 @@ type Metrics struct {
 	auditRecords *prometheus.CounterVec
 
 	listeners listeners
+	reloads   reloads
 	series    seriesTable
 	live      live
 }
@@ -109,6 +110,7 @@ func NewMetrics(version string) *Metrics {
 		m.authorizer, m.authorizerSeconds, m.providerCalls, m.providerSeconds, m.auditRecords, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.listeners = newListeners(m.registry)
+	m.reloads = newReloads(m.registry)
 	return m
 }
 
@@ -271,17 +273,30 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// JWKSAge reads the age of an issuer's key set when metrics are scraped. A set
-// that was never fetched has no age and reads as -1.
-func (m *Metrics) JWKSAge(issuer string, fetchedAt func() time.Time) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "jwks_age_seconds", Help: "Age of the key set in use, by issuer.",
-		ConstLabels: prometheus.Labels{"issuer": issuer},
-	}, func() float64 {
-		at := fetchedAt()
-		if at.IsZero() {
-			return -1
+// JWKSAges reads when the key set of each issuer was fetched when metrics are scraped.
+// A set that was never fetched has no age and reads as -1.
+func (m *Metrics) JWKSAges(fetched func() map[string]time.Time) {
+	m.registry.MustRegister(&keySetAges{
+		fetched: fetched,
+		desc:    prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "jwks_age_seconds"), "Age of the key set in use, by issuer.", []string{"issuer"}, nil),
+	})
+}
+
+type keySetAges struct {
+	fetched func() map[string]time.Time
+	desc    *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (k *keySetAges) Describe(to chan<- *prometheus.Desc) { to <- k.desc }
+
+// Collect implements prometheus.Collector.
+func (k *keySetAges) Collect(to chan<- prometheus.Metric) {
+	for issuer, at := range k.fetched() {
+		age := -1.0
+		if !at.IsZero() {
+			age = time.Since(at).Seconds()
 		}
-		return time.Since(at).Seconds()
-	}))
+		to <- prometheus.MustNewConstMetric(k.desc, prometheus.GaugeValue, age, issuer)
+	}
 }

@@ -27,8 +27,10 @@ type Connections struct {
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	direct bool // dial makes sockets, which are not in a test
 
-	mu  sync.Mutex
-	all map[settings]*connection
+	mu      sync.Mutex
+	all     map[settings]*connection
+	within  context.Context //nolint:containedctx // of Run; nil while that does not run
+	running sync.WaitGroup  // what follows names
 }
 
 // settings are what tells connections apart.
@@ -53,17 +55,32 @@ func NewConnections(log *zap.Logger) *Connections {
 	}
 }
 
-// Run looks up the names of the upstreams that are known when it begins again, and
-// reads their files again, until ctx ends.
+// Run looks up the names of the upstreams when it begins again, and reads their files
+// again, until ctx ends. Upstreams that come later are looked after too.
 func (c *Connections) Run(ctx context.Context) {
-	var running sync.WaitGroup
-	for _, one := range c.list() {
-		if one.name != nil {
-			running.Go(func() { one.name.follow(ctx) })
-		}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	c.mu.Lock()
+	c.within = ctx
+	for _, one := range c.all {
+		c.follow(one)
 	}
-	running.Go(func() { c.followFiles(ctx) })
-	running.Wait()
+	c.mu.Unlock()
+	c.followFiles(ctx)
+	c.mu.Lock()
+	c.within = nil
+	c.mu.Unlock()
+	c.running.Wait()
+}
+
+// follow looks the name of an upstream up from now on. The lock is held.
+func (c *Connections) follow(one *connection) {
+	if one.name == nil || c.within == nil {
+		return
+	}
+	ctx, stop := context.WithCancel(c.within)
+	one.stop = stop
+	c.running.Go(func() { one.name.follow(ctx) })
 }
 
 // Close drops idle connections. Requests under way go on.
@@ -101,14 +118,35 @@ func (c *Connections) to(address string, r *config.Route, builtin map[string]htt
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if one := c.all[key]; one != nil {
+		one.users++
 		return one, nil
 	}
 	one, err := c.open(u, key)
 	if err != nil {
 		return nil, err
 	}
+	one.users = 1
 	c.all[key] = one
+	c.follow(one)
 	return one, nil
+}
+
+// leave says that one user less has the connections. Without any, the idle ones are
+// closed and the others when their requests are over.
+func (c *Connections) leave(one *connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if one.all == nil {
+		return // inside the gateway
+	}
+	if one.users--; one.users > 0 {
+		return
+	}
+	delete(c.all, one.settings)
+	if one.stop != nil {
+		one.stop()
+	}
+	one.live.Load().closeIdle()
 }
 
 func (c *Connections) open(u *url.URL, key settings) (*connection, error) {
@@ -154,6 +192,9 @@ type connection struct {
 	h2c              bool
 	name             *name     // nil where there is nothing to look up
 	files            *tlsFiles // nil without TLS
+
+	users int                // guarded by the mu of all
+	stop  context.CancelFunc // ends the looking up, where that has begun
 
 	live atomic.Pointer[transports]
 }

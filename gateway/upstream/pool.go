@@ -37,7 +37,8 @@ type Pool struct {
 	connect time.Duration // how long a request waits for a slot; 0 = no limit
 	host    string        // of the health checks; "" = the upstream's own
 	log     *zap.Logger
-	own     *Connections // nil where they are shared
+	shared  *Connections
+	own     *Connections // the same where nobody else has them, else nil
 
 	// only is set where there is one upstream and nothing to keep count of.
 	only      *connection
@@ -66,17 +67,18 @@ func New(o Options) (*Pool, error) {
 	if p.log == nil {
 		p.log = zap.NewNop()
 	}
-	shared := o.Connections
-	if shared == nil {
+	p.shared = o.Connections
+	if p.shared == nil {
 		p.own = NewConnections(p.log)
-		shared = p.own
+		p.shared = p.own
 	}
 	if len(o.Route.Upstream) == 0 || len(o.Route.Upstream) > config.MaxUpstreams {
 		return nil, fmt.Errorf("upstream: there are %d", len(o.Route.Upstream))
 	}
 	for i, url := range o.Route.Upstream {
-		c, err := shared.to(url, &o.Route, o.Builtin)
+		c, err := p.shared.to(url, &o.Route, o.Builtin)
 		if err != nil {
+			p.giveBack()
 			return nil, err
 		}
 		p.endpoints = append(p.endpoints, newEndpoint(p, i, url, c))
@@ -118,7 +120,8 @@ func (p *Pool) Run(ctx context.Context) {
 	<-ctx.Done()
 }
 
-// Close ends what the Pool has going on by itself. Requests under way go on.
+// Close ends what the Pool has going on by itself. Requests under way go on. It is
+// called once.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
@@ -128,6 +131,14 @@ func (p *Pool) Close() {
 		}
 	}
 	p.mu.Unlock()
+	p.giveBack()
+}
+
+// giveBack gives the connections back.
+func (p *Pool) giveBack() {
+	for _, e := range p.endpoints {
+		p.shared.leave(e.connection)
+	}
 	if p.own != nil {
 		p.own.Close()
 	}
