@@ -21,7 +21,9 @@ var ErrNoFile = errors.New("the configuration does not come from a file")
 
 // reloads is where configurations come from, and how the exchange of them went.
 type reloads struct {
-	file    string // "" = none: nothing is ever exchanged
+	file    string // "" = none: nothing is ever exchanged, unless made is there
+	made    func() (*config.Config, error)
+	of      []string // what made reads
 	environ []string
 	level   zap.AtomicLevel
 
@@ -63,7 +65,7 @@ func (g *Gateway) Reload(ctx context.Context, trigger string) error {
 	r := &g.core.reloads
 	r.one.Lock()
 	defer r.one.Unlock()
-	if r.file == "" {
+	if !r.follows() {
 		return ErrNoFile
 	}
 	if g.core.draining.Load() {
@@ -108,6 +110,9 @@ func (g *Gateway) told(trigger string, tried [sha256.Size]byte, err error) {
 // read reads the configuration file, and everything else that is read once. The sum of
 // it all is what the watch compares with.
 func (r *reloads) read(inUse *config.Config) (*config.Config, [sha256.Size]byte, error) {
+	if r.made != nil {
+		return r.make(inUse)
+	}
 	text, err := os.ReadFile(r.file)
 	if err != nil {
 		text = nil // config.Load words it
@@ -139,7 +144,7 @@ func (g *Gateway) exchange(ctx context.Context) (tried [sha256.Size]byte, err er
 		return tried, err
 	}
 	if err := g.take(ctx, cfg); err != nil {
-		return sum(append([][]byte{read(c.reloads.file)}, readOnce(inUse)...)...), err
+		return sum(append(c.reloads.texts(), readOnce(inUse)...)...), err
 	}
 	return tried, nil
 }

@@ -25,7 +25,7 @@ const (
 // watch exchanges the configuration when what its files hold is other than before and
 // has stayed so for two looks, until ctx ends.
 func (g *Gateway) watch(ctx context.Context) {
-	if g.core.reloads.file == "" {
+	if !g.core.reloads.follows() {
 		return
 	}
 	w := &configWatch{gateway: g}
@@ -54,7 +54,7 @@ type configWatch struct {
 // can't be read is as good as empty: a reload says so.
 func (w *configWatch) texts() [][]byte {
 	c := w.gateway.core
-	return append([][]byte{read(c.reloads.file)}, readOnce(c.now().cfg)...)
+	return append(c.reloads.texts(), readOnce(c.now().cfg)...)
 }
 
 func (w *configWatch) look(ctx context.Context) {

@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/gateway/config"
@@ -40,8 +42,10 @@ with the identity headers that it would get in production. Sessions are kept in
 memory. /.auth/dev is a panel that ends your session, makes sign-ins fail, makes
 tokens for curl, and shows what your app is told.
 
-Without --upstream, an app is built in that shows what it receives. With -c, a
-configuration file takes the place of the flags; it must listen on loopback.
+Without --upstream, an app is built in that shows what it receives. The policy
+and the identities are read again when their files change. With -c, a configuration
+file takes the place of the flags, and is read again as well; it must listen on
+loopback.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't go on, 2 for a command
 line or a configuration that can't be used.`,
@@ -64,7 +68,7 @@ line or a configuration that can't be used.`,
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "The panel is at %s%s/dev\n", cfg.Server.PublicURL, cfg.Server.AuthPrefix)
-			return serve(cmd.Context(), cfg, gateway.NewDevelopment, "", cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serve(cmd.Context(), cfg, gateway.NewDevelopment, o.follow(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	o.add(cmd)
@@ -112,4 +116,21 @@ func (o *devFlags) load(environ []string) (*config.Config, error) {
 			"listen on 127.0.0.1 with a public_url of localhost, or use sallyport serve")}
 	}
 	return cfg, nil
+}
+
+// follow has the gateway follow the files that the flags name.
+func (o *devFlags) follow() follower {
+	if o.config != "" {
+		return followFile(o.config)
+	}
+	var files []string
+	if o.identities != "" {
+		files = append(files, o.identities)
+	}
+	if file, _, _ := strings.Cut(o.policy, "#"); file != "" {
+		files = append(files, file)
+	}
+	return func(g *gateway.Gateway, level zap.AtomicLevel) {
+		g.FollowMade(files, func() (*config.Config, error) { return o.load(os.Environ()) }, level)
+	}
 }

@@ -32,6 +32,7 @@ func TestCommands(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"waitfor":   waitFor,
+			"waituntil": waitUntil,
 			"waitout":   waitOut,
 			"fetch":     fetch,
 			"terminate": terminate,

@@ -88,6 +88,28 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(writeFile(ts.MkAbs("headers"), got.headers))
 }
 
+// waitUntil STATUS URL [NAME:VALUE...] polls until the answer has that status.
+func waitUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: waituntil STATUS URL [NAME:VALUE...]")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got, err := get(ctx, args[1], args[2:])
+		if err == nil && got.status == args[0] {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("%s never answered %s, but %s (%v)", args[1], args[0], got.status, err)
+		case <-tick.C:
+		}
+	}
+}
+
 type fetched struct{ status, headers, body string }
 
 func get(ctx context.Context, url string, headers []string) (fetched, error) {

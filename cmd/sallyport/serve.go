@@ -43,7 +43,7 @@ line or a configuration that can't be used.`,
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, gateway.New, file, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serve(cmd.Context(), cfg, gateway.New, followFile(file), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "config.yaml", configFlagHelp)
@@ -53,9 +53,15 @@ line or a configuration that can't be used.`,
 // builder is gateway.New, or gateway.NewDevelopment.
 type builder func(context.Context, *config.Config, *zap.Logger, string) (*gateway.Gateway, error)
 
-// serve runs a gateway until ctx ends. It follows the file of the configuration, unless
-// that is "".
-func serve(ctx context.Context, cfg *config.Config, build builder, file string, stdout, stderr io.Writer) error {
+// follower says what the configuration of a gateway follows.
+type follower func(*gateway.Gateway, zap.AtomicLevel)
+
+func followFile(file string) follower {
+	return func(g *gateway.Gateway, level zap.AtomicLevel) { g.FollowFile(file, os.Environ(), level) }
+}
+
+// serve runs a gateway until ctx ends.
+func serve(ctx context.Context, cfg *config.Config, build builder, follow follower, stdout, stderr io.Writer) error {
 	if cfg.Log.Format == "json" { // who reads the other one is watching
 		lines := telemetry.NewLines(stderr)
 		defer lines.Close() //nolint:errcheck // nobody is left to be told
@@ -70,10 +76,8 @@ func serve(ctx context.Context, cfg *config.Config, build builder, file string, 
 	if err != nil {
 		return atRunTime(err)
 	}
-	if file != "" {
-		g.FollowFile(file, os.Environ(), level)
-		defer reloadOnHangup(ctx, g)()
-	}
+	follow(g, level)
+	defer reloadOnHangup(ctx, g)()
 	if err := g.Listen(ctx); err != nil {
 		return atRunTime(errors.Join(err, g.Close()))
 	}
