@@ -114,8 +114,10 @@ func TestReloadUnderAttack(t *testing.T) {
 // connections that are open too.
 func TestReloadOfTrustedProxies(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, plan{trusted: "127.0.0.1", followed: true, routes: `- {name: office, paths: [/office/], upstream: "$UP", policy: office}`,
-		policies: "- {name: office, rules: [{name: office, allow: {cidr: [10.0.0.0/8]}}]}"})
+	s := newSite(t, plan{
+		trusted: "127.0.0.1", followed: true, routes: `- {name: office, paths: [/office/], upstream: "$UP", policy: office}`,
+		policies: "- {name: office, rules: [{name: office, allow: {cidr: [10.0.0.0/8]}}]}",
+	})
 	cookie := s.signIn(t, "alice")
 	client := &http.Client{}
 	defer client.CloseIdleConnections()

@@ -10,8 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sallyport/sallyport/gateway/carried"
 	"go.uber.org/zap"
+
+	"github.com/sallyport/sallyport/gateway/carried"
 )
 
 // lifetime is how long the parts of one configuration are in use: until the last

@@ -151,10 +151,14 @@ routes:
 			}
 		})
 	}
-	taken := func(n int) bool { return send(t, clients, "GET", fmt.Sprintf("%s/turn-%d", at.URL(), n)).status == http.StatusOK }
+	taken := func(n int) bool {
+		return send(t, clients, "GET", fmt.Sprintf("%s/turn-%d", at.URL(), n)).status == http.StatusOK
+	}
 	poll := func(what string, done func() bool) {
 		t.Helper()
-		for end := time.Now().Add(time.Minute); !done(); time.Sleep(20 * time.Millisecond) {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for end := time.Now().Add(time.Minute); !done(); <-tick.C {
 			if time.Now().After(end) {
 				t.Fatalf("there is no end to the waiting for %s\n%s", what, g.Output())
 			}
@@ -169,7 +173,7 @@ routes:
 	goroutines := func() (n, files float64) {
 		t.Helper()
 		metrics := send(t, clients, "GET", g.AdminURL+"/metrics").body
-		for _, line := range strings.Split(metrics, "\n") {
+		for _, line := range strings.SplitSeq(metrics, "\n") {
 			_, _ = fmt.Sscanf(line, "go_goroutines %g", &n)
 			_, _ = fmt.Sscanf(line, "process_open_fds %g", &files)
 		}
