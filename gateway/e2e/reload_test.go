@@ -173,7 +173,7 @@ routes:
 	goroutines := func() (n, files float64) {
 		t.Helper()
 		metrics := send(t, clients, "GET", g.AdminURL+"/metrics").body
-		for _, line := range strings.SplitSeq(metrics, "\n") {
+		for line := range strings.SplitSeq(metrics, "\n") {
 			_, _ = fmt.Sscanf(line, "go_goroutines %g", &n)
 			_, _ = fmt.Sscanf(line, "process_open_fds %g", &files)
 		}
