@@ -30,9 +30,9 @@ type ExtAuthz struct {
 // ListenerTLS is the certificate of a listener that is not public; without any it
 // is plain. ClientCAFile has the authorities of client certificates.
 type ListenerTLS struct {
-	CertFile     string `mapstructure:"cert_file"`
-	KeyFile      string `mapstructure:"key_file"`
-	ClientCAFile string `mapstructure:"client_ca_file"`
+	CertFile     string `mapstructure:"cert_file"`      // PEM, with the chain
+	KeyFile      string `mapstructure:"key_file"`       // PEM
+	ClientCAFile string `mapstructure:"client_ca_file"` // who signs certificates of clients; with it each needs one
 }
 
 // TLS is the same in the words of the public listeners.

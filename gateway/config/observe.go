@@ -33,9 +33,9 @@ type Audit struct {
 
 // AuditFileOutput is a file that is rotated.
 type AuditFileOutput struct {
-	Path     string `mapstructure:"path"`
-	MaxBytes int64  `mapstructure:"max_bytes" unit:"bytes"`
-	Keep     int    `mapstructure:"keep"` // full files; 0 = all
+	Path     string `mapstructure:"path"`                   // the file, which is made with the mode 0600
+	MaxBytes int64  `mapstructure:"max_bytes" unit:"bytes"` // beyond which another file is begun
+	Keep     int    `mapstructure:"keep"`                   // full files; 0 = all
 }
 
 // AuditSyslogOutput is a syslog server that takes RFC 5424.
@@ -50,8 +50,8 @@ type Tracing struct {
 	Protocol     string `mapstructure:"protocol"`      // http | grpc
 	SampleOneIn  int    `mapstructure:"sample_one_in"` // of the traces that begin here; 0 = none
 	HeadersFile  string `mapstructure:"headers_file"`  // lines "Name: value", sent along
-	CAFile       string `mapstructure:"ca_file"`
-	InsecureHTTP bool   `mapstructure:"insecure_http"`
+	CAFile       string `mapstructure:"ca_file"`       // PEM, of the collector; "" = the system's
+	InsecureHTTP bool   `mapstructure:"insecure_http"` // spans may cross the network unencrypted
 }
 
 const (

@@ -9,7 +9,7 @@ import (
 // that matches wins over every allow rule; where no allow rule matches, access is
 // denied.
 type Policy struct {
-	Name string `mapstructure:"name"`
+	Name string `mapstructure:"name"` // what routes call it
 	// Mode is enforce, or shadow: judged, logged and counted, while every proven
 	// user passes.
 	Mode    string `mapstructure:"mode"`
@@ -43,13 +43,13 @@ const (
 
 // Rule allows or denies whom its match describes; it has exactly one of both.
 type Rule struct {
-	Name string `mapstructure:"name"`
+	Name string `mapstructure:"name"` // in logs, decisions and findings
 	Mode string `mapstructure:"mode"` // enforce, or shadow: judged, logged and counted, and nothing else
 
 	// When and Unless are expressions (docs/policy-language.md) that say for which
 	// requests the rule is there.
 	When   string `mapstructure:"when"`
-	Unless string `mapstructure:"unless"`
+	Unless string `mapstructure:"unless"` // an expression: the rule is there unless it is true
 
 	Allow *Match `mapstructure:"allow"`
 	Deny  *Match `mapstructure:"deny"`
@@ -73,32 +73,32 @@ type Require struct {
 // and a field fits when any of its values does. A file has one value a line, and is
 // read again when it changes.
 type Match struct {
-	Groups       []string     `mapstructure:"groups"`
+	Groups       []string     `mapstructure:"groups"`        // he is in one of them
 	Emails       []string     `mapstructure:"emails"`        // compared with verified addresses only
 	EmailDomains []string     `mapstructure:"email_domains"` // likewise; example.com does not cover sub.example.com
-	Subjects     []string     `mapstructure:"subjects"`
-	Issuers      []string     `mapstructure:"issuers"`
-	Scopes       []string     `mapstructure:"scopes"` // of an access token (RFC 6749, section 3.3)
+	Subjects     []string     `mapstructure:"subjects"`      // his subject is one of them; it is unique together with the issuer alone
+	Issuers      []string     `mapstructure:"issuers"`       // who vouches for him is one of them
+	Scopes       []string     `mapstructure:"scopes"`        // of an access token (RFC 6749, section 3.3)
 	Claims       []ClaimMatch `mapstructure:"claims"`
 
-	ACR    []string      `mapstructure:"acr"`
-	AMR    []string      `mapstructure:"amr"` // all of them
-	MaxAge time.Duration `mapstructure:"max_age"`
+	ACR    []string      `mapstructure:"acr"`     // his sign-in is of one of these classes
+	AMR    []string      `mapstructure:"amr"`     // all of them
+	MaxAge time.Duration `mapstructure:"max_age"` // his sign-in is not older
 
-	Methods []string `mapstructure:"methods"`
-	Paths   []string `mapstructure:"paths"` // as in routes
-	CIDR    []string `mapstructure:"cidr"`  // networks and addresses of clients
-	Hours   []string `mapstructure:"hours"` // "mon-fri 08:00-18:00 Europe/Berlin"
+	Methods []string `mapstructure:"methods"` // of the request, such as GET
+	Paths   []string `mapstructure:"paths"`   // as in routes
+	CIDR    []string `mapstructure:"cidr"`    // networks and addresses of clients
+	Hours   []string `mapstructure:"hours"`   // "mon-fri 08:00-18:00 Europe/Berlin"
 
 	When   string `mapstructure:"when"`   // an expression (docs/policy-language.md)
 	Unless string `mapstructure:"unless"` // likewise
 
-	GroupsFile       string `mapstructure:"groups_file"`
-	EmailsFile       string `mapstructure:"emails_file"`
-	EmailDomainsFile string `mapstructure:"email_domains_file"`
-	SubjectsFile     string `mapstructure:"subjects_file"`
-	IssuersFile      string `mapstructure:"issuers_file"`
-	CIDRFile         string `mapstructure:"cidr_file"`
+	GroupsFile       string `mapstructure:"groups_file"`        // more groups, one a line
+	EmailsFile       string `mapstructure:"emails_file"`        // more addresses, one a line
+	EmailDomainsFile string `mapstructure:"email_domains_file"` // more domains, one a line
+	SubjectsFile     string `mapstructure:"subjects_file"`      // more subjects, one a line
+	IssuersFile      string `mapstructure:"issuers_file"`       // more issuers, one a line
+	CIDRFile         string `mapstructure:"cidr_file"`          // more networks, one a line
 }
 
 // ValueFiles are the files that hold values of the match, by the name of the field.
@@ -114,6 +114,6 @@ func (m *Match) ValueFiles() map[string]string {
 // ClaimMatch fits when the claim at Name (dots go into objects) is, or is a
 // list that holds, one of Values.
 type ClaimMatch struct {
-	Name   string   `mapstructure:"name"`
-	Values []string `mapstructure:"values"`
+	Name   string   `mapstructure:"name"`   // of the claim; dots go into objects
+	Values []string `mapstructure:"values"` // one of which it is, or holds
 }

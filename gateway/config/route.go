@@ -17,16 +17,16 @@ const (
 
 // Route sends some requests to one upstream, and says who may make them.
 type Route struct {
-	Name     string    `mapstructure:"name"`
-	Hosts    []string  `mapstructure:"hosts"` // empty = the host of public_url; "*.example.com" = one label
-	Paths    []string  `mapstructure:"paths"` // prefix on whole segments; "=/x" exact; "~^/v[0-9]+/" regexp, always anchored
-	Methods  []string  `mapstructure:"methods"`
+	Name     string    `mapstructure:"name"`     // in logs, metrics and assertions
+	Hosts    []string  `mapstructure:"hosts"`    // empty = the host of public_url; "*.example.com" = one label
+	Paths    []string  `mapstructure:"paths"`    // prefix on whole segments; "=/x" exact; "~^/v[0-9]+/" regexp, always anchored
+	Methods  []string  `mapstructure:"methods"`  // that it serves; none = all
 	Upstream Upstreams `mapstructure:"upstream"` // one, or a list to balance between
 	Host     string    `mapstructure:"host"`     // Host to send upstream; empty = the client's
 
 	// StripPrefix is taken off the path, AddPrefix put in front of what is left.
 	StripPrefix string `mapstructure:"strip_prefix"`
-	AddPrefix   string `mapstructure:"add_prefix"`
+	AddPrefix   string `mapstructure:"add_prefix"` // put in front of the path for the application
 	// MaxBodyBytes bounds request bodies here, instead of server.limits; 0 = no
 	// limit.
 	MaxBodyBytes *int64 `mapstructure:"max_body_bytes" unit:"bytes"`
@@ -42,9 +42,9 @@ type Route struct {
 	// Preflight lets true CORS preflights pass without a credential.
 	Preflight bool `mapstructure:"preflight"`
 
-	Public bool     `mapstructure:"public"`
-	Auth   []string `mapstructure:"auth"`
-	Policy string   `mapstructure:"policy"`
+	Public bool     `mapstructure:"public"` // nobody is authenticated and no policy asked
+	Auth   []string `mapstructure:"auth"`   // kinds of credentials that it takes
+	Policy string   `mapstructure:"policy"` // who may use it; authenticated = any proven user
 
 	// Providers names the login providers that are offered here; empty = all.
 	Providers []string `mapstructure:"providers"`
@@ -65,9 +65,9 @@ type Route struct {
 	// Assertion sends Sallyport-Assertion, a token that the gateway signs, for
 	// Audience (empty = the name of the route).
 	Assertion bool   `mapstructure:"assertion"`
-	Audience  string `mapstructure:"audience"`
+	Audience  string `mapstructure:"audience"` // of its assertions; default: its name
 
-	AllowEncodedSlash bool `mapstructure:"allow_encoded_slash"`
+	AllowEncodedSlash bool `mapstructure:"allow_encoded_slash"` // %2F in a path passes, and counts as a slash
 	// UpstreamAuthorization leaves the Authorization header to the application:
 	// the gateway neither judges nor removes it on this route.
 	UpstreamAuthorization bool `mapstructure:"upstream_authorization"`
@@ -112,9 +112,9 @@ type Balance struct {
 
 // HealthCheck asks upstreams how they are. An empty Path turns it off.
 type HealthCheck struct {
-	Path      string        `mapstructure:"path"`
-	Interval  time.Duration `mapstructure:"interval"`
-	Timeout   time.Duration `mapstructure:"timeout"`
+	Path      string        `mapstructure:"path"`      // asked with GET; "" = off
+	Interval  time.Duration `mapstructure:"interval"`  // between two looks
+	Timeout   time.Duration `mapstructure:"timeout"`   // of one look
 	Status    []int         `mapstructure:"status"`    // that are healthy; empty = 200 to 399
 	Healthy   int           `mapstructure:"healthy"`   // checks in a row until one gets requests again
 	Unhealthy int           `mapstructure:"unhealthy"` // checks in a row until one gets none
@@ -129,8 +129,8 @@ type Ejection struct {
 
 // RouteStreams bounds WebSockets and streaming answers. Zero means no limit.
 type RouteStreams struct {
-	MaxLifetime time.Duration `mapstructure:"max_lifetime"`
-	MaxPerUser  int           `mapstructure:"max_per_user"`
+	MaxLifetime time.Duration `mapstructure:"max_lifetime"` // after which a stream ends; 0 = with its session
+	MaxPerUser  int           `mapstructure:"max_per_user"` // at a time, at this gateway; 0 = any number
 }
 
 // What a check does with what it finds, besides ModeEnforce.
@@ -175,10 +175,10 @@ type CrossSite struct {
 // login of its own. One of the three is given. Files are read again when they
 // change.
 type UpstreamCredential struct {
-	Username     string `mapstructure:"username"` // Basic (RFC 7617), with PasswordFile
-	PasswordFile string `mapstructure:"password_file"`
-	TokenFile    string `mapstructure:"token_file"` // Bearer (RFC 6750)
-	UsersFile    string `mapstructure:"users_file"` // YAML: a credential for each user
+	Username     string `mapstructure:"username"`      // Basic (RFC 7617), with PasswordFile
+	PasswordFile string `mapstructure:"password_file"` // the secret and nothing else
+	TokenFile    string `mapstructure:"token_file"`    // Bearer (RFC 6750)
+	UsersFile    string `mapstructure:"users_file"`    // YAML: a credential for each user
 	// Optional forwards requests of users without an entry in UsersFile, without
 	// a credential, instead of refusing them.
 	Optional bool `mapstructure:"optional"`
@@ -200,7 +200,7 @@ func (c *UpstreamCredential) File() (key, name string) {
 
 // Header sets one request header of the upstream from a claim.
 type Header struct {
-	Name     string   `mapstructure:"name"`
+	Name     string   `mapstructure:"name"`     // of the header
 	Claim    string   `mapstructure:"claim"`    // sub, email, groups, iss, ... or a path such as realm_access.roles
 	Or       []string `mapstructure:"or"`       // claims in its place, where it is absent; the first that is there
 	Match    string   `mapstructure:"match"`    // a regular expression: which items of a list are sent

@@ -43,11 +43,11 @@ func (s Server) AllListeners() []Listener {
 
 // TLS names the certificates of the listeners; without any they are plain.
 type TLS struct {
-	CertFile     string        `mapstructure:"cert_file"`
-	KeyFile      string        `mapstructure:"key_file"`
-	Certificates []Certificate `mapstructure:"certificates"` // more of them, chosen by the name that a client asks for
-	MinVersion   string        `mapstructure:"min_version"`  // 1.2 | 1.3
-	ClientCAFile string        `mapstructure:"client_ca_file"`
+	CertFile     string        `mapstructure:"cert_file"`      // PEM, with the chain
+	KeyFile      string        `mapstructure:"key_file"`       // PEM
+	Certificates []Certificate `mapstructure:"certificates"`   // more of them, chosen by the name that a client asks for
+	MinVersion   string        `mapstructure:"min_version"`    // 1.2 | 1.3
+	ClientCAFile string        `mapstructure:"client_ca_file"` // who signs certificates of clients
 	// ClientSubject says which part of a client certificate is the subject of
 	// who presents it: cn, dn, uri, dns or email.
 	ClientSubject string `mapstructure:"client_subject"`
@@ -56,8 +56,8 @@ type TLS struct {
 
 // Certificate is a chain and its private key, in PEM files.
 type Certificate struct {
-	CertFile string `mapstructure:"cert_file"`
-	KeyFile  string `mapstructure:"key_file"`
+	CertFile string `mapstructure:"cert_file"` // PEM, with the chain
+	KeyFile  string `mapstructure:"key_file"`  // PEM
 }
 
 // Pairs returns every certificate that is in files, the first one first: it is
@@ -74,7 +74,7 @@ func (t TLS) Given() bool { return t.CertFile != "" || len(t.Certificates) > 0 |
 
 // ACME has certificates issued and renewed (RFC 8555). Without Domains it is off.
 type ACME struct {
-	Domains      []string `mapstructure:"domains"`
+	Domains      []string `mapstructure:"domains"`       // for which certificates are asked
 	Email        string   `mapstructure:"email"`         // where the authority writes when something is wrong
 	DirectoryURL string   `mapstructure:"directory_url"` // of the authority
 	CAFile       string   `mapstructure:"ca_file"`       // whom the authority's own certificate is from; "" = the system's
@@ -97,31 +97,31 @@ const (
 // HSTS tells browsers to come by https alone (RFC 6797). A MaxAge of 0 says
 // nothing.
 type HSTS struct {
-	MaxAge            time.Duration `mapstructure:"max_age"`
-	IncludeSubdomains bool          `mapstructure:"include_subdomains"`
-	Preload           bool          `mapstructure:"preload"`
+	MaxAge            time.Duration `mapstructure:"max_age"`            // for which browsers remember it
+	IncludeSubdomains bool          `mapstructure:"include_subdomains"` // it holds for all below the host too
+	Preload           bool          `mapstructure:"preload"`            // the host may be built into browsers
 }
 
 // Limits bound what a client may cost. Zero means no limit, but for MaxStreams. A size is written
 // in bytes or as 64MiB (unit:"bytes").
 type Limits struct {
-	MaxConnections int   `mapstructure:"max_connections"` // open at a time, over all listeners
-	MaxStreams     int   `mapstructure:"max_streams"`     // requests at a time in one HTTP/2 connection
-	MaxHeaderBytes int   `mapstructure:"max_header_bytes" unit:"bytes"`
-	MaxHeaders     int   `mapstructure:"max_headers"` // lines of one request
-	MaxTargetBytes int   `mapstructure:"max_target_bytes" unit:"bytes"`
-	MaxBodyBytes   int64 `mapstructure:"max_body_bytes" unit:"bytes"`
+	MaxConnections int   `mapstructure:"max_connections"`               // open at a time, over all listeners
+	MaxStreams     int   `mapstructure:"max_streams"`                   // requests at a time in one HTTP/2 connection
+	MaxHeaderBytes int   `mapstructure:"max_header_bytes" unit:"bytes"` // of all header lines together
+	MaxHeaders     int   `mapstructure:"max_headers"`                   // lines of one request
+	MaxTargetBytes int   `mapstructure:"max_target_bytes" unit:"bytes"` // of path and query
+	MaxBodyBytes   int64 `mapstructure:"max_body_bytes" unit:"bytes"`   // of one request
 	// MaxIdentityBytes is for what an application is told about its user: identity
 	// headers, assertions and tokens together.
 	MaxIdentityBytes  int           `mapstructure:"max_identity_bytes" unit:"bytes"`
-	ReadHeaderTimeout time.Duration `mapstructure:"read_header_timeout"`
-	IdleTimeout       time.Duration `mapstructure:"idle_timeout"`
+	ReadHeaderTimeout time.Duration `mapstructure:"read_header_timeout"` // for the header of one request
+	IdleTimeout       time.Duration `mapstructure:"idle_timeout"`        // between two requests of a connection
 }
 
 // Drain says how the gateway goes away: after Delay, in which it still serves but
 // is no longer ready, it takes no more connections, and what is under way has
 // Timeout to finish.
 type Drain struct {
-	Delay   time.Duration `mapstructure:"delay"`
-	Timeout time.Duration `mapstructure:"timeout"`
+	Delay   time.Duration `mapstructure:"delay"`   // in which it serves on while it is not ready
+	Timeout time.Duration `mapstructure:"timeout"` // for what is under way
 }
