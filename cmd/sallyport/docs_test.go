@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
 // TestEveryCommandInTheDocsRuns runs the shell blocks of each page from top to
@@ -117,7 +119,7 @@ func follow(t *testing.T, root, name string, blocks []block) {
 				text = fmt.Sprintf("code=0; ( %s\n) || code=$?; [ $code = %s ]", strings.TrimSpace(text), code)
 			}
 			if b.background() {
-				fmt.Fprintf(&script, "{ %s\n} > background.%d 2>&1 &\nawait_ready background.%d %s\n", strings.TrimSpace(text), i, i, p.port(b.args[1]))
+				fmt.Fprintf(&script, "free %[3]s; (exec %[1]s\n) > background.%[2]d 2>&1 &\nawait_ready background.%[2]d %[3]s\n", strings.TrimSpace(text), i, p.port(b.args[1]))
 				continue
 			}
 			script.WriteString(text + "\n")
@@ -137,6 +139,7 @@ func follow(t *testing.T, root, name string, blocks []block) {
 // waitReady waits until a command in the background listens at its port.
 const waitReady = `
 trap 'kill $(jobs -p) 2>/dev/null || :; wait || :' EXIT
+free() { ! (exec 3<>/dev/tcp/127.0.0.1/"$1") 2>/dev/null || { echo "somebody listens at $1" >&2; exit 1; }; }
 await_ready() {
   for _ in $(seq 400); do
     (exec 3<>/dev/tcp/127.0.0.1/"$2") 2>/dev/null && return
@@ -290,6 +293,12 @@ func readersSecrets(t *testing.T) string {
 		"users.yaml":  "users: [{username: alice, password_hash: '" + string(hash) + "'}]",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pair := tlstest.New(t).Server("app.example.com")
+	for name, from := range map[string]string{"app.crt": pair.CertFile, "app.key": pair.KeyFile} {
+		if err := os.Symlink(from, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
