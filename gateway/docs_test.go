@@ -36,7 +36,8 @@ func TestEveryConfigurationInTheDocsWorks(t *testing.T) {
 		for _, m := range yamlBlock.FindAllStringSubmatch(string(text), -1) {
 			found++
 			t.Run(filepath.Base(file), func(t *testing.T) {
-				yaml := strings.NewReplacer("/run/secrets", secrets, listsFolder, lists).Replace(m[1])
+				yaml := strings.NewReplacer("/run/secrets", secrets, listsFolder, lists,
+					"token_file: admin.token", "token_file: "+secrets+"/admin", "file: users.yaml", "file: "+secrets+"/users.yaml").Replace(m[1])
 				if err := checkBlock(t, yaml); err != nil {
 					t.Errorf("%v\n%s", err, m[1])
 				}
@@ -106,6 +107,7 @@ func secretsOfTheDocs(t *testing.T) string {
 		"app.key":         read(key),
 		"introspection":   "a client secret\n",
 		"opa":             "a token\n",
+		"audit":           base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")) + "\n",
 		"opa-ca.crt":      read(cert),
 		"admin":           "a token\n",
 		"wiki":            "a password\n",
