@@ -9,7 +9,6 @@ import (
 	"github.com/sallyport/sallyport/gateway/admin"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/httperr"
-	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // ReasonNoFile is that of a reload where there is no file.
@@ -49,11 +48,11 @@ func (c *core) reloadEndpoints() []admin.Endpoint {
 		if errors.Is(err, ErrNoFile) {
 			return noFile()
 		}
-		line := telemetry.Audit{Event: "admin", Outcome: "ok", Reason: "reload", ClientAddr: r.RemoteAddr}
+		line := admin.ActOf(r, "reload", nil)
 		if err != nil {
 			line.Outcome = "failed"
 		}
-		c.audit.Record(&line)
+		c.audit.Record(line)
 		if _, refused := errors.AsType[config.Faults](err); refused {
 			return nil // the status tells it
 		}

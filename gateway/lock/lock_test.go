@@ -71,8 +71,10 @@ func TestALockMatchesWhatHasAllOfItsCriteriaAndNothingElse(t *testing.T) {
 			on:   lock.Criteria{Issuer: issuer, Subject: "alice"},
 			hits: []lock.Question{{Identity: alice()}, {Identity: alice(), Route: "r", Address: from}},
 			miss: []lock.Question{
-				{}, {Identity: &identity.Identity{Issuer: "https://other", Subject: "alice"}},
-				{Identity: &identity.Identity{Issuer: issuer, Subject: "Alice"}}, {Identity: &identity.Identity{Issuer: issuer, Subject: "alice2"}},
+				{},
+				{Identity: &identity.Identity{Issuer: "https://other", Subject: "alice"}},
+				{Identity: &identity.Identity{Issuer: issuer, Subject: "Alice"}},
+				{Identity: &identity.Identity{Issuer: issuer, Subject: "alice2"}},
 			},
 		},
 		"a token that the gateway has signed is of the provider, too": {
@@ -123,7 +125,9 @@ func TestALockMatchesWhatHasAllOfItsCriteriaAndNothingElse(t *testing.T) {
 			on:   lock.Criteria{Issuer: issuer, Group: "ops", Route: "pay", Address: address(t, "203.0.113.0/24")},
 			hits: []lock.Question{{Route: "pay", Address: from, Identity: alice()}},
 			miss: []lock.Question{
-				{Route: "pay", Identity: alice()}, {Address: from, Identity: alice()}, {Route: "pay", Address: from},
+				{Route: "pay", Identity: alice()},
+				{Address: from, Identity: alice()},
+				{Route: "pay", Address: from},
 				{Route: "pay", Address: from, Identity: &identity.Identity{Issuer: "x", Subject: "alice", Groups: []string{"ops"}}},
 				{Route: "pay", Address: from, Identity: &identity.Identity{Issuer: issuer, Subject: "alice"}},
 			},
@@ -323,8 +327,11 @@ func TestJudgingAllocatesNothing(t *testing.T) {
 	none, many := opened(t, &memory{}, time.Hour), opened(t, &memory{}, 0)
 	for i := range 40 {
 		for _, on := range []lock.Criteria{
-			{Issuer: issuer, Subject: fmt.Sprint("s", i)}, {Group: fmt.Sprint("g", i)}, {Address: address(t, fmt.Sprintf("10.%d.%d.0/24", i/256, i%256))},
-			{Route: fmt.Sprint("r", i)}, {Address: address(t, fmt.Sprintf("2001:db8:%x::/48", i))},
+			{Issuer: issuer, Subject: fmt.Sprint("s", i)},
+			{Group: fmt.Sprint("g", i)},
+			{Address: address(t, fmt.Sprintf("10.%d.%d.0/24", i/256, i%256))},
+			{Route: fmt.Sprint("r", i)},
+			{Address: address(t, fmt.Sprintf("2001:db8:%x::/48", i))},
 		} {
 			if _, err := many.Set(t.Context(), lock.Lock{Criteria: on, Reason: "x"}); err != nil {
 				t.Fatal(err)
