@@ -56,7 +56,7 @@ func formToken(t *testing.T, page string) string {
 
 // operatorPages are those that need no name of anything.
 func operatorPages() []string {
-	return []string{"/", "/sessions", "/sessions/revoke?issuer=urn:sallyport:dev&subject=alice", "/events", "/locks", "/routes", "/policies", "/health", "/shield", "/keys"}
+	return []string{"/", "/sessions", "/sessions/revoke?issuer=urn:sallyport:dev&subject=alice", "/events", "/locks", "/routes", "/policies", "/health", "/shield", "/keys", "/keys/rotate?ring=signing", "/keys/rotate?ring=sealing"}
 }
 
 // TestTheOperatorsListenerIsNotReachedByThePublicOne: what other gateways have shown to
@@ -102,6 +102,9 @@ func TestFormsOfOperatorsAreNotSentByOtherSites(t *testing.T) {
 		"/sessions/revoke": {"id": {id}},
 		"/locks":           {"subject": {"alice"}, "issuer": {"urn:sallyport:dev"}, "reason": {"x"}},
 		"/locks/lift":      {"id": {"x"}},
+		"/keys/rotate":     {"ring": {"sealing"}},
+		"/keys/retire":     {"ring": {"sealing"}, "key": {"x"}, "force": {"yes"}},
+		"/reload":          {},
 		"/logout":          {},
 	}
 	header := func(name, value string) func(*http.Request) {
@@ -157,7 +160,8 @@ func TestPagesOfOperatorsAreNotFramedAndRunNothing(t *testing.T) {
 	pages := append(operatorPages(), "/sessions/"+denial["session"].(string), "/decisions/"+denial["decision"].(string),
 		"/sessions?subject="+url.QueryEscape(evil), "/sessions?older_than="+url.QueryEscape(evil), "/events?kind="+url.QueryEscape(evil),
 		"/locks?subject="+url.QueryEscape(evil), "/login?next="+url.QueryEscape(evil), "/"+url.PathEscape(evil), "/decisions/"+url.PathEscape(evil),
-		"/sessions/revoke?issuer=urn:sallyport:dev&subject="+url.QueryEscape(evil), "/sessions/revoke?before="+url.QueryEscape(evil))
+		"/sessions/revoke?issuer=urn:sallyport:dev&subject="+url.QueryEscape(evil), "/sessions/revoke?before="+url.QueryEscape(evil),
+		"/keys/rotate?ring="+url.QueryEscape(evil), "/keys/retire?ring=sealing&key="+url.QueryEscape(evil))
 	for _, page := range pages {
 		w := s.operate(t, "GET", page, "", func(r *http.Request) {
 			me(r)

@@ -242,19 +242,20 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	p.checks = append(p.checks, c.reloads.readiness())
 	inventory := &inventory{cfg: cfg, table: table, policies: policies, signIn: signIn, issuers: issuers, pools: p.upstreams}
 	explain := &explainer{cfg: cfg, guard: p.guard, entrances: p.entrances, sessions: p.sessions, denied: c.denied}
-	sessionPages, sessionForms := admin.SessionPages(p.sessions, c.audit)
+	sessionPages, sessionForms := admin.SessionPages(p.sessions, c.audit, &c.jobs)
 	locking := &locker{cfg: cfg, locks: c.locks}
 	lockPages, lockForms := admin.LockPages(locking, c.audit)
-	keys := func(ctx context.Context) admin.AllKeys { return c.allKeys(ctx, signing) }
+	keys := c.keysOf(signing)
+	keyPages, keyForms := admin.KeyPages(keys, &c.jobs)
 	p.api = slices.Concat(
 		admin.TokenEndpoints(&tokenRevoker{list: c.revocations, issuers: cfg.Tokens.Issuers, audit: c.audit}),
 		signing.api(c.audit),
 		admin.LockEndpoints(locking, c.audit),
-		c.keyEndpoints(signing),
+		admin.Keys(keys),
 		apiKeyEndpoints(cfg, c.keys, c.audit),
 		admin.ExplainEndpoints(explain),
 		admin.ShieldEndpoints(watch.Report),
-		c.reloadEndpoints(),
+		admin.ReloadEndpoints(c.reloads.status, c.reloadFor),
 		admin.InventoryEndpoints(inventory),
 		admin.SessionEndpoints(p.sessions, c.audit),
 		admin.EventEndpoints(c.events, &c.draining),
@@ -264,9 +265,9 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	p.admin = admin.New(admin.Options{
 		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks, Draining: c.draining.Load,
 		API:   p.api,
-		Forms: slices.Concat(sessionForms, lockForms),
-		Overview: &admin.Overview{Stats: c.sampler.Stats, Inventory: inventory, Warnings: func(ctx context.Context) []string {
-			all := keys(ctx)
+		Forms: slices.Concat(sessionForms, lockForms, keyForms, admin.ReloadForms(c.reloadFor)),
+		Overview: &admin.Overview{Stats: c.sampler.Stats, Configuration: c.reloads.status, Reloadable: c.reloads.follows, Warnings: func(ctx context.Context) []string {
+			all := c.allKeys(ctx, signing)
 			return admin.KeyWarnings(&all, time.Now())
 		}},
 		Pages: slices.Concat(
@@ -275,7 +276,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 			admin.EventPages(c.events, explain),
 			admin.InventoryPages(inventory),
 			admin.ShieldPages(watch.Report),
-			admin.KeyPages(keys),
+			keyPages,
 		),
 		Gate: adminGate(c, cfg),
 	})

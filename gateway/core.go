@@ -46,6 +46,7 @@ type core struct {
 	connections *upstream.Connections
 	draining    atomic.Bool // the end was asked for
 	visitors    *admin.Visitors
+	jobs        admin.Jobs
 
 	dev *development // nil in production
 

@@ -26,9 +26,8 @@ const (
 // retireLimit bounds the look at every session that retiring a key takes.
 const retireLimit = 5 * time.Minute
 
-// keyEndpoints are the operators' endpoints of the keys that sign and of those that
-// seal.
-func (c *core) keyEndpoints(s *signing) []admin.Endpoint {
+// keysOf are what operators can do with the keys that sign and with those that seal.
+func (c *core) keysOf(s *signing) admin.KeysOptions {
 	note := func(r *http.Request, act, key string, count int, err error) {
 		line := admin.ActOf(r, act, err)
 		if refused, ok := errors.AsType[*httperr.Error](err); ok && refused.Reason != "" {
@@ -46,7 +45,7 @@ func (c *core) keyEndpoints(s *signing) []admin.Endpoint {
 			return done, err
 		}
 	}
-	return admin.Keys(admin.KeysOptions{
+	return admin.KeysOptions{
 		List: func(r *http.Request) admin.AllKeys { return c.allKeys(r.Context(), s) },
 		RotateSigning: func(r *http.Request, now bool) error {
 			err := ringError(s.ring.Rotate(r.Context(), now))
@@ -62,7 +61,7 @@ func (c *core) keyEndpoints(s *signing) []admin.Endpoint {
 			return admin.RetiredKey{Key: wish.Key}, retireError(wish.Key, s.ring.Retire(ctx, wish.Key, wish.Force))
 		}),
 		RetireSealing: retired("retire_sealing_key", c.retireSealing),
-	})
+	}
 }
 
 func (c *core) sealingKeys(s sealing.Status) admin.SealingKeys {

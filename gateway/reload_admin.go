@@ -38,26 +38,26 @@ func (r *reloads) readiness() admin.Check {
 	return admin.Check{Name: "configuration", Probe: func(context.Context) error { return r.err() }}
 }
 
-func (c *core) reloadEndpoints() []admin.Endpoint {
-	return admin.ReloadEndpoints(c.reloads.status, func(r *http.Request) error {
-		if c.reload == nil {
-			return noFile()
-		}
-		// Who goes away before the answer has asked for it nevertheless.
-		err := c.reload(context.WithoutCancel(r.Context()), TriggerAPI)
-		if errors.Is(err, ErrNoFile) {
-			return noFile()
-		}
-		line := admin.ActOf(r, "reload", nil)
-		if err != nil {
-			line.Outcome = "failed"
-		}
-		c.audit.Record(line)
-		if _, refused := errors.AsType[config.Faults](err); refused {
-			return nil // the status tells it
-		}
-		return err
-	})
+// reloadFor exchanges the configuration for an operator. Nil is also a configuration
+// with faults: the status tells it.
+func (c *core) reloadFor(r *http.Request) error {
+	if c.reload == nil {
+		return noFile()
+	}
+	// Who goes away before the answer has asked for it nevertheless.
+	err := c.reload(context.WithoutCancel(r.Context()), TriggerAPI)
+	if errors.Is(err, ErrNoFile) {
+		return noFile()
+	}
+	line := admin.ActOf(r, "reload", nil)
+	if err != nil {
+		line.Outcome = "failed"
+	}
+	c.audit.Record(line)
+	if _, refused := errors.AsType[config.Faults](err); refused {
+		return nil
+	}
+	return err
 }
 
 func noFile() error {

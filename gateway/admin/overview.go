@@ -12,22 +12,24 @@ import (
 
 // Overview is what the first page shows.
 type Overview struct {
-	Stats     func() telemetry.Stats
-	Inventory Inventory
-	// Facts are about the gateway as it runs: each a name and a value. It may be nil.
-	Facts func() [][2]string
+	Stats func() telemetry.Stats
+	// Configuration says what is in use. It may be nil.
+	Configuration func() ReloadStatus
+	// Reloadable says whether that can be exchanged. It may be nil.
+	Reloadable func() bool
 	// Warnings are about what works and should not stay so, such as old keys. It may
 	// be nil.
 	Warnings func(ctx context.Context) []string
 }
 
 type overviewView struct {
-	Word     string // ready, not ready, draining
-	Tiles    [][2]string
-	Plots    []*plot
-	Checks   []checkResult
-	Facts    [][2]string
-	Warnings []string
+	Word          string // ready, not ready, draining
+	Tiles         [][2]string
+	Plots         []*plot
+	Checks        []checkResult
+	Configuration *ReloadStatus
+	Reloadable    bool
+	Warnings      []string
 }
 
 func overviewPages(o *Overview, ready *readiness) []Page {
@@ -51,8 +53,10 @@ func (o *Overview) view(ctx context.Context, ready *readiness) *overviewView {
 	case !ok:
 		v.Word = "not ready"
 	}
-	if o.Facts != nil {
-		v.Facts = o.Facts()
+	if o.Configuration != nil {
+		c := o.Configuration()
+		v.Configuration = &c
+		v.Reloadable = o.Reloadable != nil && o.Reloadable()
 	}
 	if o.Warnings != nil {
 		v.Warnings = o.Warnings(ctx)

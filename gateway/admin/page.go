@@ -186,7 +186,12 @@ func (s *site) write(w http.ResponseWriter, r *http.Request, v *View, status int
 		f.Nav = s.nav(r.URL.Path)
 	}
 	part := "layout.html"
-	if v.Live && r.URL.Query().Get("part") == "live" {
+	if r.URL.Query().Get("part") == "live" {
+		if !v.Live { // it has come to its end: the whole page is another one now
+			h.Set("Cache-Control", "no-store")
+			w.WriteHeader(http.StatusResetContent)
+			return nil
+		}
 		part = "live"
 	}
 	var body bytes.Buffer

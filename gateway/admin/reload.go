@@ -22,6 +22,9 @@ type ReloadStatus struct {
 	Last       *ReloadResult `json:"last,omitempty"` // nil before the first reload
 }
 
+// Refused reports whether the last reload changed nothing.
+func (s *ReloadStatus) Refused() bool { return s.Last != nil && s.Last.Result == ReloadRefused }
+
 // ReloadResult is how a reload went.
 type ReloadResult struct {
 	At      time.Time     `json:"at"`
@@ -76,4 +79,15 @@ func ReloadEndpoints(status func() ReloadStatus, reload func(*http.Request) erro
 			},
 		},
 	}
+}
+
+// ReloadForms are the overview's: reload is that of ReloadEndpoints. How it went stands
+// on the page.
+func ReloadForms(reload func(*http.Request) error) []Form {
+	return []Form{{Path: "/reload", Do: func(r *http.Request) (string, *View, error) {
+		if err := reload(r); err != nil {
+			return "", nil, err
+		}
+		return "/#configuration", nil, nil
+	}}}
 }

@@ -3,10 +3,9 @@ package admin
 import (
 	"context"
 	"encoding/hex"
-	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/session"
@@ -19,20 +18,20 @@ const maxCounted = 20_000
 
 // SessionPages are the sessions to look at, and to end. What takes long is worked on
 // beside, and shown while it goes on.
-func SessionPages(sessions Sessions, audit *telemetry.Trail) ([]Page, []Form) {
-	p := &sessionPages{e: &sessionEndpoints{sessions: sessions, audit: audit}, jobs: &jobs{}}
+func SessionPages(sessions Sessions, audit *telemetry.Trail, jobs *Jobs) ([]Page, []Form) {
+	p := &sessionPages{e: &sessionEndpoints{sessions: sessions, audit: audit}, jobs: jobs}
 	pages := []Page{
 		{Path: "/sessions", Name: "Sessions", Show: p.list},
 		{Path: "/sessions/{id}", Show: p.show},
 		{Path: "/sessions/revoke", Show: p.confirm},
-		{Path: "/sessions/job/{job}", Show: p.progress},
+		jobs.page("/sessions"),
 	}
 	return pages, []Form{{Path: "/sessions/revoke", Do: p.revoke}}
 }
 
 type sessionPages struct {
 	e    *sessionEndpoints
-	jobs *jobs
+	jobs *Jobs
 }
 
 type sessionsView struct {
@@ -175,7 +174,13 @@ func (p *sessionPages) revoke(r *http.Request) (string, *View, error) {
 	if e.Problem != "" {
 		return "", nil, badRequest(e.Problem)
 	}
-	what, work := "One session", func(ctx context.Context) (int, error) { return p.e.endOne(ctx, r, e.ID) }
+	what, work := "One session", func(ctx context.Context) (int, error) {
+		n, err := p.e.endOne(ctx, r, e.ID)
+		if err != nil {
+			err = noSuchSession(err)
+		}
+		return n, err
+	}
 	if v != nil {
 		what = "Sessions of " + v.Subject
 		switch {
@@ -186,20 +191,12 @@ func (p *sessionPages) revoke(r *http.Request) (string, *View, error) {
 		}
 		work = func(ctx context.Context) (int, error) { return p.e.endMany(ctx, r, v) }
 	}
-	job := p.jobs.start(context.WithoutCancel(r.Context()), what, work)
-	job.patient(r.Context(), time.Second)
-	return "/sessions/job/" + strconv.FormatUint(job.number, 10), nil, nil
-}
-
-func (p *sessionPages) progress(r *http.Request) (*View, error) {
-	number, err := strconv.ParseUint(r.PathValue("job"), 10, 64)
-	job := p.jobs.find(number)
-	if err != nil || job == nil {
-		return nil, noSuchJob()
-	}
-	s := job.state(time.Now())
-	if errors.Is(s.Err, session.ErrNotFound) {
-		return nil, noSuchSession(s.Err)
-	}
-	return &View{Title: "End sessions", File: "job", Live: s.Running, Data: s}, nil
+	return p.jobs.start(r.Context(), task{title: "End sessions", what: what, home: "/sessions", work: func(ctx context.Context) ([]string, error) {
+		n, err := work(ctx)
+		were := "were"
+		if n == 1 {
+			were = "was"
+		}
+		return []string{fmt.Sprintf("%s: %d %s ended.", what, n, were)}, err
+	}}), nil, nil
 }

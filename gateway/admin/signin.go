@@ -39,6 +39,7 @@ func cookieName(r *http.Request) string {
 type signIn struct {
 	nonce        [nonceSize]byte
 	since, until time.Time
+	keyID        byte // that its cookie is signed with
 }
 
 func (s *signIn) message(token [sha256.Size]byte) []byte {
@@ -75,7 +76,7 @@ func (g *gate) signedIn(r *http.Request) (*signIn, [sha256.Size]byte) {
 	if err != nil || len(value) != signInSize {
 		return nil, none
 	}
-	s := &signIn{nonce: [nonceSize]byte(value[1:])}
+	s := &signIn{nonce: [nonceSize]byte(value[1:]), keyID: value[0]}
 	times := value[1+nonceSize:]
 	s.since = time.Unix(int64(binary.BigEndian.Uint64(times)), 0)
 	s.until = time.Unix(int64(binary.BigEndian.Uint64(times[8:])), 0)
@@ -140,13 +141,19 @@ func (g *gate) person(w http.ResponseWriter, r *http.Request) (*operator, error)
 	if s == nil {
 		return g.proven(r, "Basic")
 	}
-	// A page that refreshes itself is nobody's doing and renews nothing.
+	// A page that refreshes itself is nobody's doing and makes nothing last longer. A
+	// cookie of a former key is signed anew, lest who retires that key signs himself out.
 	now := time.Now()
+	keyID, _ := g.Signer.Sign(nil)
+	renew := keyID != s.keyID
 	if end := s.since.Add(signInLife); httperr.IsNavigation(r) && s.until.Before(end) && s.until.Sub(now) < signInIdle-time.Minute {
 		s.until = now.Add(signInIdle)
 		if s.until.After(end) {
 			s.until = end
 		}
+		renew = true
+	}
+	if renew {
 		g.give(w, r, s, token)
 	}
 	return &operator{name: nameToken, bound: s.nonce[:], ambient: true}, nil

@@ -13,7 +13,7 @@
     if (on && !document.hidden && !live.contains(document.activeElement)) {
       try {
         const answer = await fetch(at, { headers: { Accept: "text/html" } });
-        if (answer.status === 401) { location.reload(); return; }
+        if (answer.status === 401 || answer.status === 205) { location.reload(); return; }
         live.classList.toggle("stale", !answer.ok);
         if (answer.ok) live.innerHTML = await answer.text();
       } catch {

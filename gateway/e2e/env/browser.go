@@ -91,16 +91,17 @@ func (b *Browser) Open(url string) {
 	b.Do(chromedp.Navigate(url), chromedp.WaitReady("body"))
 }
 
-// Click clicks the first element that a selector finds.
+// Click clicks the first element that a CSS selector finds. A plain text is searched
+// for by chromedp in everything, and found in style sheets first.
 func (b *Browser) Click(selector string) {
 	b.t.Helper()
-	b.Do(chromedp.WaitVisible(selector), chromedp.Click(selector))
+	b.Do(chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
 }
 
-// Type types into the first element that a selector finds.
+// Type types into the first element that a CSS selector finds.
 func (b *Browser) Type(selector, text string) {
 	b.t.Helper()
-	b.Do(chromedp.WaitVisible(selector), chromedp.SendKeys(selector, text))
+	b.Do(chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
 // URL returns what the address bar shows.
