@@ -84,8 +84,8 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 
 	// 1. Match the route. No route is a refusal, not a pass.
 	if g.preflight(r, &v) {
-		_, err := g.closed(r, &v)
-		return v, err
+		g.closed(r, &v)
+		return v, nil
 	}
 	m, err := g.routes.Match(r)
 	if err != nil {
@@ -94,8 +94,8 @@ func (g *Guard) Decide(r *http.Request) (Verdict, error) {
 	}
 	rt := m.Route
 	v.Route = rt
-	if locked, err := g.closed(r, &v); locked || err != nil {
-		return v, err
+	if g.closed(r, &v) {
+		return v, nil
 	}
 	if rt.Public {
 		g.public(r, &v)

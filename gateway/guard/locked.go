@@ -25,21 +25,15 @@ func (g *Guard) question(r *http.Request, v *Verdict) lock.Question {
 	return q
 }
 
-// closed sets the verdict for what is locked for everybody, before anybody has
-// proven anything. Where nobody will have to, an error means that it is not known.
-func (g *Guard) closed(r *http.Request, v *Verdict) (bool, error) {
+// closed sets the verdict for what is locked for everybody, as far as is known, before
+// anybody has proven anything. Whether more is locked is asked once somebody has:
+// public routes do not depend on the store.
+func (g *Guard) closed(r *http.Request, v *Verdict) bool {
 	if g.locks == nil {
-		return false, nil
+		return false
 	}
 	q := g.question(r, v)
-	if !v.Route.Public && !v.bare {
-		return v.lockedBy(g.locks.Now(&q)), nil
-	}
-	found, err := g.locks.Known(r.Context(), &q)
-	if err != nil {
-		return false, fmt.Errorf("route %s: %w", v.Route.Name, err)
-	}
-	return v.lockedBy(found), nil
+	return v.lockedBy(g.locks.Now(&q))
 }
 
 // barred sets the verdict for a proven user whom a lock is on. An error is an outage.
@@ -103,18 +97,12 @@ func (g *Guard) locked(ctx context.Context, q *Question, x *Explanation, v *Verd
 		return false, nil
 	}
 	ask := lock.Question{Route: v.Route.Name, Address: plain(q.Client), Identity: v.Identity, Own: g.ownIssuer}
-	var found *lock.Lock
-	var err error
-	switch {
-	case v.Identity != nil:
-		found, err = g.locks.Judge(ctx, &ask)
-	case v.Route.Public || v.bare:
-		found, err = g.locks.Known(ctx, &ask)
-	default:
-		found = g.locks.Now(&ask)
-	}
-	if err != nil {
-		return false, fmt.Errorf("route %s: %w", v.Route.Name, err)
+	found := g.locks.Now(&ask)
+	if found == nil && v.Identity != nil {
+		var err error
+		if found, err = g.locks.Judge(ctx, &ask); err != nil {
+			return false, fmt.Errorf("route %s: %w", v.Route.Name, err)
+		}
 	}
 	x.Lock = explainLock(found)
 	return v.lockedBy(found), nil

@@ -116,28 +116,6 @@ func (l *Locks) Judge(ctx context.Context, q *Question) (*Lock, error) {
 	return nil, nil //nolint:nilnil // likewise
 }
 
-// Known is Judge for what has nobody behind it and goes on without the store, such
-// as a public route: once the locks were read, those that are known are all that
-// count.
-func (l *Locks) Known(ctx context.Context, q *Question) (*Lock, error) {
-	if l == nil {
-		return nil, nil //nolint:nilnil // likewise
-	}
-	x := l.live.Load()
-	if x.none && x.whole {
-		return nil, nil //nolint:nilnil // likewise
-	}
-	now := time.Now()
-	if !x.whole {
-		now = l.freshness.Await(ctx, now)
-	}
-	found := l.find(q, now)
-	if found == nil && !l.live.Load().whole {
-		return nil, fmt.Errorf("locks: %w", l.freshness.Judge(now))
-	}
-	return found, nil
-}
-
 // Any reports whether there may be a lock.
 func (l *Locks) Any() bool {
 	if l == nil {
