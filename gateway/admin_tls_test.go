@@ -63,7 +63,7 @@ routes: [{name: app, upstream: "builtin:echo", policy: authenticated}]
 		if err != nil {
 			return 0, err.Error()
 		}
-		defer res.Body.Close() //nolint:errcheck // it was read
+		defer res.Body.Close()
 		text, err := io.ReadAll(res.Body)
 		if err != nil {
 			t.Fatal(err)
