@@ -22,14 +22,15 @@ func (c *core) openAudit(cfg *config.Config) error {
 	if err != nil && !errors.Is(err, config.ErrNoSecret) {
 		return config.Faults{cfg.Fault("audit.key_file", err.Error(), "name a file that holds the secret and nothing else")}
 	}
-	stream := &telemetry.AuditStream{PII: cfg.Audit.PII, Secret: []byte(secret.Reveal()), Count: c.metrics.AuditRecord}
+	people := telemetry.NewPeople(cfg.Audit.PII, []byte(secret.Reveal()))
+	stream := &telemetry.AuditStream{People: people, Count: c.metrics.AuditRecord}
 	if cfg.Audit.Output != config.AuditLog {
 		// A file has one writer: while its successor is opened, records go to the log.
-		if err := c.audit.Use(&telemetry.AuditStream{PII: cfg.Audit.PII, Secret: stream.Secret}); err != nil {
+		if err := c.audit.Use(&telemetry.AuditStream{People: people}); err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}
 		c.audited = nil
-		sink, err := auditlog.Open(cfg.Audit, stream.Secret, os.Stdout)
+		sink, err := auditlog.Open(cfg.Audit, []byte(secret.Reveal()), os.Stdout)
 		if err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}

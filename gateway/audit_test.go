@@ -97,3 +97,52 @@ func TestAnAuditStreamThatTakesNothingIsLoud(t *testing.T) {
 		t.Errorf("/readyz: %d %s", w.Code, w.Body)
 	}
 }
+
+// TestNobodyIsNamedWhereOperatorsLook: what audit records may not tell of people is not
+// in the lines of requests, the events and their page either, and the acts of operators
+// do not bring it back.
+func TestNobodyIsNamedWhereOperatorsLook(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte("a key of 32 bytes for the tests!"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for pii, want := range map[string]func(told string) bool{
+		"full": func(told string) bool {
+			return strings.Contains(told, "mallory") && strings.Contains(told, "203.0.113.9")
+		},
+		"hash": func(told string) bool {
+			return !tellsOf(told) && strings.Contains(told, `"subject":"p:`) && strings.Contains(told, `"client":"p:`)
+		},
+		"none": func(told string) bool {
+			return !tellsOf(told) && !strings.Contains(told, `"subject"`) && !strings.Contains(told, `"client"`)
+		},
+	} {
+		t.Run(pii, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, plan{trusted: "127.0.0.1", adminToken: adminToken(t), top: fmt.Sprintf("audit: {key_file: %s, pii: %s}", key, pii)})
+			s.denied(t, s.as(t, "mallory", "/admin/", "X-Forwarded-For: 203.0.113.9"), http.StatusForbidden)
+			for _, lock := range []map[string]string{
+				{"issuer": "urn:sallyport:local", "subject": "mallory", "reason": "a test"}, {"address": "203.0.113.9", "reason": "a test"},
+			} {
+				if status, text := s.ask(t, http.MethodPost, "/locks", lock, nil); status >= 300 {
+					t.Fatal(status, text)
+				}
+			}
+			poll(t, "the request's line", func() bool { return strings.Contains(s.logText.String(), `"path":"/admin/"`) })
+			_, events := s.ask(t, http.MethodGet, "/events", nil, nil)
+			for where, told := range map[string]string{"the log": s.logText.String(), "the events": events} {
+				if !strings.Contains(told, `"deny"`) || !strings.Contains(told, `"lock"`) || !want(told) {
+					t.Errorf("%s:\n%s", where, told)
+				}
+			}
+			if feed := s.operate(t, "GET", "/events", "", s.operator(t)).Body.String(); !strings.Contains(feed, "deny") || tellsOf(feed) != (pii == "full") {
+				t.Errorf("the page:\n%s", feed)
+			}
+		})
+	}
+}
+
+// tellsOf reports whether somebody is.
+func tellsOf(text string) bool {
+	return strings.Contains(text, "mallory") || strings.Contains(text, "203.0.113.9")
+}

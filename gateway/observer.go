@@ -61,12 +61,14 @@ func (o *observer) finish(rec *telemetry.Recorder, r *http.Request) {
 	e.Took = time.Since(e.Start)
 	o.metrics.Request(e)
 	o.tracer.End(r, e)
+	client, subject, people := e.ClientAddr, e.Subject, o.audit.People()
+	e.ClientAddr, e.Subject = people.Tell(client), people.Tell(subject)
 	e.Log(o.log)
 	if e.Outcome == "forbid" {
 		o.audit.Record(&telemetry.Audit{
 			Event: "deny", Outcome: "ok", Reason: e.Reason, Rule: e.Rule, Route: e.Route, Decision: e.Decision, Lock: e.Lock,
-			RequestID: e.RequestID, ClientAddr: e.ClientAddr,
-			Issuer: e.Issuer, Subject: e.Subject, Session: e.Session,
+			RequestID: e.RequestID, ClientAddr: client,
+			Issuer: e.Issuer, Subject: subject, Session: e.Session,
 		})
 	}
 	if panicked != nil {

@@ -168,6 +168,7 @@ func recordLock(r *http.Request, audit *telemetry.Trail, event string, l *Lock, 
 	line := ActOf(r, event, err)
 	line.Issuer, line.Subject, line.Route = l.Issuer, l.Subject, l.Route
 	line.Lock, line.On, line.Note = l.ID, l.On, l.Reason
+	line.Personal = l.Subject != "" || l.ProviderSession != "" || l.Address != ""
 	audit.Record(line)
 }
 

@@ -28,6 +28,7 @@ type Audit struct {
 	Decision   string `json:"decision,omitempty"`
 	Lock       string `json:"lock,omitempty"`     // the id of the lock that was in the way, or was made or lifted
 	On         string `json:"on,omitempty"`       // what it is on, where somebody made or lifted it
+	Personal   bool   `json:"-"`                  // On says who somebody is, or where he comes from
 	Note       string `json:"note,omitempty"`     // what the operator says of it
 	Key        string `json:"key,omitempty"`      // the name of a key of the gateway
 	Operator   string `json:"operator,omitempty"` // whose act it was; empty where it was no operator's
@@ -49,20 +50,28 @@ type Trail struct {
 // NewTrail makes a trail that ends in a log. events may be nil.
 func NewTrail(log *zap.Logger, events *Events) *Trail { return &Trail{log: log, events: events} }
 
-// Record keeps the record of what has just happened.
+// People says how much is told of people; nil is all.
+func (t *Trail) People() *People {
+	if t == nil {
+		return nil
+	}
+	if s := t.stream.Load(); s != nil {
+		return s.People
+	}
+	return nil
+}
+
+// Record keeps the record of what has just happened, with as much of people as People
+// tells.
 func (t *Trail) Record(a *Audit) {
 	if t == nil {
 		return
 	}
 	now := time.Now()
-	t.events.add(now, a)
 	s := t.stream.Load()
-	if s == nil {
-		a.Log(t.log)
-		return
-	}
-	masked := s.mask(a)
-	if s.Sink == nil {
+	masked := a.mask(t.People())
+	t.events.add(now, masked)
+	if s == nil || s.Sink == nil {
 		masked.Log(t.log)
 		return
 	}

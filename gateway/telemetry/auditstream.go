@@ -1,15 +1,10 @@
 package telemetry
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"io"
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/sallyport/sallyport/gateway/config"
 )
 
 // AuditSink takes audit records, each a JSON object. An error means that the record
@@ -19,11 +14,10 @@ type AuditSink interface {
 	io.Closer
 }
 
-// AuditStream is where a Trail puts its records, and what they tell of people.
+// AuditStream is where a Trail puts its records, and what operators are told of people.
 type AuditStream struct {
 	Sink   AuditSink // nil: the log
-	PII    string    // one of config.PII…
-	Secret []byte    // keys the pseudonyms of config.PIIHash
+	People *People   // nil: all is told
 	Count  func(written bool)
 }
 
@@ -72,29 +66,18 @@ func (t *Trail) appended(s *AuditStream, a *Audit, err error) {
 }
 
 // mask returns the record with every field cut off to what a line may hold, and with
-// as much of people as the stream may tell.
-func (s *AuditStream) mask(a *Audit) *Audit {
+// as much of people as may be told.
+func (a *Audit) mask(p *People) *Audit {
 	masked := *a
-	for _, text := range []*string{&masked.Reason, &masked.RequestID, &masked.Issuer, &masked.Token, &masked.Rule, &masked.Operator} {
+	masked.Subject, masked.ClientAddr = p.Tell(a.Subject), p.Tell(a.ClientAddr)
+	if a.Personal {
+		masked.On = p.Tell(a.On)
+	}
+	for _, text := range []*string{
+		&masked.Reason, &masked.RequestID, &masked.ClientAddr, &masked.Issuer, &masked.Subject, &masked.Token,
+		&masked.Rule, &masked.On, &masked.Note, &masked.Operator,
+	} {
 		*text = clip(*text)
 	}
-	for _, text := range []*string{&masked.Subject, &masked.ClientAddr} {
-		switch {
-		case *text == "":
-		case s.PII == config.PIINone:
-			*text = ""
-		case s.PII == config.PIIHash:
-			*text = s.pseudonym(*text)
-		default:
-			*text = clip(*text)
-		}
-	}
 	return &masked
-}
-
-// pseudonym is the same for the same text with the same secret.
-func (s *AuditStream) pseudonym(text string) string {
-	mac := hmac.New(sha256.New, s.Secret)
-	mac.Write([]byte("sallyport audit pseudonym\x00" + text))
-	return "p:" + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }

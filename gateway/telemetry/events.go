@@ -52,14 +52,12 @@ func NewEvents() *Events {
 	return &Events{base: base, last: base}
 }
 
+// add takes a record whose texts are no longer than a line may hold.
 func (e *Events) add(now time.Time, a *Audit) {
 	if e == nil {
 		return
 	}
 	one := HappenedEvent{Time: now.UTC(), Kind: kindOf(a.Event), Audit: *a}
-	for _, text := range []*string{&one.Reason, &one.RequestID, &one.ClientAddr, &one.Issuer, &one.Subject, &one.Token, &one.Rule, &one.On, &one.Note, &one.Operator} {
-		*text = clip(*text)
-	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.last++
