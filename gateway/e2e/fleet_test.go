@@ -126,6 +126,8 @@ func (f *fleet) get(g *env.Gateway, path, cookie string) result {
 		return result{err: err, took: time.Since(begin)}
 	}
 	defer res.Body.Close()
+	env.HarvestHeader(req.Header)
+	env.HarvestHeader(res.Header)
 	_, err = io.Copy(io.Discard, res.Body)
 	return result{res.StatusCode, res.Header.Get("Location"), len(res.Header["Set-Cookie"]) > 0, time.Since(begin), err}
 }

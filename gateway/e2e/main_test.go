@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	neturl "net/url"
 	"os"
 	"strings"
 	"testing"
@@ -61,6 +62,12 @@ func sendBody(t *testing.T, c *http.Client, method, url, body string, headers ..
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
+	env.Harvest(url, nil)
+	env.HarvestHeader(req.Header)
+	env.HarvestHeader(res.Header)
+	if form, err := neturl.ParseQuery(body); err == nil {
+		env.HarvestForm(form)
+	}
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -203,16 +203,17 @@ func TestClientsThatLeaveEndNothing(t *testing.T) {
 // line that names the failing step, and service as soon as it is there.
 func TestStoreThatIsDownAtTheStart(t *testing.T) {
 	ca, other := tlstest.New(t), tlstest.New(t)
-	primary := env.StartValkey(t, env.ValkeyPassword("right"))
-	replica := env.StartValkey(t, env.ValkeyArgs("--replicaof", "127.0.0.1 "+primary.Addr[strings.LastIndex(primary.Addr, ":")+1:], "--primaryauth", "right"))
+	primary := env.StartValkey(t, env.ValkeyPassword("the-right-password"))
+	replica := env.StartValkey(t, env.ValkeyArgs("--replicaof", "127.0.0.1 "+primary.Addr[strings.LastIndex(primary.Addr, ":")+1:], "--primaryauth", "the-right-password"))
 	tls := env.StartValkey(t, env.ValkeyTLS(ca))
 	limited := env.StartValkey(t, env.ValkeyACL("operator", "o", "user default off", "user operator on >o ~* &* +@all",
 		"user weak on >w ~* &* +@all -client|caching"))
+	env.Secret("Valkey password", "the-wrong-password")
 	for _, c := range []struct{ name, valkey, step string }{
 		{"an address that nobody listens at", "urls: [valkey://127.0.0.1:1]", "connect"},
 		{"a name that does not exist", "urls: [valkey://valkey.invalid]", "resolve"},
 		{"a certificate of another authority", "urls: [valkeys://localhost:" + tls.Addr[strings.LastIndex(tls.Addr, ":")+1:] + "], tls: {ca_file: " + other.CertFile + "}", "tls"},
-		{"a wrong password", valkeyAt(primary.URL()) + ", password: wrong", "auth"},
+		{"a wrong password", valkeyAt(primary.URL()) + ", password: the-wrong-password", "auth"},
 		{"no password", valkeyAt(primary.URL()), "auth"},
 		{"a replica", valkeyAt(replica.URL()), "role"},
 		{"a user without a right", valkeyAt(limited.URL()) + ", username: weak, password: w", "permissions"},

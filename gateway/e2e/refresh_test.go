@@ -212,8 +212,9 @@ func TestAFrozenHolderWakesTooLate(t *testing.T) {
 // redeems, nobody waits, nobody is signed out; afterwards one gateway redeems.
 func TestAnOutageOfTheLeaseAlone(t *testing.T) {
 	t.Parallel()
-	server := env.StartValkey(t, env.ValkeyACL("operator", "o", "user default off", "user operator on >o ~* &* +@all", "user gate on >g ~* &* +@all"))
-	f := startRefreshing(t, fmt.Sprintf("urls: [valkey://127.0.0.1:%d], username: gate, password: g", server.Port))
+	env.Secret("Valkey password", "the-password-of-gate")
+	server := env.StartValkey(t, env.ValkeyACL("operator", "o", "user default off", "user operator on >o ~* &* +@all", "user gate on >the-password-of-gate ~* &* +@all"))
+	f := startRefreshing(t, fmt.Sprintf("urls: [valkey://127.0.0.1:%d], username: gate, password: the-password-of-gate", server.Port))
 	cookie := f.expired(t)
 	server.Do("ACL", "SETUSER", "gate", "resetkeys", "~sp:{???}[^r]*")
 	for range 5 {

@@ -25,10 +25,11 @@ type site struct {
 	gateways []*env.Gateway
 	valkey   *env.Valkey // nil with the embedded store
 
-	binary string
-	dirs   []string
-	at     []env.Addresses
-	only   atomic.Int64 // the one gateway that the balancer sends to; -1 = each in turn
+	binary   string
+	dirs     []string
+	at       []env.Addresses
+	observed []string     // environment of the gateways
+	only     atomic.Int64 // the one gateway that the balancer sends to; -1 = each in turn
 }
 
 // siteOptions shape a site. The zero value is one gateway with the embedded
@@ -53,7 +54,7 @@ const adminSecret = "the-token-of-the-operators-0123456789"
 
 func startSite(t *testing.T, o siteOptions) *site {
 	t.Helper()
-	s := &site{binary: sallyport}
+	s := &site{binary: sallyport, observed: env.Observed(t)}
 	s.only.Store(-1)
 	s.balance(t)
 
@@ -84,9 +85,6 @@ func startSite(t *testing.T, o siteOptions) *site {
 	for n := range max(1, o.gateways) {
 		dir := t.TempDir()
 		s.dirs, s.at = append(s.dirs, dir), append(s.at, env.Reserve(t))
-		env.Secret("sealing key", key)
-		env.Secret("client secret", client.Secret)
-		env.Secret("admin token", adminSecret)
 		env.WriteFile(t, dir, "admin-token", adminSecret)
 		env.WriteFile(t, dir, "key", key)
 		env.WriteFile(t, dir, "client-secret", client.Secret)
@@ -123,7 +121,8 @@ func sealingKey(name string) string {
 // start starts the nth gateway. What its directory holds is up to the test.
 func (s *site) start(t *testing.T, n int, environ ...string) {
 	t.Helper()
-	s.gateways[n] = env.StartGateway(t, s.binary, s.dirs[n], s.at[n], append([]string{"SALLYPORT_SERVER__PUBLIC_URL=" + s.url}, environ...)...)
+	environ = append(append([]string{"SALLYPORT_SERVER__PUBLIC_URL=" + s.url}, s.observed...), environ...)
+	s.gateways[n] = env.StartGateway(t, s.binary, s.dirs[n], s.at[n], environ...)
 }
 
 // restart stops the nth gateway in order, and starts it again.

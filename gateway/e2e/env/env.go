@@ -38,11 +38,14 @@ func Main(m *testing.M, binary *string) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	*binary = filepath.Join(dir, "sallyport")
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", *binary, "github.com/sallyport/sallyport/cmd/sallyport")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-		return 1
+	*binary = os.Getenv(builtVariable)
+	if *binary == "" {
+		*binary = filepath.Join(dir, "sallyport")
+		cmd := exec.CommandContext(context.Background(), "go", "build", "-o", *binary, "github.com/sallyport/sallyport/cmd/sallyport")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			return 1
+		}
 	}
 	seen := filepath.Join(dir, "seen")
 	if err := os.Mkdir(seen, 0o700); err != nil {
@@ -50,7 +53,23 @@ func Main(m *testing.M, binary *string) int {
 		return 1
 	}
 	run = NewScan(seen)
-	return run.report(m.Run())
+	return run.Report(os.Stderr, m.Run())
+}
+
+// builtVariable names a gateway that was built already.
+const builtVariable = "SALLYPORT_E2E_BINARY"
+
+// RunAgain runs one test of this package in a process of its own, by the same Main, and
+// returns its exit code and what it wrote. environ tells the test that it is there.
+func RunAgain(tb testing.TB, binary, test string, environ ...string) (code int, output string) {
+	tb.Helper()
+	cmd := exec.CommandContext(tb.Context(), os.Args[0], "-test.run", "^"+test+"$", "-test.timeout", "2m")
+	cmd.Env = append(append(os.Environ(), builtVariable+"="+binary), environ...)
+	out, err := cmd.CombinedOutput()
+	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
+		tb.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
 }
 
 // BuildPackage compiles a program for one test and returns the binary.
@@ -202,7 +221,7 @@ func StartGateway(tb testing.TB, binary, dir string, a Addresses, environ ...str
 		URL:     a.URL(), AdminURL: fmt.Sprintf("http://127.0.0.1:%d", a.admin),
 	}
 	g.kept = true
-	tb.Cleanup(func() { run.Answers(g.AdminURL, adminTokenOf(dir)) })
+	tb.Cleanup(func() { run.Answers(g.AdminURL, adminTokenOf(dir)); seen(tb, dir) })
 	g.WaitHTTP(g.AdminURL + "/livez")
 	g.WaitHTTP(g.URL + "/.auth/me")
 	return g
@@ -224,6 +243,7 @@ func WriteFile(tb testing.TB, dir, name, content string) string {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
 		tb.Fatal(err)
 	}
+	harvestFile(name, content)
 	return path
 }
 

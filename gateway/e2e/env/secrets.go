@@ -182,37 +182,16 @@ func (all needles) find(where string, text []byte) (leaks []Leak) {
 	return leaks
 }
 
-// run is the scan of this run of tests; nil outside Main.
-var run *Scan //nolint:gochecknoglobals // one process runs the tests of one package
-
-// Secret tells the scan of this run of a value that must never be seen.
-func Secret(kind, value string) { run.Secret(kind, value) }
-
-// Harvest takes the secrets out of what a browser sends and gets: the values of
-// cookies, and what is in addresses on the way through a sign-in.
-func Harvest(address string, cookies []*http.Cookie) {
-	for _, c := range cookies {
-		Secret("cookie "+c.Name, c.Value)
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return
-	}
-	for _, name := range []string{"code", "state", "nonce", "id_token_hint", "login_token"} {
-		Secret(name, u.Query().Get(name))
-	}
-}
-
-// report prints what was seen, and returns the exit code of the run.
-func (s *Scan) report(code int) int {
+// Report writes what was seen, and returns the exit code of a run that had code.
+func (s *Scan) Report(w io.Writer, code int) int {
 	leaks, secrets, outputs, err := s.Leaks()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "the outputs can't be scanned:", err)
+		fmt.Fprintln(w, "the outputs can't be scanned:", err)
 		return max(code, 1)
 	}
-	fmt.Fprintf(os.Stderr, "%d outputs of gateways were searched for %d secrets\n", outputs, secrets)
+	fmt.Fprintf(w, "%d outputs of gateways were searched for %d secrets\n", outputs, secrets)
 	for _, l := range leaks {
-		fmt.Fprintf(os.Stderr, "a secret was seen: %s %s (%s) in %s: %s\n", l.Kind, l.Masked, l.Form, l.Where, l.Around)
+		fmt.Fprintf(w, "a secret was seen: %s %s (%s) in %s: %s\n", l.Kind, l.Masked, l.Form, l.Where, l.Around)
 		code = max(code, 1)
 	}
 	return code

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -40,6 +41,34 @@ func TestAPlantedSecretIsFound(t *testing.T) {
 		if l := leaks[0]; l.Kind != "password" || strings.Contains(l.Masked+l.Around, secret) || !strings.Contains(l.Around, "the line with") {
 			t.Errorf("%s: %+v", name, l)
 		}
+	}
+}
+
+// TestARunThatShowedASecretFails, and so does one that can't be judged, while nothing
+// mends a run that had failed.
+func TestARunThatShowedASecretFails(t *testing.T) {
+	const secret = "planted-secret-of-the-run"
+	for name, c := range map[string]struct {
+		output     string
+		code, want int
+		says       string
+	}{
+		"clean":             {"nothing to see", 0, 0, "1 outputs of gateways were searched for 1 secrets"},
+		"a secret":          {"seen: " + secret, 0, 1, "a secret was seen: password pla... (as it is) in 00001 log: seen: [password]"},
+		"failed anyway":     {"nothing to see", 2, 2, "1 outputs"},
+		"failed and showed": {"seen: " + secret, 2, 2, "a secret was seen"},
+	} {
+		scan := env.NewScan(t.TempDir())
+		scan.Secret("password", secret)
+		scan.Output("log", c.output)
+		var told strings.Builder
+		if code := scan.Report(&told, c.code); code != c.want || !strings.Contains(told.String(), c.says) || strings.Contains(told.String(), secret) {
+			t.Errorf("%s: %d, %s", name, code, told.String())
+		}
+	}
+	var told strings.Builder
+	if code := env.NewScan(filepath.Join(t.TempDir(), "none")).Report(&told, 0); code == 0 {
+		t.Errorf("what could not be read: %d, %s", code, told.String())
 	}
 }
 

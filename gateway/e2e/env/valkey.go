@@ -52,6 +52,7 @@ func ValkeyArgs(args ...string) ValkeyOption {
 // ValkeyPassword protects the server with a password of the default user.
 func ValkeyPassword(password string) ValkeyOption {
 	return func(v *Valkey) {
+		Secret("Valkey password", password)
 		v.args = append(v.args, "--requirepass", password, "--primaryauth", password)
 		v.cli = append(v.cli, "--no-auth-warning", "-a", password)
 	}
