@@ -87,7 +87,7 @@ func TestTracesSpanClientGatewayAndApplication(t *testing.T) {
 					t.Errorf("%q is in the spans", planted)
 				}
 			}
-			if protocol == "http" && !slices.Contains(collector.Authorizations(), "Bearer collectors-secret") {
+			if !slices.Contains(collector.Authorizations(), "Bearer collectors-secret") {
 				t.Error("the headers were not sent")
 			}
 			if line := s.logged(t, "alice", "/app/planted-path"); line["trace_id"] != theirTrace {

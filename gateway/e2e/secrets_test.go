@@ -23,7 +23,10 @@ func TestASecretThatAGatewayShowsFailsTheRun(t *testing.T) {
 		}
 		g := s.gateways[0]
 		send(t, client(t), "GET", g.URL+"/assets/"+where["the log"], "X-Request-Id", where["the spans"])
-		send(t, client(t), "GET", g.AdminURL+"/api/v1/sessions", "X-Request-Id", where["audit.log"]) // refused
+		send(t, client(t), "GET", g.AdminURL+"/api/v1/sessions", "X-Request-Id", where["audit.log"], "Authorization", "Bearer wrong")
+		if code := g.Stop(); code != 0 { // which writes what waits
+			t.Errorf("the gateway ended with %d:\n%s", code, g.Output())
+		}
 		return
 	}
 	code, output := env.RunAgain(t, sallyport, self, planting+"=1")

@@ -74,16 +74,11 @@ func (t *Tracer) End(r *http.Request, e *telemetry.Event) {
 			span.SetStatus(codes.Error, "")
 		}
 		if e.DecideTime > 0 {
-			t.past(r.Context(), "decide", trace.SpanKindInternal, e.DecideStart, e.DecideTime)
+			_, decide := t.tracer.Start(r.Context(), "decide", trace.WithTimestamp(e.DecideStart), trace.WithSpanKind(trace.SpanKindInternal))
+			decide.End(trace.WithTimestamp(e.DecideStart.Add(e.DecideTime)))
 		}
 	}
 	span.End(trace.WithTimestamp(e.Start.Add(e.Took)))
-}
-
-// past makes a span of something that is over.
-func (t *Tracer) past(ctx context.Context, name string, kind trace.SpanKind, start time.Time, took time.Duration, attributes ...attribute.KeyValue) {
-	_, span := t.tracer.Start(ctx, name, trace.WithTimestamp(start), trace.WithSpanKind(kind), trace.WithAttributes(attributes...))
-	span.End(trace.WithTimestamp(start.Add(took)))
 }
 
 // Upstream opens the span of a request to an application, tells the application of it,
@@ -115,8 +110,13 @@ func (t *Tracer) Store(ctx context.Context, operation, class string, took time.D
 	if t == nil || !trace.SpanFromContext(ctx).IsRecording() {
 		return
 	}
-	t.past(ctx, "store "+operation, trace.SpanKindClient, time.Now().Add(-took), took,
-		attribute.String("db.system.name", "valkey"), attribute.String("sallyport.class", class))
+	end := time.Now()
+	_, span := t.tracer.Start(ctx, "store "+operation, trace.WithTimestamp(end.Add(-took)), trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attribute.String("db.system.name", "valkey"), attribute.String("sallyport.class", class)))
+	if class != telemetry.StoreAnswered {
+		span.SetStatus(codes.Error, "")
+	}
+	span.End(trace.WithTimestamp(end))
 }
 
 // Transport returns next with a span for each call to a provider or token issuer, which

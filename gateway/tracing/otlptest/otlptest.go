@@ -4,8 +4,10 @@ package otlptest
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +18,8 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
@@ -49,19 +53,44 @@ func HTTP(tb testing.TB) (c *Collector, url string) {
 	return c, server.URL
 }
 
+// HTTPS is HTTP over TLS.
+func HTTPS(tb testing.TB, cert tls.Certificate) (c *Collector, url string) {
+	tb.Helper()
+	c = &Collector{}
+	server := httptest.NewUnstartedServer(c)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are refused
+	server.StartTLS()
+	tb.Cleanup(server.Close)
+	return c, server.URL
+}
+
 // GRPC starts a collector that speaks OTLP over gRPC, and returns its URL.
 func GRPC(tb testing.TB) (c *Collector, url string) {
+	tb.Helper()
+	c, address := serveGRPC(tb)
+	return c, "http://" + address
+}
+
+// GRPCS is GRPC over TLS.
+func GRPCS(tb testing.TB, cert tls.Certificate) (c *Collector, url string) {
+	tb.Helper()
+	c, address := serveGRPC(tb, grpc.Creds(credentials.NewServerTLSFromCert(&cert)))
+	return c, "https://" + address
+}
+
+func serveGRPC(tb testing.TB, options ...grpc.ServerOption) (c *Collector, address string) {
 	tb.Helper()
 	c = &Collector{}
 	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	server := grpc.NewServer()
+	server := grpc.NewServer(options...)
 	collector.RegisterTraceServiceServer(server, c)
 	go server.Serve(ln) //nolint:errcheck // it ends with Stop
 	tb.Cleanup(server.Stop)
-	return c, "http://" + ln.Addr().String()
+	return c, ln.Addr().String()
 }
 
 // ServeHTTP implements http.Handler.
@@ -80,7 +109,11 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Export implements the service of OTLP over gRPC.
-func (c *Collector) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+func (c *Collector) Export(ctx context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	c.mu.Lock()
+	c.headers = append(c.headers, strings.Join(md.Get("authorization"), ", "))
+	c.mu.Unlock()
 	c.keep(request)
 	return &collector.ExportTraceServiceResponse{}, nil
 }
@@ -139,7 +172,7 @@ func (c *Collector) Text() string {
 	return c.text.String()
 }
 
-// Authorizations are what calls over HTTP showed in that header.
+// Authorizations are what calls showed in that header.
 func (c *Collector) Authorizations() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
