@@ -102,6 +102,42 @@ func TestAGatewayThatNeverHadItsStoreIsNotReady(t *testing.T) {
 	})
 }
 
+// TestAReloadIsNoWayToMakeAGatewayNotReady: another handler for the same checks goes on
+// with what the one before has seen of them, and begins no patience anew.
+func TestAReloadIsNoWayToMakeAGatewayNotReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down error
+		var known admin.Known
+		handler := func(name string) http.Handler {
+			return admin.New(admin.Options{Metrics: prometheus.NewRegistry(), Edge: &httperr.Edge{}, Known: &known, Checks: []admin.Check{
+				{Name: name, Required: true, Probe: func(context.Context) error { return down }},
+			}})
+		}
+		ask := func(serve http.Handler, want int) {
+			t.Helper()
+			w := httptest.NewRecorder()
+			serve.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil))
+			if w.Code != want {
+				t.Errorf("/readyz is %d, want %d\n%s", w.Code, want, w.Body)
+			}
+		}
+		ask(handler("store"), http.StatusOK)
+		down = errors.New("down")
+		second := handler("store")
+		ask(second, http.StatusOK) // a blip, though this one has never seen it work
+		<-time.After(2 * time.Second)
+		ask(second, http.StatusOK)
+		third := handler("store")
+		ask(third, http.StatusOK)
+		<-time.After(1100 * time.Millisecond)
+		ask(third, http.StatusServiceUnavailable) // and no blip any more
+		down = nil
+		ask(third, http.StatusOK)
+		down = errors.New("down")
+		ask(handler("another"), http.StatusServiceUnavailable) // which has never worked
+	})
+}
+
 func newAdmin(checks []admin.Check) http.Handler {
 	return admin.New(admin.Options{Metrics: prometheus.NewRegistry(), Edge: &httperr.Edge{}, Checks: checks})
 }

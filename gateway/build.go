@@ -117,7 +117,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 	if err != nil {
 		return nil, err
 	}
-	logins, watch := &appLogins{cfg: cfg}, newWatch(metrics)
+	logins, watch := &appLogins{cfg: cfg}, newWatch(c, p.hold)
 	table, err := buildRoutes(cfg, policies, creds, logins, signing, watch)
 	if err != nil {
 		return nil, err
@@ -263,7 +263,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		admin.DescriptionEndpoints(),
 	)
 	p.admin = admin.New(admin.Options{
-		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks, Draining: c.draining.Load,
+		Metrics: metrics.Gatherer(), Edge: &httperr.Edge{}, Checks: p.checks, Known: &c.known, Draining: c.draining.Load,
 		API:   p.api,
 		Forms: slices.Concat(sessionForms, lockForms, keyForms, admin.ReloadForms(c.reloadFor)),
 		Overview: &admin.Overview{Stats: c.sampler.Stats, Configuration: c.reloads.status, Reloadable: c.reloads.follows, Warnings: func(ctx context.Context) []string {

@@ -75,6 +75,20 @@ func poolSettingsOf(cfg *config.Config, r *config.Route) poolSettings {
 	}
 }
 
+// proceed goes on with what is known of upstreams that stay though their route's others
+// change.
+func (p pools) proceed(former pools) {
+	byRoute := make(map[string]*upstream.Pool, len(former))
+	for _, one := range former {
+		byRoute[one.Route()] = one
+	}
+	for _, one := range p {
+		if old := byRoute[one.Route()]; old != nil {
+			one.Continue(old)
+		}
+	}
+}
+
 // figures are what the metrics show: of upstreams of which more is known than where
 // they are.
 func (p pools) figures() []telemetry.RouteUpstreams {

@@ -1,16 +1,25 @@
 package gateway
 
 import (
+	"github.com/sallyport/sallyport/gateway/carried"
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/route"
 	"github.com/sallyport/sallyport/gateway/shield"
-	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
-// newWatch keeps what the shields of the routes find.
-func newWatch(metrics *telemetry.Metrics) *shield.Watch {
-	return shield.NewWatch(func(route, mode string, f shield.Finding) (increment func()) {
-		return metrics.ShieldFinding(route, f.String(), mode)
+// newWatch keeps what the shields of the routes find, and have found before.
+func newWatch(c *core, hold *carried.Hold) *shield.Watch {
+	return shield.NewWatch(shield.WatchOptions{
+		Since: c.since,
+		Count: func(route, mode string, f shield.Finding) (increment func()) {
+			return c.metrics.ShieldFinding(route, f.String(), mode)
+		},
+		Tally: func(route string) *shield.Tally {
+			found, _ := carried.Take(hold, "shield", route, func() (*shield.Tally, carried.Work, error) { // which can't fail
+				return &shield.Tally{}, carried.Work{}, nil
+			})
+			return found
+		},
 	})
 }
 

@@ -47,6 +47,8 @@ type core struct {
 	draining    atomic.Bool // the end was asked for
 	visitors    *admin.Visitors
 	jobs        admin.Jobs
+	known       admin.Known // of what readiness looks at
+	since       time.Time   // of the start
 
 	dev *development // nil in production
 
@@ -84,7 +86,7 @@ func newCore(log *zap.Logger, version string, open bool) *core {
 	sampler := telemetry.NewSampler(metrics)
 	audit := telemetry.NewTrail(log.Named("audit"), events)
 	c := &core{
-		log: log, version: version, open: open, base: context.Background(),
+		log: log, version: version, open: open, since: time.Now(), base: context.Background(),
 		metrics: metrics, sampler: sampler, denied: newDenials(), visitors: admin.NewVisitors(),
 		signIns: login.NewMemory(), connections: upstream.NewConnections(log.Named("upstream")),
 		events: events, audit: audit,

@@ -142,6 +142,7 @@ func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // swap makes parts those by which requests are judged from now on.
 func (c *core) swap(next *parts) {
+	next.upstreams.proceed(c.now().upstreams)
 	next.start(c.base)
 	c.revocations.SetMaxStaleness(next.cfg.Tokens.Revocation.MaxStaleness)
 	c.keys.SetMaxStaleness(next.cfg.Tokens.Revocation.MaxStaleness)

@@ -41,10 +41,10 @@ routes:
 		tb.Fatal(err)
 	}
 	w := &watched{}
-	w.watch = shield.NewWatch(func(route, mode string, f shield.Finding) func() {
+	w.watch = shield.NewWatch(shield.WatchOptions{Count: func(route, mode string, f shield.Finding) func() {
 		n, _ := w.counted.LoadOrStore(route+" "+mode+" "+f.String(), new(atomic.Int64))
 		return func() { n.(*atomic.Int64).Add(1) } //nolint:forcetypeassert // nothing else is stored
-	})
+	}})
 	w.Shield = w.watch.Shield("app", &cfg.Routes[0].Shield, &cfg.Server)
 	return w
 }

@@ -9,24 +9,37 @@ import (
 	"github.com/sallyport/sallyport/gateway/config"
 )
 
-// Watch makes the shields of a gateway and keeps what they find, in memory and
-// since the start. The shields are made first; from then on it is safe for
-// concurrent use.
+// WatchOptions are what a Watch needs.
+type WatchOptions struct {
+	// Count makes the metric of a finding. It is called once for each that a shield has.
+	Count func(route, mode string, f Finding) (increment func())
+	// Tally returns what is kept of a route: what an earlier Watch had of it, or an
+	// empty one. Nil = an empty one.
+	Tally func(route string) *Tally
+	Since time.Time // the Tallies begin; zero = now
+}
+
+// Watch makes the shields of a gateway and keeps what they find, in memory. The shields
+// are made first; from then on it is safe for concurrent use.
 type Watch struct {
-	since  time.Time
-	count  func(route, mode string, f Finding) (increment func())
+	WatchOptions
 	routes []watched
 }
 
 type watched struct {
 	name, mode string
-	found      *tally // nil where the mode is off
+	found      *Tally // nil where the mode is off
 }
 
-// NewWatch begins to watch. count makes the metric of a finding; it is called
-// once for each that a route has.
-func NewWatch(count func(route, mode string, f Finding) (increment func())) *Watch {
-	return &Watch{since: time.Now(), count: count}
+// NewWatch begins to watch.
+func NewWatch(o WatchOptions) *Watch {
+	if o.Since.IsZero() {
+		o.Since = time.Now()
+	}
+	if o.Tally == nil {
+		o.Tally = func(string) *Tally { return &Tally{} }
+	}
+	return &Watch{WatchOptions: o}
 }
 
 // Shield makes the shield of a route; nil where its mode is off.
@@ -35,9 +48,9 @@ func (w *Watch) Shield(route string, c *config.Shield, server *config.Server) *S
 		w.routes = append(w.routes, watched{name: route, mode: config.ModeOff})
 		return nil
 	}
-	found := newTally(func(f Finding) func() { return w.count(route, c.Mode, f) })
+	found := w.Tally(route)
 	w.routes = append(w.routes, watched{name: route, mode: c.Mode, found: found})
-	return newShield(c, server, found)
+	return newShield(c, server, newCounter(found, func(f Finding) func() { return w.Count(route, c.Mode, f) }))
 }
 
 // Report is what the shields of a gateway have found since it was started.
@@ -69,7 +82,7 @@ type FindingReport struct {
 
 // Report returns what was found so far, in order.
 func (w *Watch) Report() Report {
-	r := Report{Since: utc(w.since), Routes: make([]RouteReport, 0, len(w.routes))}
+	r := Report{Since: utc(w.Since), Routes: make([]RouteReport, 0, len(w.routes))}
 	for _, one := range w.routes {
 		r.Routes = append(r.Routes, RouteReport{Route: one.name, Mode: one.mode, Findings: one.found.report()})
 	}
@@ -79,12 +92,12 @@ func (w *Watch) Report() Report {
 
 func utc(at time.Time) time.Time { return at.UTC().Truncate(time.Second) }
 
-func (t *tally) report() []FindingReport {
+func (t *Tally) report() []FindingReport {
 	out := []FindingReport{} // not null, for those who read it as JSON
 	if t == nil {
 		return out
 	}
-	for key, e := range t.seen.Load().entries {
+	for key, e := range t.sightings().entries {
 		one := FindingReport{
 			Finding: key.finding.String(), Others: key.others,
 			Count: e.times.Load(), First: utc(e.first), Last: utc(time.Unix(0, e.last.Load())),

@@ -36,7 +36,7 @@ type Shield struct {
 	hsts, nosniff, frameAncestors, referrerPolicy []string
 
 	remove []string // canonical names
-	found  *tally
+	found  *counter
 }
 
 // rule is what cookies of one name, or with one beginning, are left.
@@ -46,7 +46,7 @@ type rule struct {
 	config.ShieldCookie
 }
 
-func newShield(c *config.Shield, server *config.Server, found *tally) *Shield {
+func newShield(c *config.Shield, server *config.Server, found *counter) *Shield {
 	s := &Shield{
 		enforce: c.Mode == config.ModeEnforce, https: server.Secure(),
 		sameSite: sameSiteWord(c.SameSite), hostPrefix: c.HostPrefix && server.Secure(), keepDomain: c.KeepDomain,

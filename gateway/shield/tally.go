@@ -15,11 +15,10 @@ const (
 	maxName  = 64 // bytes of one that are kept
 )
 
-// tally counts the findings of one route. Counting one that is known takes no
-// lock and allocates nothing.
-type tally struct {
-	count func(Finding) (increment func())
-
+// Tally counts the findings of one route, for one Watch after the other. Counting one
+// that is known takes no lock and allocates nothing. The zero value has none, and it is
+// safe for concurrent use.
+type Tally struct {
 	seen atomic.Pointer[sightings]
 	mu   sync.Mutex // held to replace seen
 }
@@ -39,20 +38,32 @@ type sighting struct {
 }
 
 type entry struct {
-	times     atomic.Uint64
-	first     time.Time
-	last      atomic.Int64 // Unix time in nanoseconds
-	increment func()       // the metric
+	times atomic.Uint64
+	first time.Time
+	last  atomic.Int64 // Unix time in nanoseconds
 }
 
-func newTally(count func(Finding) func()) *tally {
-	t := &tally{count: count}
-	t.seen.Store(&sightings{})
-	return t
+// counter adds to a Tally, and to the metrics of the mode that a shield has.
+type counter struct {
+	*Tally
+	increments [LeakedHeader + 1]func() func() // each is made when it is first found
+}
+
+func newCounter(t *Tally, count func(Finding) func()) *counter {
+	c := &counter{Tally: t}
+	for f := range c.increments {
+		c.increments[f] = sync.OnceValue(func() func() { return count(Finding(f)) })
+	}
+	return c
 }
 
 // add counts a finding.
-func (t *tally) add(f Finding, name string) {
+func (c *counter) add(f Finding, name string) {
+	c.Tally.add(f, name)
+	c.increments[f]()()
+}
+
+func (t *Tally) add(f Finding, name string) {
 	now := time.Now()
 	e := t.find(f, name)
 	if e == nil {
@@ -60,12 +71,18 @@ func (t *tally) add(f Finding, name string) {
 	}
 	e.times.Add(1)
 	e.last.Store(now.UnixNano())
-	e.increment()
 }
 
-func (t *tally) find(f Finding, name string) *entry {
-	s := t.seen.Load()
+func (t *Tally) find(f Finding, name string) *entry {
+	s := t.sightings()
 	return s.entries[s.key(f, name)]
+}
+
+func (t *Tally) sightings() *sightings {
+	if s := t.seen.Load(); s != nil {
+		return s
+	}
+	return &sightings{}
 }
 
 // key is what a finding is counted under.
@@ -78,13 +95,13 @@ func (s *sightings) key(f Finding, name string) sighting {
 }
 
 // meet is for what was not seen before.
-func (t *tally) meet(f Finding, name string, now time.Time) *entry {
+func (t *Tally) meet(f Finding, name string, now time.Time) *entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e := t.find(f, name); e != nil {
 		return e
 	}
-	old := t.seen.Load()
+	old := t.sightings()
 	seen := &sightings{entries: maps.Clone(old.entries), names: maps.Clone(old.names)}
 	if seen.entries == nil {
 		seen.entries, seen.names = map[sighting]*entry{}, map[string]struct{}{}
@@ -94,7 +111,7 @@ func (t *tally) meet(f Finding, name string, now time.Time) *entry {
 	if key.name != "" {
 		seen.names[key.name] = struct{}{}
 	}
-	e := &entry{first: now, increment: t.count(f)}
+	e := &entry{first: now}
 	seen.entries[key] = e
 	t.seen.Store(seen)
 	return e

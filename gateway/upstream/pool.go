@@ -90,6 +90,9 @@ func New(o Options) (*Pool, error) {
 	return p, nil
 }
 
+// Route is the name of the route that it is of.
+func (p *Pool) Route() string { return p.route }
+
 // RoundTrip sends a request, whose URL has neither scheme nor host, to one of the
 // upstreams. The sticky key, unless it is zero, keeps those who have the same at
 // one upstream, where the route asks for that. Errors are those of
