@@ -62,7 +62,7 @@ func buildBearer(p *parts, issuers []authn.Issuer, possession authn.Possession) 
 	}
 	return carried.Take(p.hold, "bearer", settings, func() (*authn.Bearer, carried.Work, error) {
 		return authn.NewBearer(authn.BearerOptions{
-			Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: p.core.revocations, Possession: possession,
+			Issuers: issuers, CacheBytes: cfg.Tokens.Cache.MaxBytes, Revocations: p.core.revocations, Possession: possession, Looked: p.core.metrics.TokenCache,
 		}), carried.Work{}, nil
 	})
 }

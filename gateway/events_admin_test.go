@@ -138,7 +138,32 @@ func TestOperatorsSeeTheFiguresOfTheLastMinutes(t *testing.T) {
 	if n := len(stats.Times); len(stats.Streams) != n || len(stats.Upstream.P50) != n || len(stats.Requests["allow"]) != n || stats.SessionsWhich != "in the store" {
 		t.Errorf("lists of several lengths: %+v", stats)
 	}
-	if stats.CacheHits != nil {
+	if stats.CacheHits != nil || stats.TokenCacheHits != nil {
 		t.Error("figures of a cache that there is not")
 	}
+}
+
+// TestOperatorsSeeHowManyTokensWereProvenBefore: each costs its signature once.
+func TestOperatorsSeeHowManyTokensWereProvenBefore(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, plan{adminToken: adminToken(t)})
+	token := "Authorization: Bearer " + s.token(t, nil)
+	for range 3 {
+		s.passed(t, s.as(t, "", "/api/", token))
+	}
+	s.denied(t, s.as(t, "", "/api/", token+"x"), http.StatusUnauthorized)
+	for result, want := range map[string]string{"hit": "2", "miss": "2"} {
+		if got := s.metric(t, `sallyport_token_cache_lookups_total{result="`+result+`"}`); got != want {
+			t.Errorf("%s of %s, want %s", got, result, want)
+		}
+	}
+	var stats telemetry.Stats
+	poll(t, "a sample of it", func() bool {
+		s.ask(t, http.MethodGet, "/stats", nil, &stats)
+		hits, misses := 0.0, 0.0
+		for i := range stats.TokenCacheHits {
+			hits, misses = hits+float64(stats.TokenCacheHits[i]), misses+float64(stats.TokenCacheMisses[i])
+		}
+		return hits > 0 && misses > 0 && len(stats.TokenCacheHits) == len(stats.Times)
+	})
 }

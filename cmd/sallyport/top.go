@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -171,13 +170,8 @@ func (t *topView) frame(width, height int, now time.Time) []string {
 	d.line("%-12s %8s/s   errors %s/s", "", rateText(last(s.StoreOperations)), rateText(last(s.StoreErrors)))
 	d.line("")
 	d.credentials(s)
-	if hits, misses := last(s.CacheHits), last(s.CacheMisses); len(s.CacheHits) > 0 {
-		share := "-"
-		if hits+misses > 0 {
-			share = fmt.Sprintf("%.1f%%", 100*hits/(hits+misses))
-		}
-		d.line("%-12s %8s hits   %s/s hit, %s/s missed", "near cache", share, rateText(hits), rateText(misses))
-	}
+	d.cache("near cache", s.CacheHits, s.CacheMisses)
+	d.cache("token cache", s.TokenCacheHits, s.TokenCacheMisses)
 	d.line("%-12s %8.0f %s", "sessions", last(s.Sessions), printable(s.SessionsWhich))
 	d.line("%-12s %8.0f   connections %.0f", "streams", last(s.Streams), last(s.Connections))
 	d.line("")

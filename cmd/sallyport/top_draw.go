@@ -54,6 +54,18 @@ func (d *drawing) credentials(s *telemetry.Stats) {
 	d.line("%-12s %s", "credentials", cmp.Or(strings.Join(parts, ", "), "       -"))
 }
 
+// cache draws the look-ups of one, where there is one.
+func (d *drawing) cache(name string, hitRates, missRates []float32) {
+	if len(hitRates) == 0 {
+		return
+	}
+	hits, misses, share := last(hitRates), last(missRates), "-"
+	if hits+misses > 0 {
+		share = fmt.Sprintf("%.1f%%", 100*hits/(hits+misses))
+	}
+	d.line("%-12s %8s hits   %s/s hit, %s/s missed", name, share, rateText(hits), rateText(misses))
+}
+
 func (d *drawing) latency(name string, q *telemetry.Quantiles) {
 	d.line("%-12s p50 %-8s p90 %-8s p99 %-8s %s", name, spanText(last(q.P50)), spanText(last(q.P90)), spanText(last(q.P99)), spark(q.P99, d.width-54))
 }

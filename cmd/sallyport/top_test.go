@@ -28,7 +28,7 @@ func busyView() *topView {
 		Started: 1, Times: make([]int64, 600), Decision: q, Upstream: q, Store: q,
 		Requests:        map[string][]float32{"allow": series(100), "forbid": series(1), "challenge": series(2), "none": series(3), "no_route": series(0), "malformed": series(0), "bad_host": series(0)},
 		CredentialBytes: map[string][]float32{"session": series(40), "bearer": series(90_000)},
-		StoreOperations: series(5), StoreErrors: series(0), CacheHits: series(100), CacheMisses: series(1),
+		StoreOperations: series(5), StoreErrors: series(0), CacheHits: series(100), CacheMisses: series(1), TokenCacheHits: series(100), TokenCacheMisses: series(1),
 		Sessions: series(1e4), SessionsWhich: "in the store", Streams: series(2), Connections: series(3),
 	}
 	for i := range 50 {
@@ -67,6 +67,9 @@ func TestTopShowsWhatItKnows(t *testing.T) {
 		if !strings.Contains(frame, want) {
 			t.Errorf("no %q in\n%s", want, frame)
 		}
+	}
+	if frame := strings.Join(v.frame(200, 60, time.Now()), "\n"); !strings.Contains(frame, "near cache      99.0% hits") || !strings.Contains(frame, "token cache     99.0% hits") {
+		t.Errorf("the caches are not shown:\n%s", frame)
 	}
 	v.failed = errors.New("the gateway's admin listener does not answer")
 	if frame := strings.Join(v.frame(80, 24, time.Now()), "\n"); !strings.Contains(frame, "! no news: the gateway's admin listener") {

@@ -81,6 +81,9 @@ func (o *Overview) view(ctx context.Context, ready *readiness) *overviewView {
 	if hits, misses := total(s.CacheHits), total(s.CacheMisses); hits+misses > 0 {
 		v.Tiles = append(v.Tiles, [2]string{"From the near cache", number(100*hits/(hits+misses)) + " %"})
 	}
+	if hits, misses := total(s.TokenCacheHits), total(s.TokenCacheMisses); hits+misses > 0 {
+		v.Tiles = append(v.Tiles, [2]string{"Tokens proven before", number(100*hits/(hits+misses)) + " %"})
+	}
 	return v
 }
 

@@ -40,6 +40,8 @@ type BearerOptions struct {
 	CacheBytes int64
 	// Revocations are the tokens that were taken back; nil = none ever are.
 	Revocations *Revocations
+	// Looked is told, where CacheBytes is not 0, whether a token was remembered; may be nil.
+	Looked func(remembered bool)
 	// Possession judges proofs for tokens that are bound to a key.
 	Possession Possession
 }
@@ -130,6 +132,9 @@ func (b *Bearer) Authenticate(ctx context.Context, c Credential) (*identity.Iden
 	now := time.Now()
 	// 1. It was proven before and nothing has changed since, or is proven now.
 	p, ok := b.proven.get(string(c.Value), now)
+	if b.proven != nil && b.o.Looked != nil {
+		b.o.Looked(ok)
+	}
 	if !ok {
 		var err error
 		if p, err = b.prove(ctx, string(c.Value), now); err != nil {

@@ -41,6 +41,9 @@ type Metrics struct {
 	providerSeconds *prometheus.HistogramVec
 
 	auditRecords *prometheus.CounterVec
+	tokenCache   *prometheus.CounterVec
+	tokenHits    prometheus.Counter // of tokenCache
+	tokenMisses  prometheus.Counter
 
 	listeners listeners
 	reloads   reloads
@@ -92,6 +95,7 @@ func NewMetrics(version string) *Metrics {
 			"policy", "result"),
 		authorizerSeconds: histogram("authorizer_seconds", "Time until an external authorizer's answer, or until none came, by policy.",
 			[]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 10}, "policy"),
+		tokenCache: counter("token_cache_lookups_total", "Look-ups of bearer tokens among those that were proven before, by result.", "result"),
 		auditRecords: counter("audit_records_total", "Audit records for a stream of their own, by whether it took them; those that it did not are in the log.",
 			"result"),
 		providerCalls: counter("provider_calls_total", "Calls to identity providers, by the name of the provider or issuer, what was asked for, and the class of the answer.",
@@ -99,6 +103,7 @@ func NewMetrics(version string) *Metrics {
 		providerSeconds: histogram("provider_seconds", "Time until a provider's answer, or until none came, by what was asked for.",
 			[]float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}, "provider", "operation"),
 	}
+	m.tokenHits, m.tokenMisses = m.tokenCache.WithLabelValues("hit"), m.tokenCache.WithLabelValues("miss")
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the version is the label.",
 		ConstLabels: prometheus.Labels{"version": version},
@@ -107,7 +112,7 @@ func NewMetrics(version string) *Metrics {
 	m.registry.MustRegister(m.requests, m.requestSeconds, m.decision, m.upstream, m.credentialBytes, m.credentialSize,
 		m.storeSeconds, m.storeErrors, m.revocation, m.jwksFetches, m.openStreams, m.streamsEnded, m.refreshes, m.shadows,
 		m.crossSites, m.shieldFindings, m.checks,
-		m.authorizer, m.authorizerSeconds, m.providerCalls, m.providerSeconds, m.auditRecords, build,
+		m.authorizer, m.authorizerSeconds, m.providerCalls, m.providerSeconds, m.auditRecords, m.tokenCache, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.listeners = newListeners(m.registry)
 	m.reloads = newReloads(m.registry)
@@ -162,6 +167,15 @@ func (m *Metrics) Store(operation, class string, took time.Duration) {
 	if class != StoreAnswered {
 		m.storeErrors.WithLabelValues(operation, class).Inc()
 	}
+}
+
+// TokenCache counts a look-up of a bearer token among those that were proven before.
+func (m *Metrics) TokenCache(hit bool) {
+	if hit {
+		m.tokenHits.Inc()
+		return
+	}
+	m.tokenMisses.Inc()
 }
 
 // Revocation records how long after its revocation a session was denied here.

@@ -41,6 +41,10 @@ type Stats struct {
 	CacheHits   []float32 `json:"cache_hits,omitempty"`
 	CacheMisses []float32 `json:"cache_misses,omitempty"`
 
+	// Of the bearer tokens that were proven before; nil while none has come.
+	TokenCacheHits   []float32 `json:"token_cache_hits,omitempty"`
+	TokenCacheMisses []float32 `json:"token_cache_misses,omitempty"`
+
 	Sessions      []float32 `json:"sessions"`
 	SessionsWhich string    `json:"sessions_which"` // what is counted, such as "in the store"
 	Streams       []float32 `json:"streams"`        // WebSockets and streaming answers that are open
@@ -90,6 +94,7 @@ type sample struct {
 	decision, upstream, store  [3]float32
 	operations, errors         float32
 	hits, misses               float32
+	tokenHits, tokenMisses     float32
 	sessions, streams, clients float32
 }
 
@@ -115,6 +120,8 @@ type totals struct {
 	store           histogram
 	errors          float64
 	near            NearCache
+
+	tokenHits, tokenMisses float64
 }
 
 // NewSampler makes a Sampler of metrics. Run must be called.
@@ -151,6 +158,8 @@ func (s *Sampler) take(now time.Time) {
 	each(m.upstream, func(d *dto.Metric) { is.upstream.add(d.GetHistogram()) })
 	each(m.storeSeconds, func(d *dto.Metric) { is.store.add(d.GetHistogram()) })
 	each(m.storeErrors, func(d *dto.Metric) { is.errors += d.GetCounter().GetValue() })
+	each(m.tokenHits, func(d *dto.Metric) { is.tokenHits = d.GetCounter().GetValue() })
+	each(m.tokenMisses, func(d *dto.Metric) { is.tokenMisses = d.GetCounter().GetValue() })
 
 	one := sample{at: now.Unix()}
 	each(m.openStreams, func(d *dto.Metric) { one.streams = float32(d.GetGauge().GetValue()) })
@@ -183,6 +192,7 @@ func (s *Sampler) take(now time.Time) {
 	one.operations, one.errors = rate(operations, 0), rate(is.errors, was.errors)
 	one.hits = rate(float64(is.near.Hits), float64(was.near.Hits))
 	one.misses = rate(float64(is.near.Misses), float64(was.near.Misses))
+	one.tokenHits, one.tokenMisses = rate(is.tokenHits, was.tokenHits), rate(is.tokenMisses, was.tokenMisses)
 	if len(s.ring) < keptSamples {
 		s.ring = append(s.ring, one)
 		return
@@ -236,6 +246,10 @@ func (s *Sampler) Stats() Stats {
 	}
 	for i, one := range list {
 		stats.Times[i] = one.at
+	}
+	if s.before.tokenHits+s.before.tokenMisses > 0 {
+		stats.TokenCacheHits = column(func(one *sample) float32 { return one.tokenHits })
+		stats.TokenCacheMisses = column(func(one *sample) float32 { return one.tokenMisses })
 	}
 	s.metrics.live.keep(func(l *live) {
 		stats.SessionsWhich = l.whichSessions
