@@ -154,7 +154,7 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		Page: func(w http.ResponseWriter, r *http.Request, e *httperr.Error, requestID string) error {
 			formToken := ""
 			if e.Code == http.StatusForbidden {
-				formToken = signIn.FormToken(w, r)
+				formToken = signIn.SignOutToken(r)
 			}
 			return people.Error(w, r, e, requestID, formToken)
 		},

@@ -232,5 +232,8 @@ func (c *core) readiness(needed bool) []admin.Check {
 	}, {
 		Name: "sealing keys", Required: true,
 		Probe: func(context.Context) error { return c.keyring.Ready() },
+	}, {
+		Name: "locks", Required: true,
+		Probe: func(context.Context) error { return c.locks.Ready() },
 	}, c.auditCheck()}
 }

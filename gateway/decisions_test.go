@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/tools/txtar"
+
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/policy"
 	"github.com/sallyport/sallyport/policy/policytest"
@@ -56,30 +59,103 @@ func TestEveryWayInDecidesAlike(t *testing.T) {
 	for _, dialect := range everyDialect() {
 		ways[dialect] = func(t *testing.T, c *policytest.Case) decided { return s.checkedCase(t, dialect, c) }
 	}
-	for _, way := range slices.Sorted(maps.Keys(ways)) {
-		t.Run(way, func(t *testing.T) {
-			for i := range file.Cases {
-				c := &file.Cases[i]
-				want := expected(c)
-				got := ways[way](t, c)
-				if c.Expect.Reason == nil {
-					got.reason = ""
+	decideAll := func(t *testing.T, refused []string) {
+		for _, way := range slices.Sorted(maps.Keys(ways)) {
+			t.Run(way, func(t *testing.T) {
+				for i := range file.Cases {
+					c := &file.Cases[i]
+					got, want := ways[way](t, c), expected(c)
+					if slices.Contains(refused, c.Name) {
+						want = decided{effect: policy.Deny, reason: "locked", message: "Call the desk."}
+					} else {
+						got = got.asFarAs(c)
+					}
+					if way == "nginx" || way == "oauth2_proxy" { // passes no bodies on, and so no message
+						got.message, want.message = "", ""
+					}
+					if s.round > 0 {
+						got.shadow, want.shadow = "", ""
+					}
+					if got != want {
+						t.Errorf("%s: decided %+v, want %+v", c.Name, got, want)
+					}
 				}
-				if c.Expect.Message == nil {
-					got.message = ""
-				}
-				if way == "nginx" || way == "oauth2_proxy" { // passes no bodies on, and so no message
-					got.message, want.message = "", ""
-				}
-				if c.Expect.Shadow == nil {
-					got.shadow = ""
-				}
-				if got != want {
-					t.Errorf("%s: decided %+v, want %+v", c.Name, got, want)
-				}
+			})
+		}
+	}
+	decideAll(t, nil)
+	for _, one := range tableLocks(t, text) {
+		for _, name := range one.Refuses {
+			if !slices.ContainsFunc(file.Cases, func(c policytest.Case) bool { return c.Name == name }) {
+				t.Fatalf("no case is called %q", name)
 			}
+		}
+		t.Run(fmt.Sprint("while locked is ", one.Lock), func(t *testing.T) {
+			lift := s.lock(t, one.Lock)
+			decideAll(t, one.Refuses)
+			lift()
 		})
 	}
+}
+
+// lock makes a lock as an operator, and returns what lifts it. Requests have ids of
+// their own from then on.
+func (s *decisionSite) lock(t *testing.T, on map[string]any) (lift func()) {
+	t.Helper()
+	s.round++
+	wish := map[string]any{"reason": "a test", "message": "Call the desk.", "confirm": true}
+	maps.Copy(wish, on)
+	var made struct{ ID string }
+	if status, text := s.ask(t, "POST", "/locks", wish, nil); status != http.StatusCreated || json.Unmarshal([]byte(text), &made) != nil {
+		t.Fatalf("locking %v: %d %s", on, status, text)
+	}
+	return func() {
+		t.Helper()
+		if status, text := s.ask(t, "DELETE", "/locks/"+made.ID, nil, nil); status != http.StatusOK {
+			t.Fatalf("unlocking: %d %s", status, text)
+		}
+	}
+}
+
+// requestID is that of a case which comes in one way.
+func (s *decisionSite) requestID(way string, c *policytest.Case) string {
+	return fmt.Sprintf("%s-%d-%s", way, s.round, strings.ReplaceAll(c.Name, " ", "-"))
+}
+
+// tableLock is a lock of the table, and the cases that it refuses.
+type tableLock struct {
+	Lock    map[string]any
+	Refuses []string
+}
+
+func tableLocks(t *testing.T, table []byte) (locks []tableLock) {
+	t.Helper()
+	for _, f := range txtar.Parse(table).Files {
+		if f.Name != "locks.yaml" {
+			continue
+		}
+		if err := yaml.Unmarshal(f.Data, &locks); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(locks) == 0 {
+		t.Fatal("the table has no locks")
+	}
+	return locks
+}
+
+// asFarAs leaves out what the case does not ask for.
+func (d decided) asFarAs(c *policytest.Case) decided {
+	if c.Expect.Reason == nil {
+		d.reason = ""
+	}
+	if c.Expect.Message == nil {
+		d.message = ""
+	}
+	if c.Expect.Shadow == nil {
+		d.shadow = ""
+	}
+	return d
 }
 
 func expected(c *policytest.Case) decided {
@@ -101,6 +177,7 @@ type decisionSite struct {
 	*site
 	compiled *gateway.Policies
 	envoy    *envoy
+	round    int // of the locks
 }
 
 func newDecisionSite(t *testing.T, file *policytest.File, compiled *gateway.Policies) *decisionSite {
@@ -157,7 +234,7 @@ func (s *decisionSite) lines(t *testing.T, c *policytest.Case, id string) []stri
 
 func (s *decisionSite) proxied(t *testing.T, c *policytest.Case) decided {
 	t.Helper()
-	id := "case-" + strings.ReplaceAll(c.Name, " ", "-")
+	id := s.requestID("case", c)
 	answer := s.raw(t, s.request(c.Input.Request.Method, target(c), s.lines(t, c, id)...))
 	if answer.StatusCode == http.StatusOK {
 		s.passed(t, answer)
@@ -170,7 +247,7 @@ func (s *decisionSite) proxied(t *testing.T, c *policytest.Case) decided {
 // checkedCase asks as a proxy would that had received the case's request.
 func (s *decisionSite) checkedCase(t *testing.T, dialect string, c *policytest.Case) decided {
 	t.Helper()
-	id := dialect + "-" + strings.ReplaceAll(c.Name, " ", "-")
+	id := s.requestID(dialect, c)
 	answer := s.checked(t, dialect, about{method: c.Input.Request.Method, target: target(c), lines: s.lines(t, c, id)})
 	if answer.StatusCode/100 == 2 {
 		open(t, dialect, answer)
@@ -204,7 +281,9 @@ func (s *decisionSite) decided(t *testing.T, c *policytest.Case, answer answer, 
 	default:
 		t.Errorf("%s: %d %s", c.Name, answer.StatusCode, answer.text)
 	}
-	d.shadow = s.shadow(t, id)
+	if s.round == 0 { // the log is long by then
+		d.shadow = s.shadow(t, id)
+	}
 	return d
 }
 

@@ -72,8 +72,12 @@ func Explain(ctx context.Context, cfg *config.Config, q *Question) (*Explanation
 		return nil, errors.Join(err, p.core.close())
 	}
 	x := explainIn(ctx, cfg, p.guard, p.entrances, ask)
+	x.Notes = append(x.Notes, lockNote)
 	return x, p.core.close()
 }
+
+// lockNote is added to what is explained without the store.
+const lockNote = "Locks are in the store, which was not asked: one may be in the way. A running gateway knows them (explain --session)."
 
 // entrance finds the listener of the question.
 func (q *Question) entrance(cfg *config.Config, entrances map[string]*guard.Entrance) (*guard.Entrance, error) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sallyport/sallyport/gateway/admin"
+	"github.com/sallyport/sallyport/gateway/session"
 )
 
 // RunBackground runs what a gateway does beside serving, for tests that call its
@@ -26,3 +27,8 @@ func RunBackground(tb testing.TB, g *Gateway) {
 
 // Endpoints are those of the operators' API.
 func (g *Gateway) Endpoints() []admin.Endpoint { return slices.Clone(g.core.now().api) }
+
+// PublishLock puts an entry into the feed of locks as another release may have.
+func (g *Gateway) PublishLock(ctx context.Context, name, value string) error {
+	return g.core.feeds.Publish(ctx, "locks", session.FeedEntry{Name: name, Value: []byte(value)})
+}

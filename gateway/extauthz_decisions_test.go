@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/sallyport/sallyport/policy/policytest"
@@ -10,7 +9,7 @@ import (
 // askedByEnvoy is the way in where Envoy asks by gRPC.
 func (s *decisionSite) askedByEnvoy(t *testing.T, c *policytest.Case) decided {
 	t.Helper()
-	id := "grpc-" + strings.ReplaceAll(c.Name, " ", "-")
+	id := s.requestID("grpc", c)
 	in := s.envoy.asking(t, about{method: c.Input.Request.Method, target: target(c), lines: s.lines(t, c, id)})
 	if client := c.Input.Client.Address; client.IsValid() {
 		in.Attributes.Source.Address = socketAddress(client.String(), 40000)

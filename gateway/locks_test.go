@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -135,6 +136,13 @@ func TestALockEndsSignInsAndTokens(t *testing.T) {
 		if c.Name == s.cookie && c.MaxAge >= 0 {
 			t.Errorf("a session was made: %v", c)
 		}
+	}
+	inBrowser := []string{"Accept: text/html", "Origin: http://" + s.host}
+	if page := s.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"alice"}}, inBrowser...); page.StatusCode != http.StatusForbidden || strings.Contains(page.text, "/.auth/logout") {
+		t.Errorf("who is not signed in can sign out: %d\n%s", page.StatusCode, page.text)
+	}
+	if page := s.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"alice"}}, append(inBrowser, "Cookie: "+s.signIn(t, "mallory"))...); page.StatusCode != http.StatusForbidden || !strings.Contains(page.text, "/.auth/logout") {
+		t.Errorf("who is signed in as another can't sign out: %d\n%s", page.StatusCode, page.text)
 	}
 	if b := signIn("mallory"); b.StatusCode != http.StatusSeeOther {
 		t.Errorf("another's sign-in: %d %s", b.StatusCode, b.text)
@@ -268,4 +276,58 @@ func TestLocksThatAreNotMeantAreNotMade(t *testing.T) {
 	if w := s.admin(t, http.MethodGet, "/locks", nil); !strings.Contains(w.Body.String(), `{"locks":[]}`) {
 		t.Errorf("something was locked: %s", w.Body)
 	}
+}
+
+// TestALockOfANewerReleaseFailsClosed: nobody is let in whom it may be on, and an
+// operator can lift it without knowing more than its id.
+func TestALockOfANewerReleaseFailsClosed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, plan{adminToken: operatorsTokenFile(t)})
+	publish := func(name, value string) {
+		t.Helper()
+		if err := s.gw.PublishLock(t.Context(), name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lift := func(name string) {
+		t.Helper()
+		if w := s.admin(t, http.MethodDelete, "/locks/"+name, nil); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "that this release can't read") {
+			t.Fatalf("lifting %s: %d %s", name, w.Code, w.Body)
+		}
+		s.passed(t, s.as(t, "alice", "/"))
+		s.passed(t, s.as(t, "", "/public/"))
+	}
+	ready := func() int {
+		w := httptest.NewRecorder()
+		s.gw.AdminHandler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", http.NoBody))
+		return w.Code
+	}
+	s.passed(t, s.as(t, "alice", "/"))
+
+	publish("partly", `{"v":2,"id":"partly","sub":"alice","iss":"urn:sallyport:dev","methods":["POST"],"message":"Call the desk.","created":"2026-01-01T00:00:00Z"}`)
+	poll(t, "the lock is in force", func() bool { return s.as(t, "alice", "/").StatusCode == http.StatusForbidden })
+	s.isLocked(t, "whom the readable part is on", s.as(t, "alice", "/"))
+	s.passed(t, s.as(t, "mallory", "/"))
+	if got := ready(); got != http.StatusOK {
+		t.Errorf("/readyz is %d, though the rest is judged", got)
+	}
+	lift("partly")
+
+	publish("wholly", `{"v":2,"id":"wholly","paths":["/pay"]}`)
+	poll(t, "the lock is in force", func() bool { return s.as(t, "alice", "/").StatusCode == http.StatusServiceUnavailable })
+	for what, a := range map[string]answer{"a user": s.as(t, "mallory", "/"), "a sign-in": s.post(t, "/.auth/login", url.Values{"provider": {"dev"}, "username": {"zoe"}})} {
+		if a.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("%s: %d %s", what, a.StatusCode, a.text)
+		}
+	}
+	for _, got := range s.upstream.take() {
+		t.Errorf("the application received:\n%s", got.raw)
+	}
+	s.passed(t, s.as(t, "", "/public/")) // as without the store
+	if got := s.metrics(t); !strings.Contains(got, `sallyport_locks_active{on="unreadable"} 1`) {
+		t.Error("the metrics do not tell of it")
+	}
+	poll(t, "the gateway is taken out of service", func() bool { return ready() == http.StatusServiceUnavailable })
+	lift("wholly")
+	poll(t, "the gateway is ready again", func() bool { return ready() == http.StatusOK })
 }

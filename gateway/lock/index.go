@@ -32,6 +32,8 @@ type index struct {
 	networks       map[netip.Prefix][]*Lock
 	lengths        []length // of the networks, each once
 	routes         map[string][]*Lock
+	partial        []*Lock // by what can be read of them; each is compared
+	unreadable     []*Lock // they may be on anything
 
 	none  bool // there is nothing to look for
 	whole bool // the feed was read as a whole
@@ -53,6 +55,10 @@ func newIndex(active []*Lock, whole bool) *index {
 	}
 	for _, l := range active {
 		switch {
+		case l.unreadable():
+			x.unreadable = append(x.unreadable, l)
+		case l.Partial:
+			x.partial = append(x.partial, l)
 		case l.ProviderSession != "":
 			key := pair{l.Issuer, l.ProviderSession}
 			x.sids[key] = append(x.sids[key], l)
@@ -84,6 +90,9 @@ func (x *index) find(q *Question, now time.Time) *Lock {
 		return l
 	}
 	if l := x.at(q, now); l != nil {
+		return l
+	}
+	if l := first(x.partial, q, now); l != nil {
 		return l
 	}
 	id := q.Identity

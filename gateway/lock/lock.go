@@ -31,6 +31,9 @@ type Criteria struct {
 type Lock struct {
 	ID string // random, not secret
 	Criteria
+	// Partial: there is more to it that this release can't read. It is on everything
+	// that the rest of it is on.
+	Partial bool
 
 	Reason  string // why, for operators
 	Message string // what those read whom it refuses; may be empty
@@ -64,14 +67,20 @@ func (l *Lock) StateAt(now time.Time) State {
 // Personal reports whether the lock is on somebody who was proven, so that nobody
 // can be told whether it matches before that.
 func (c *Criteria) Personal() bool {
-	return c.Issuer != "" || c.Group != ""
+	return c.Issuer != "" || c.Group != "" || c.Subject != "" || c.ProviderSession != ""
 }
 
-// String puts the criteria into words for operators.
-func (c *Criteria) String() string {
+// unreadable reports whether nothing is left that says what the lock is on.
+func (l *Lock) unreadable() bool { return l.Partial && len(l.parts()) == 0 }
+
+// String puts into words for operators what the lock is on.
+func (l *Lock) String() string {
 	var parts []string
-	for _, one := range c.parts() {
+	for _, one := range l.parts() {
 		parts = append(parts, one[0]+" "+one[1])
+	}
+	if l.Partial {
+		parts = append(parts, "something that this release can't read")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -93,8 +102,10 @@ func (c *Criteria) parts() (given [][2]string) {
 }
 
 // Kind names what the lock is on, for metrics: one word of a closed set.
-func (c *Criteria) Kind() string {
-	switch given := c.parts(); {
+func (l *Lock) Kind() string {
+	switch given, c := l.parts(), &l.Criteria; {
+	case l.Partial:
+		return "unreadable"
 	case c.Subject != "" && len(given) == 2:
 		return "subject"
 	case c.ProviderSession != "" && len(given) == 2:
@@ -107,7 +118,7 @@ func (c *Criteria) Kind() string {
 
 // Kinds are all that Kind returns.
 func Kinds() []string {
-	return []string{"subject", "group", "issuer", "provider_session", "address", "route", "several"}
+	return []string{"subject", "group", "issuer", "provider_session", "address", "route", "several", "unreadable"}
 }
 
 func (c *Criteria) addressText() string {

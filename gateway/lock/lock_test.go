@@ -275,21 +275,6 @@ func TestWhatIsNotKnownIsAnOutage(t *testing.T) {
 	})
 }
 
-// TestAnEntryThatCantBeReadLocksNothing, least of all everything.
-func TestAnEntryThatCantBeReadLocksNothing(t *testing.T) {
-	for _, value := range []string{
-		`{}`, `{"v":1,"id":"a"}`, `{"v":2,"id":"a","route":"r"}`, `{"v":1,"id":"b","route":"r"}`, `{"v":1,"id":"a","address":"all"}`, `nonsense`,
-	} {
-		l := opened(t, &memory{entries: []session.FeedEntry{{Name: "a", Value: []byte(value)}}}, 0)
-		if found := l.Now(&lock.Question{Route: "r", Identity: alice()}); found != nil {
-			t.Errorf("%s: %v", value, found)
-		}
-		if found := l.Now(&lock.Question{}); found != nil {
-			t.Errorf("%s: %v", value, found)
-		}
-	}
-}
-
 func TestAddressesAreWrittenInOneWay(t *testing.T) {
 	for text, want := range map[string]string{
 		"203.0.113.7": "203.0.113.7/32", "203.0.113.0/24": "203.0.113.0/24", "::ffff:203.0.113.7": "203.0.113.7/32",

@@ -3,7 +3,6 @@ package lock
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -93,8 +92,9 @@ func (l *Locks) confirm(at time.Time) {
 }
 
 // Judge returns the lock that matches, or nil where none does. An error means that
-// nobody can say so: the locks were not read yet, or the store has not confirmed
-// them for too long. A lock that is known counts whatever else is not.
+// nobody can say so: the locks were not read yet, the store has not confirmed them for
+// too long, or nothing of one can be read. A lock that is known counts whatever else
+// is not.
 func (l *Locks) Judge(ctx context.Context, q *Question) (*Lock, error) {
 	if l == nil {
 		return nil, nil //nolint:nilnil // no lock is the usual answer
@@ -113,7 +113,7 @@ func (l *Locks) Judge(ctx context.Context, q *Question) (*Lock, error) {
 	if err := l.freshness.Judge(now); err != nil {
 		return nil, fmt.Errorf("locks: %w", err)
 	}
-	return nil, nil //nolint:nilnil // likewise
+	return nil, l.Ready()
 }
 
 // Any reports whether there may be a lock.
@@ -147,74 +147,11 @@ func (l *Locks) find(q *Question, now time.Time) *Lock {
 	return x.find(q, now)
 }
 
-// stored is the form in which the feed keeps a Lock. A reader that does not know a
-// member would match more or less than was meant: whoever adds one raises version.
-type stored struct {
-	Version int       `json:"v"`
-	ID      string    `json:"id"`
-	Issuer  string    `json:"iss,omitempty"`
-	Subject string    `json:"sub,omitempty"`
-	Group   string    `json:"group,omitempty"`
-	Session string    `json:"sid,omitempty"`
-	Address string    `json:"address,omitempty"`
-	Route   string    `json:"route,omitempty"`
-	Reason  string    `json:"reason,omitempty"`
-	Message string    `json:"message,omitempty"`
-	Created time.Time `json:"created"`
-	Until   time.Time `json:"until,omitzero"`
-	Lifted  time.Time `json:"lifted,omitzero"`
-}
-
-const version = 1
-
-func (l *Lock) entry(now time.Time) (session.FeedEntry, error) {
-	s := stored{
-		Version: version, ID: l.ID, Issuer: l.Issuer, Subject: l.Subject, Group: l.Group, Session: l.ProviderSession,
-		Route: l.Route, Reason: l.Reason, Message: l.Message, Created: l.Created, Until: l.Until, Lifted: l.Lifted,
-	}
-	if l.Address.IsValid() {
-		s.Address = l.Address.String()
-	}
-	value, err := json.Marshal(s)
-	e := session.FeedEntry{Name: l.ID, Value: value}
-	switch {
-	case !l.Lifted.IsZero():
-		e.ExpiresAt = later(now, l.Until).Add(keptAfter)
-	case !l.Until.IsZero():
-		e.ExpiresAt = l.Until.Add(keptAfter)
-	}
-	return e, err
-}
-
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}
 	return a
-}
-
-var errEntry = errors.New("an entry of the feed of locks can't be read: a newer release has written it, or it is damaged")
-
-func read(e *session.FeedEntry) (*Lock, error) {
-	var s stored
-	if json.Unmarshal(e.Value, &s) != nil || s.Version != version || s.ID != e.Name {
-		return nil, errEntry
-	}
-	l := &Lock{
-		ID:       s.ID,
-		Criteria: Criteria{Issuer: s.Issuer, Subject: s.Subject, Group: s.Group, ProviderSession: s.Session, Route: s.Route},
-		Reason:   s.Reason, Message: s.Message, Created: s.Created, Until: s.Until, Lifted: s.Lifted,
-	}
-	if s.Address != "" {
-		var err error
-		if l.Address, err = ParseAddress(s.Address); err != nil {
-			return nil, errEntry
-		}
-	}
-	if len(l.parts()) == 0 { // it would be on every route without a name
-		return nil, errEntry
-	}
-	return l, nil
 }
 
 // Set makes a lock, on every gateway. It returns when the store has it; from then
@@ -271,16 +208,48 @@ func (l *Locks) apply(entries []session.FeedEntry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range entries {
-		one, err := read(&entries[i])
-		if err != nil {
-			l.log.Error("a lock is not in force", zap.Error(err))
+		one := read(&entries[i])
+		old := l.byID[one.ID]
+		if old != nil && !old.Lifted.IsZero() {
 			continue
 		}
-		if old := l.byID[one.ID]; old == nil || old.Lifted.IsZero() {
-			l.byID[one.ID] = one
+		l.byID[one.ID] = one
+		if one.Partial && one.Lifted.IsZero() && (old == nil || !old.Partial) {
+			l.warn(one)
 		}
 	}
 	l.sort(time.Now())
+}
+
+// warn says what an operator has to know of a lock that is Partial.
+func (l *Locks) warn(one *Lock) {
+	const cause = "a newer release has written it, or it is damaged; upgrade this gateway, or lift the lock"
+	if one.unreadable() {
+		l.log.Error("a lock can't be read, so that nobody can be let in", zap.String("lock", one.ID), zap.String("cause", cause))
+		return
+	}
+	l.log.Error("a lock can't be read as a whole, and is on more than was meant", zap.String("lock", one.ID), zap.String("on", one.String()), zap.String("cause", cause))
+}
+
+// ErrUnreadable says that nobody can say whom a lock is on.
+var ErrUnreadable = errors.New("locks: one can't be read: a newer release has written it, or it is damaged")
+
+// Ready returns an error that names the locks which can't be read.
+func (l *Locks) Ready() error {
+	if l == nil {
+		return nil
+	}
+	now := time.Now()
+	var ids []string
+	for _, one := range l.live.Load().unreadable {
+		if one.StateAt(now) == Active {
+			ids = append(ids, one.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w (%s)", ErrUnreadable, strings.Join(ids, ", "))
 }
 
 // sort forgets what is long over, and makes the index of the rest.

@@ -21,14 +21,24 @@ const (
 	formTokenSize = 1 + 4 + formMACSize
 )
 
-// FormToken returns the token for a form of the gateway's own pages, such as
-// the sign-out button of the 403 page. It hangs on the live session or, without
-// one, on the login cookie, which it then sets on w.
+// FormToken returns the token for a form on a page that is not of this package. It
+// hangs on the live session or, without one, on the login cookie, which it then sets
+// on w.
 func (s *Service) FormToken(w http.ResponseWriter, r *http.Request) string {
-	if live, _, err := s.live(r); err == nil && live != nil {
-		return s.formToken(live.Identity.Ref[:])
+	if token := s.SignOutToken(r); token != "" {
+		return token
 	}
 	return s.formToken([]byte(s.formAttempt(w, r.Header)))
+}
+
+// SignOutToken is FormToken for a sign-out form, such as that of a 403. It is empty
+// where there is no session to sign out of.
+func (s *Service) SignOutToken(r *http.Request) string {
+	live, _, err := s.live(r)
+	if err != nil || live == nil {
+		return ""
+	}
+	return s.formToken(live.Identity.Ref[:])
 }
 
 func (s *Service) formToken(bound []byte) string {

@@ -139,7 +139,7 @@ func newGatewayWith(t *testing.T, o options) *gateway {
 		Page: func(w http.ResponseWriter, r *http.Request, e *httperr.Error, id string) error {
 			token := ""
 			if e.Code == http.StatusForbidden {
-				token = g.Service.FormToken(w, r)
+				token = g.Service.SignOutToken(r)
 			}
 			return renderer.Error(w, r, e, id, token)
 		},

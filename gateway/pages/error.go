@@ -19,7 +19,6 @@ type errorView struct {
 	Who       string
 	Host      string // shown where the host is what was wrong
 	Action    action
-	SignOut   bool
 	FormToken string
 	Facts     [][2]string
 }
@@ -42,7 +41,7 @@ type action struct {
 //
 // Shown of e are Message, Reason, Facts, and on a 403 Who; never Err, nor Public, which
 // is English: what happened is told in the reader's language. formToken goes into
-// the sign-out form of a 403.
+// the sign-out form of a 403; without one there is no such form.
 func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Error, requestID, formToken string) error {
 	if e == nil {
 		e = httperr.As(nil)
@@ -69,7 +68,6 @@ func (p *Renderer) Error(w http.ResponseWriter, r *http.Request, e *httperr.Erro
 	}
 	if v.Code == http.StatusForbidden {
 		v.Who, v.FormToken = e.Who, formToken
-		v.SignOut = e.Who != "" || formToken != ""
 	}
 	v.Facts = e.Facts
 	if v.Action = p.action(r, words, v.Code, e.LoginURL); e.Reason == reasonLocked {

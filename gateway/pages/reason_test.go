@@ -25,6 +25,7 @@ func TestEveryReasonIsExplainedInPlainWords(t *testing.T) {
 		"denied_by_query":  true,                                                                                                                                                                                                                                     // said to proxies that show no body
 		"client_gone":      true,                                                                                                                                                                                                                                     // nobody reads it
 		"unconfirmed_lock": true, "unknown_lock": true, "not_development": true, "keys_in_files": true, "too_many_keys": true, "key_needed": true, "key_in_use": true, "no_such_key": true, "admin_api_off": true, "bad_admin_token": true, "unknown_decision": true, // the API of operators
+		"too_many_admin_tokens": true, "no_client_certificate": true, "admin_needs_tls": true, "too_many_requests": true, "bad_form_token": true, // their listener
 	}
 	english := textsOf(t, "texts/en.txt")
 	documented := map[string]bool{}
