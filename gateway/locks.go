@@ -100,14 +100,14 @@ func (k *locker) Lock(ctx context.Context, w admin.LockWish, from netip.Addr) (a
 		problems = strings.Split(err.Error(), "\n")
 	}
 	if len(problems) > 0 {
-		return admin.Lock{}, &admin.LockFault{Problems: problems}
+		return admin.Lock{}, &admin.LockFaultError{Problems: problems}
 	}
 	if risks := k.risks(&one, from); len(risks) > 0 && !w.Confirm {
-		return admin.Lock{}, &admin.LockFault{Unconfirmed: true, Problems: risks}
+		return admin.Lock{}, &admin.LockFaultError{Unconfirmed: true, Problems: risks}
 	}
 	made, err := k.locks.Set(ctx, one)
 	if errors.Is(err, lock.ErrTooMany) {
-		return admin.Lock{}, &admin.LockFault{Problems: []string{"there are as many locks as there can be: lift some"}}
+		return admin.Lock{}, &admin.LockFaultError{Problems: []string{"there are as many locks as there can be: lift some"}}
 	}
 	if err != nil {
 		return admin.Lock{}, err

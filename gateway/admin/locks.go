@@ -52,7 +52,7 @@ type LockList struct {
 }
 
 // Locker keeps locks. Errors are ErrNothingSuch for an id that no lock has, a
-// *LockFault, or an outage.
+// *LockFaultError, or an outage.
 type Locker interface {
 	// Locks returns those that are active, the newest first, then those that ceased to
 	// be within the last day.
@@ -64,8 +64,8 @@ type Locker interface {
 	Unlock(ctx context.Context, id string) (Lock, error)
 }
 
-// LockFault says why a lock is not made.
-type LockFault struct {
+// LockFaultError says why a lock is not made.
+type LockFaultError struct {
 	// Unconfirmed: it could be on everybody, or on the operator himself, and the wish
 	// does not say that this is meant.
 	Unconfirmed bool
@@ -73,7 +73,7 @@ type LockFault struct {
 }
 
 // Error returns all problems.
-func (f *LockFault) Error() string { return strings.Join(f.Problems, "; ") }
+func (f *LockFaultError) Error() string { return strings.Join(f.Problems, "; ") }
 
 // LockEndpoints are the endpoints of locks. audit gets a record of every act.
 func LockEndpoints(l Locker, audit *telemetry.Trail) []Endpoint {
@@ -116,7 +116,7 @@ func (e *lockEndpoints) lock(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	made, err := makeLock(r, e.locker, e.audit, wish)
-	if fault, ok := errors.AsType[*LockFault](err); ok {
+	if fault, ok := errors.AsType[*LockFaultError](err); ok {
 		if fault.Unconfirmed {
 			return &httperr.Error{Code: http.StatusConflict, Reason: "unconfirmed_lock", Public: fault.Error()}
 		}
@@ -143,7 +143,7 @@ func (e *lockEndpoints) unlock(w http.ResponseWriter, r *http.Request) error {
 // those of Locker.
 func makeLock(r *http.Request, l Locker, audit *telemetry.Trail, wish LockWish) (Lock, error) {
 	made, err := l.Lock(r.Context(), wish, peerOf(r))
-	if _, fault := errors.AsType[*LockFault](err); fault {
+	if _, fault := errors.AsType[*LockFaultError](err); fault {
 		return Lock{}, err
 	}
 	if err != nil {

@@ -69,7 +69,7 @@ func (p *lockPages) lock(r *http.Request) (string, *View, error) {
 		v.Wish.Until = time.Now().Add(span).UTC().Truncate(time.Second)
 	}
 	made, err := makeLock(r, p.locker, p.audit, v.Wish)
-	if fault, ok := errors.AsType[*LockFault](err); ok {
+	if fault, ok := errors.AsType[*LockFaultError](err); ok {
 		v.Problems, v.Unconfirmed = fault.Problems, fault.Unconfirmed
 		again, err := p.view(r, v)
 		return "", again, err
