@@ -134,7 +134,7 @@ func rotateUnderLoad(t *testing.T, gateways int) {
 		p := s.person(t)
 		p.wantAt(p.signIn("/", "alice"), "/")
 		people = append(people, p)
-		socket, _, err := websocket.Dial(t.Context(), strings.Replace(s.url, "http", "ws", 1)+"/chat", &websocket.DialOptions{ //nolint:bodyclose // Dial has closed it
+		socket, _, err := websocket.Dial(t.Context(), strings.Replace(s.url, "http", "ws", 1)+"/chat", &websocket.DialOptions{
 			HTTPHeader: http.Header{"Cookie": {"sp=" + p.cookie("sp")}, "Origin": {s.url}},
 		})
 		if err != nil {

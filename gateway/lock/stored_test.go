@@ -145,6 +145,3 @@ func TestALockThatIsReadInPartEnds(t *testing.T) {
 		t.Errorf("one that was lifted counts: %v", err)
 	}
 }
-
-// pass lets time go by in a synctest bubble.
-func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the bubble's clock is virtual
