@@ -118,7 +118,7 @@ func (s *site) start(t *testing.T, cfg *config.Config) {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	s.log, s.logText = logs, &lockedBuffer{}
-	written, err := telemetry.NewLogger(config.Log{Level: "debug", Format: "json"}, s.logText)
+	written, level, err := telemetry.NewTunedLogger(config.Log{Level: "debug", Format: "json"}, s.logText)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func (s *site) start(t *testing.T, cfg *config.Config) {
 		t.Fatal(err)
 	}
 	if s.file != "" {
-		s.gw.FollowFile(s.file, nil, zap.NewAtomicLevel())
+		s.gw.FollowFile(s.file, nil, level)
 	}
 	if err := s.gw.Listen(t.Context()); err != nil {
 		t.Fatal(err)

@@ -41,6 +41,7 @@ type core struct {
 	sampler     *telemetry.Sampler
 	tracer      *tracing.Tracer // nil where nothing is traced
 	audited     *config.Audit   // by which the trail was opened; nil before
+	auditKey    config.Secret   // that it was opened with
 	denied      *denials
 	signIns     *login.Memory
 	connections *upstream.Connections

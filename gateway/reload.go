@@ -199,12 +199,13 @@ func (g *Gateway) take(ctx context.Context, cfg *config.Config) error {
 func (g *Gateway) adopt(ctx context.Context, cfg *config.Config) error {
 	c := g.core
 	inUse := c.now().cfg
+	key := c.auditKey
 	if err := c.openAudit(cfg); err != nil {
-		return errors.Join(err, c.openAudit(inUse))
+		return errors.Join(err, c.moveAudit(inUse.Audit, key))
 	}
 	if err := c.keyring.Follow(ctx, cfg.Session.KeysFiles, cfg.Session.AbsoluteTimeout); err != nil {
 		fault := cfg.Fault("session.keys_files", err.Error(), "name files that the running gateway can go on with")
-		return errors.Join(config.Faults{fault}, c.openAudit(inUse))
+		return errors.Join(config.Faults{fault}, c.moveAudit(inUse.Audit, key))
 	}
 	return nil
 }
