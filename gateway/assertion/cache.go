@@ -24,6 +24,23 @@ type key struct {
 type minted struct {
 	token string
 	until time.Time
+	kid   string
+	// generation is that of the published keys when kid was last seen among them.
+	generation uint64
+}
+
+// proven reports whether verifiers still find the key. The caller holds the lock of
+// the shard.
+func (m *minted) proven(r *Ring) bool {
+	now := r.Generation()
+	if m.generation == now {
+		return true
+	}
+	if !r.publishes(m.kid) {
+		return false
+	}
+	m.generation = now
+	return true
 }
 
 // cache keeps assertions in two generations: when the younger one is full, the
@@ -59,7 +76,7 @@ func (c *cache) get(k key, id *identity.Identity, now time.Time, m *Minter) (str
 	if e != nil && sameClaims(e.about, id) {
 		select {
 		case <-e.made:
-			if e.err == nil && now.Before(e.until) {
+			if e.err == nil && now.Before(e.until) && e.proven(m.ring) {
 				s.mu.Unlock()
 				return e.token, nil
 			}

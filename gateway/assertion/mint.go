@@ -34,7 +34,8 @@ func (m *Minter) Issuer() string { return m.issuer }
 // Mint returns an assertion about id for audience. It ends with the configured
 // lifetime or the identity, whichever comes first. One that was made for the
 // same credential is given again until half of its life is over, so that an
-// application always has the other half to judge it. ErrExpired says that the
+// application always has the other half to judge it, and as long as its key is
+// published. ErrExpired says that the
 // identity has come to its end, ErrNoRing that nothing can be signed now.
 func (m *Minter) Mint(id *identity.Identity, audience string, now time.Time) (string, error) {
 	if id.Ref.IsZero() {
@@ -50,10 +51,11 @@ func (m *Minter) make(id *identity.Identity, audience string, now time.Time) (mi
 	if err != nil {
 		return minted{}, err
 	}
-	token, err := m.ring.sign(TypeAssertion, claimsOf(id, m.issuer, audience, now, expires), now)
+	generation := m.ring.Generation() // before: a key that goes meanwhile is noticed
+	token, kid, err := m.ring.sign(TypeAssertion, claimsOf(id, m.issuer, audience, now, expires), now)
 	// Round(0) leaves the wall clock alone: the other one stands still while a
 	// machine sleeps, and the token does not.
-	return minted{token: token, until: now.Add(expires.Sub(now) / 2).Round(0)}, err
+	return minted{token: token, until: now.Add(expires.Sub(now) / 2).Round(0), kid: kid, generation: generation}, err
 }
 
 // clientID stands in access tokens for who asked for them, which RFC 9068
@@ -76,7 +78,7 @@ func (m *Minter) MintAccess(id *identity.Identity, audience string, lifetime tim
 	}
 	maps.Copy(claims, claimsOf(id, m.issuer, audience, now, expires))
 	claims["client_id"] = clientID
-	token, err = m.ring.sign(TypeAccess, claims, now)
+	token, _, err = m.ring.sign(TypeAccess, claims, now)
 	return token, expires, err
 }
 

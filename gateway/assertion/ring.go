@@ -147,13 +147,21 @@ func (r *Ring) Ready() error {
 	return err
 }
 
-// sign makes a token with the key of the moment.
-func (r *Ring) sign(typ string, claims map[string]any, now time.Time) (string, error) {
+// sign makes a token with the key of the moment, and says which that was.
+func (r *Ring) sign(typ string, claims map[string]any, now time.Time) (token, kid string, err error) {
 	v, err := r.view()
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	return v.signerAt(now).Sign(typ, claims)
+	signer := v.signerAt(now)
+	token, err = signer.Sign(typ, claims)
+	return token, signer.KeyID(), err
+}
+
+// publishes reports whether verifiers still find a key.
+func (r *Ring) publishes(kid string) bool {
+	v := r.current.Load()
+	return v != nil && slices.ContainsFunc(v.keys, func(k Key) bool { return k.ID == kid })
 }
 
 // JWKS returns the published key set (RFC 7517), and an entity tag of it. The
