@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/palette"
@@ -46,8 +47,7 @@ type View struct {
 type site struct {
 	gate   *gate
 	edge   *httperr.Edge
-	layout *template.Template
-	sheets map[string]*template.Template
+	sheets map[string]func() *template.Template // each is parsed when it is first shown: most gateways show none
 	pages  []Page
 	css    template.CSS
 	script template.JS
@@ -80,7 +80,7 @@ func newSite(g *gate, pages []Page) *site {
 	script := embedded("live.js")
 	policy := "default-src 'none'; style-src " + sourceHash(css) + "; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
 	s := &site{
-		gate: g, pages: pages, sheets: map[string]*template.Template{},
+		gate: g, pages: pages, sheets: map[string]func() *template.Template{},
 		css:    template.CSS(css),   //nolint:gosec // our own embedded files, not input
 		script: template.JS(script), //nolint:gosec // our own embedded file, not input
 		quiet:  policy,
@@ -91,13 +91,14 @@ func newSite(g *gate, pages []Page) *site {
 	if err != nil {
 		panic(err) // it is part of the program
 	}
-	s.layout = template.Must(template.New("layout.html").Funcs(functions()).ParseFS(files, "templates/layout.html", "templates/parts.html"))
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".html")
 		if !ok || name == "layout" || name == "parts" {
 			continue
 		}
-		s.sheets[name] = template.Must(template.Must(s.layout.Clone()).ParseFS(files, "templates/"+e.Name()))
+		s.sheets[name] = sync.OnceValue(func() *template.Template {
+			return template.Must(template.New("layout.html").Funcs(functions()).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+e.Name()))
+		})
 	}
 	return s
 }
@@ -195,7 +196,7 @@ func (s *site) write(w http.ResponseWriter, r *http.Request, v *View, status int
 		part = "live"
 	}
 	var body bytes.Buffer
-	if err := sheet.ExecuteTemplate(&body, part, &f); err != nil {
+	if err := sheet().ExecuteTemplate(&body, part, &f); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")

@@ -12,12 +12,8 @@ import (
 	"github.com/sallyport/sallyport/gateway/e2e/env"
 )
 
-// startAdministered starts a gateway whose operators' token is "operators-only".
-func startAdministered(t *testing.T) *env.Gateway {
-	t.Helper()
-	dir, at := t.TempDir(), env.Reserve(t)
-	env.WriteFile(t, dir, "admin-token", "operators-only")
-	env.WriteFile(t, dir, "config.yaml", `
+// administered is a configuration whose operators' token is "operators-only".
+const administered = `
 admin: {token_file: admin-token}
 session: {embedded: {path: ""}}
 login:
@@ -33,21 +29,37 @@ routes:
   - {name: api, paths: [/api/], methods: [GET, POST], upstream: ["http://127.0.0.1:9", "http://127.0.0.1:11"], auth: [session, api_key], policy: staff}
   - {name: health, paths: [=/healthz], upstream: "builtin:echo", public: true}
   - {name: app, upstream: "builtin:echo", policy: authenticated}
-`)
-	return env.StartGateway(t, sallyport, dir, at, "SALLYPORT_SERVER__PUBLIC_URL="+at.URL())
+`
+
+func startAdministered(t *testing.T) (g *env.Gateway, dir string) {
+	t.Helper()
+	dir, at := t.TempDir(), env.Reserve(t)
+	env.WriteFile(t, dir, "admin-token", "operators-only")
+	env.WriteFile(t, dir, "config.yaml", administered)
+	g = env.StartGateway(t, sallyport, dir, at, "SALLYPORT_SERVER__PUBLIC_URL="+at.URL())
+	return g, dir
+}
+
+// everyView looks at the page that is open in every way.
+func (l *looker) everyView(name string) {
+	l.t.Helper()
+	for _, v := range views("en") {
+		l.browser.Look(v)
+		l.check(name, v)
+	}
 }
 
 // TestOperatorsInABrowser: what one of them sees and does by the pages, and what a
 // person notices of it.
 func TestOperatorsInABrowser(t *testing.T) {
-	g := startAdministered(t)
+	g, dir := startAdministered(t)
 	l := newLooker(t)
-	b := l.browser
+	b, person := l.browser, env.StartBrowser(t)
 	admin := g.AdminURL
 
 	b.Open(admin + "/sessions")
 	b.WaitText("Admin token")
-	l.check("admin-login", views("en")[0])
+	l.everyView("admin-login")
 	b.Type("#token", "guess\r")
 	b.WaitText("The token is wrong.")
 	l.check("admin-login-wrong", views("en")[1])
@@ -82,32 +94,23 @@ func TestOperatorsInABrowser(t *testing.T) {
 	}
 	send(t, people["<b onmouseover=alert(1)>mallory</b>"], "GET", g.URL+"/reports/<script>alert(1)</script>")
 	b.WaitText("no reports")
-	for _, v := range views("en") {
-		b.Look(v)
-		l.check("admin-events", v)
-	}
+	l.everyView("admin-events")
 	b.Click(`a[href^="/decisions/"]`)
 	b.WaitText("What the policy")
-	for _, v := range views("en") {
-		b.Look(v)
-		l.check("admin-decision", v)
-	}
+	l.everyView("admin-decision")
 
 	// Charts move under load.
 	b.Open(admin + "/")
 	b.WaitText("Requests")
 	before := b.Script(`document.querySelector(".plot path.good").getAttribute("d")`)
-	for range 300 {
+	for range 100 {
 		get("/")
 		get("/reports/2026")
 	}
 	b.Script(fmt.Sprintf(`new Promise(done => { const t = setInterval(() => {
 		if (document.querySelector(".plot path.good").getAttribute("d") !== %q) { clearInterval(t); done("moved") }
 	}, 100) })`, before))
-	for _, v := range views("en") {
-		b.Look(v)
-		l.check("admin-overview", v)
-	}
+	l.everyView("admin-overview")
 
 	// A lock keeps somebody out until it is lifted.
 	b.Open(admin + "/locks?issuer=urn:sallyport:dev&subject=alice")
@@ -117,10 +120,7 @@ func TestOperatorsInABrowser(t *testing.T) {
 	if got := get("/"); got != http.StatusForbidden {
 		t.Errorf("alice, locked: %d", got)
 	}
-	for _, v := range views("en") {
-		b.Look(v)
-		l.check("admin-locks", v)
-	}
+	l.everyView("admin-locks")
 	b.Click(`form[action="/locks/lift"] button`)
 	b.WaitText("Not in force any more")
 	if got := get("/"); got != http.StatusOK {
@@ -129,31 +129,64 @@ func TestOperatorsInABrowser(t *testing.T) {
 
 	for _, page := range []string{"routes", "policies", "health", "shield", "sessions", "keys"} {
 		b.Open(admin + "/" + page)
-		for _, v := range views("en")[1:3] {
-			b.Look(v)
-			l.check("admin-"+page, v)
-		}
+		l.everyView("admin-" + page)
 	}
 
-	// A session is found, shown and ended, and its browser is signed out.
+	// Keys are rotated, and whoever would be signed out is told before a key goes.
+	person.Open(g.URL + "/")
+	person.Click(`form:has(input[value="alice"]) button`)
+	person.WaitText("alice@example.com")
+	b.Open(admin + "/keys")
+	b.Click(`a[href="/keys/rotate?ring=sealing"]`)
+	b.WaitText("Nobody is signed out.")
+	l.everyView("admin-rotate")
+	b.Click(`form[action="/keys/rotate"] button`)
+	b.WaitText("seals now")
+	l.everyView("admin-rotated")
+	person.Open(g.URL + "/")
+	person.WaitText("alice@example.com")
+	b.Open(admin + "/keys")
+	b.Click(`a[href^="/keys/retire?ring=sealing"]`)
+	b.WaitText("who would be signed out")
+	l.everyView("admin-retire")
+	b.Click(`.button.danger`)
+	b.WaitText("by 3 sessions")
+	l.everyView("admin-needed")
+
+	// A configuration with faults is told of, with its lines; one without is taken.
+	env.WriteFile(t, dir, "config.yaml", strings.Replace(administered, "policy: staff}", "policy: staf}", 2)+"rutes: []\n")
+	b.Open(admin + "/")
+	b.Click("#reload")
+	b.WaitText("The configuration was refused")
+	b.WaitText("rutes")
+	l.everyView("admin-refused")
+	env.WriteFile(t, dir, "config.yaml", strings.Replace(administered, `paths: [=/healthz]`, `paths: [=/healthz, =/hello]`, 1))
+	b.Click("#reload")
+	b.WaitText("taken")
+	if got := send(t, client(t), "GET", g.URL+"/hello"); got.status != http.StatusOK {
+		t.Errorf("the new route: %d", got.status)
+	}
+
+	// A user is found, shown and signed out, in his browser as well.
 	b.Open(admin + "/sessions")
 	b.Type("#subject", "alice\r")
 	b.WaitURL(admin + "/sessions?subject=alice")
 	b.Click(`tbody a[href^="/sessions/"]`)
 	b.WaitText("Last used")
-	for _, v := range views("en") {
-		b.Look(v)
-		l.check("admin-session", v)
-	}
-	b.Click(`a[href^="/sessions/revoke?id="]`)
-	b.WaitText("One session of alice will end")
-	l.check("admin-revoke", views("en")[3])
-	b.Click(`form[action="/sessions/revoke"] button`)
-	b.WaitText("1 was ended")
-	l.check("admin-job", views("en")[0])
+	l.everyView("admin-session")
+	b.Click(`a[href^="/sessions/revoke?issuer="]`)
+	b.WaitText("2 sessions of alice")
+	l.everyView("admin-revoke")
+	b.Click(`.button.danger`)
+	b.WaitText("2 were ended")
+	l.everyView("admin-job")
 	if got := get("/"); got == http.StatusOK {
 		t.Error("alice is still in")
 	}
+	person.Open(g.URL + "/")
+	person.WaitURL(g.URL + "/.auth/login")
+	person.WaitText("alice")
+	person.Screenshot("person-signed-out")
 	b.Open(admin + "/sessions?subject=alice")
 	b.WaitText("No session is like that")
 
