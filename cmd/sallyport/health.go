@@ -23,6 +23,7 @@ const maxHealth = 64 << 10
 func healthCommand() *cobra.Command {
 	var file, at string
 	var ready bool
+	var tls adminTLS
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "health",
@@ -47,6 +48,9 @@ for a command line or a configuration that can't be used.`,
 			if err != nil {
 				return err
 			}
+			if err := tls.use(c); err != nil {
+				return err
+			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
 			path := "/livez"
@@ -64,6 +68,7 @@ for a command line or a configuration that can't be used.`,
 	f := cmd.Flags()
 	f.StringVarP(&file, "config", "c", "config.yaml", configFlagHelp)
 	f.StringVar(&at, "url", "", "address of the admin listener, http://host:port or unix:///path (default: admin.listen of the configuration)")
+	f.StringVar(&tls.caFile, "ca-file", "", "authorities of the admin listener's certificate (default: the certificate of admin.tls itself, or the system's authorities with --url)")
 	f.BoolVar(&ready, "ready", false, "ask whether it is ready, and not only alive")
 	f.DurationVar(&timeout, "timeout", 3*time.Second, "how long to wait for the answer")
 	return cmd

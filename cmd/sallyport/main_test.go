@@ -38,6 +38,7 @@ func TestCommands(t *testing.T) {
 			"terminate": terminate,
 			"exitcode":  exitCode,
 			"sign":      sign,
+			"authority": func(ts *testscript.TestScript, neg bool, args []string) { authority(t, ts, neg, args) },
 			"capture":   capture,
 			"signin":    signInAs,
 			"untilfile": untilFile,
