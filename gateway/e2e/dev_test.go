@@ -34,6 +34,23 @@ func startDevAs(t *testing.T, name string, args ...string) (origin string) {
 	return fmt.Sprintf("%s://%s:%d", scheme, name, port)
 }
 
+// devSite is an address at which sallyport dev is asked for.
+type devSite struct {
+	name string
+	args []string
+}
+
+func devSites(t *testing.T) []devSite {
+	t.Helper()
+	ca := filepath.Join(t.TempDir(), "ca")
+	return []devSite{
+		{"localhost", nil},
+		{"localhost", []string{"--tls", "--ca-dir", ca}},
+		{"app.localhost", []string{"--host", "app.localhost"}},
+		{"app.localhost", []string{"--host", "app.localhost", "--tls", "--ca-dir", ca}},
+	}
+}
+
 // node runs a program of the installed packages in dir.
 func node(t *testing.T, dir string, environ []string, program string, args ...string) *env.Process {
 	t.Helper()
@@ -66,10 +83,10 @@ func TestViteUpdatesModulesThroughTheGateway(t *testing.T) {
 	dir, upstream := startVite(t)
 	browser := env.StartBrowser(t)
 	browser.TrustAnyCertificate()
-	for i, args := range [][]string{{"--upstream", upstream}, {"--upstream", upstream, "--tls", "--ca-dir", filepath.Join(t.TempDir(), "ca")}} {
+	for i, site := range devSites(t) {
 		before, after := fmt.Sprintf("before %d", i), fmt.Sprintf("after %d", i)
 		env.WriteFile(t, dir, "main.js", viteModule(before))
-		origin := startDev(t, args...)
+		origin := startDevAs(t, site.name, append(site.args, "--upstream", upstream)...)
 		browser.Open(origin + "/?from=" + fmt.Sprint(i))
 		browser.Click(`button[value="alice"], form:has(input[value="alice"]) button`)
 		browser.WaitText("says " + before)
