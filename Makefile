@@ -30,7 +30,7 @@ test-long: fuzz ## fuzz every target for FUZZTIME, load a million sessions, brea
 	$(GO) test -count=1 -v -timeout 30m -tags 'e2e long' -run 'TestAMillion|TestChaos' ./gateway/session/valkeystore
 	$(GO) test -count=1 -v -timeout 30m -tags 'e2e long' -parallel 8 -run 'TestStreamsLive|TestMinutes' ./gateway/e2e/carry
 	$(GO) test -count=1 -v -timeout 15m -tags 'e2e long' -parallel 8 -run TestMinutes ./gateway/e2e/ingress
-	$(GO) test -count=1 -v -timeout 10m -tags 'e2e long' -run 'TestRails|TestNext' ./gateway/e2e
+	$(GO) test -count=1 -v -timeout 10m -tags 'e2e long' -run 'TestRails|TestNext|TestTrusted' ./gateway/e2e
 
 bench: ## benchmarks, some with a real Valkey (compare two runs with benchstat), then bench-compare
 	.ci/deps

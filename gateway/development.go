@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,8 +14,8 @@ import (
 	"github.com/sallyport/sallyport/gateway/guard"
 	"github.com/sallyport/sallyport/gateway/httperr"
 	"github.com/sallyport/sallyport/gateway/login"
-	"github.com/sallyport/sallyport/gateway/sealing"
 	"github.com/sallyport/sallyport/gateway/session"
+	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
 // panelPath is where the panel is, below the prefix.
@@ -77,8 +75,9 @@ func (d *development) mount(endpoints map[string]httperr.HandlerFunc, p *parts, 
 		State: func(r *http.Request) devpanel.State { return d.state(p, r) },
 		Ask:   p.askFor, FormToken: signIn.FormToken, Form: signIn.Form,
 		Acts: d.acts(p, signIn),
-		Mint: func(m *devpanel.Mint) (string, time.Time, error) {
+		Mint: func(r *http.Request, m *devpanel.Mint) (string, time.Time, error) {
 			got, err := signing.mint(&admin.MintRequest{Subject: m.Subject, Email: m.Email, Groups: m.Groups, Claims: m.Claims}, m.Lifetime)
+			p.recordPanel(r, &telemetry.Audit{Event: actMintToken, Subject: m.Subject}, err)
 			return got.AccessToken, got.ExpiresAt, err
 		},
 	}
@@ -144,62 +143,6 @@ func shownAnswer(x *guard.Explanation) devpanel.Answer {
 		a.Headers = append(a.Headers, devpanel.Header{Name: h.Name, Value: h.Value, Set: h.Set})
 	}
 	return a
-}
-
-// acts are what the buttons of the panel do.
-func (d *development) acts(p *parts, signIn *login.Service) []devpanel.Act {
-	onSession := func(do func(ctx context.Context, key session.Key) error) func(*http.Request, url.Values) error {
-		return func(r *http.Request, _ url.Values) error {
-			live, err := signIn.Session(r)
-			if err != nil || live == nil { // there is nothing left to end
-				return err
-			}
-			return storeTrouble(do(r.Context(), live.Key()))
-		}
-	}
-	change := func(how func(*session.Session)) func(context.Context, session.Key) error {
-		return func(ctx context.Context, key session.Key) error {
-			_, err := p.core.store.Update(ctx, key, func(s *session.Session) error {
-				how(s)
-				return nil
-			})
-			return err
-		}
-	}
-	return []devpanel.Act{
-		{Name: devpanel.ActExpireIdle, Do: onSession(change(func(s *session.Session) { s.IdleTimeout = time.Nanosecond }))},
-		{Name: devpanel.ActExpireAbsolute, Do: onSession(change(func(s *session.Session) { s.Identity.ExpiresAt = time.Now() }))},
-		{Name: devpanel.ActRevoke, Do: onSession(p.core.store.Delete)},
-		{Name: devpanel.ActRotateSigning, Do: func(r *http.Request, _ url.Values) error {
-			return ringError(p.core.ring.Rotate(r.Context(), true))
-		}},
-		{Name: devpanel.ActRotateSealing, Do: func(r *http.Request, _ url.Values) error {
-			err := p.core.keyring.Rotate(r.Context())
-			switch {
-			case errors.Is(err, sealing.ErrFiles):
-				return malformed("The keys are those of session.keys_files: put a new one there.")
-			case errors.Is(err, sealing.ErrCrowded):
-				return malformed("There are as many keys as there can be, and sessions still need the old ones.")
-			}
-			return storeTrouble(err)
-		}},
-		{Name: devpanel.ActTrouble, Do: func(_ *http.Request, form url.Values) error {
-			switch t := login.Trouble(form.Get("trouble")); t {
-			case login.TroubleNone, login.TroubleError, login.TroubleTimeout, login.TroubleDenied:
-				d.rehearsal.Next(t)
-				return nil
-			}
-			return malformed("A sign-in fails with error, timeout or denied.")
-		}},
-		{Name: devpanel.ActOutage, Do: func(_ *http.Request, form url.Values) error {
-			n, err := strconv.ParseUint(form.Get("seconds"), 10, 16)
-			if err != nil || n > 3600 {
-				return malformed("Write a number of seconds, at most 3600.")
-			}
-			d.store.breakFor(time.Duration(n) * time.Second)
-			return nil
-		}},
-	}
 }
 
 func malformed(public string) error {

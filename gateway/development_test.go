@@ -2,15 +2,19 @@ package gateway_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/gateway/config"
@@ -317,5 +321,43 @@ routes: [{name: app, paths: [/], upstream: "builtin:echo", policy: authenticated
 	}
 	if _, err := gateway.NewDevelopment(t.Context(), cfg, zap.NewNop(), "test"); err == nil || !strings.Contains(err.Error(), "loopback") {
 		t.Errorf("it was built: %v", err)
+	}
+}
+
+// TestActsOfThePanelAreAudited: what became of a session is told in the audit log,
+// whoever ended it.
+func TestActsOfThePanelAreAudited(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.InfoLevel)
+	s := newDevSite(t, func(ctx context.Context, cfg *config.Config, _ *zap.Logger, version string) (*gateway.Gateway, error) {
+		return gateway.NewDevelopment(ctx, cfg, zap.New(core), version)
+	})
+	for _, act := range [][]string{
+		{"expire-idle"}, {"expire-absolute"}, {"revoke"}, {"rotate-signing"}, {"rotate-sealing"}, {"trouble", "trouble=denied"}, {"outage", "seconds=0"},
+	} {
+		s.signIn(t, "alice")
+		s.press(t, act[0], act[1:]...)
+	}
+	for _, form := range []url.Values{{"act": {"mint"}, "subject": {"carol"}}, {"act": {"outage"}, "seconds": {"-1"}}} {
+		s.do(t, http.MethodPost, "/.auth/dev", form)
+	}
+	var got []string
+	for _, line := range logs.FilterMessage("audit").All() {
+		f := line.ContextMap()
+		if f["operator"] != "panel" {
+			continue
+		}
+		got = append(got, fmt.Sprint(f["event"], " ", f["outcome"], " of ", f["subject"], " ", f["note"]))
+		if f["client"] != "192.0.2.1" || f["request_id"] == nil || f["event"] == "revoke_session" && f["session"] == nil {
+			t.Errorf("a record that lacks something: %v", f)
+		}
+	}
+	want := []string{
+		"expire_session ok of alice <nil>", "expire_session ok of alice <nil>", "revoke_session ok of alice <nil>",
+		"rotate_signing_key ok of <nil> <nil>", "rotate_sealing_key ok of <nil> <nil>",
+		"rehearse_trouble ok of <nil> denied", "rehearse_outage ok of <nil> 0s", "mint_token ok of carol <nil>", "rehearse_outage failed of <nil> <nil>",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -80,7 +80,7 @@ func writeTrust(w io.Writer, system string, a *localca.Authority) {
 func quoted(file string) string { return `"` + file + `"` }
 
 func systemTrust(system, root string) []way {
-	nss := way{"Chrome, Chromium and Edge (with certutil, of libnss3-tools or nss-tools)", `  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n sallyport-dev -i ` + root + `
+	nss := way{"Chrome, Chromium and Edge (with certutil, of libnss3-tools or nss-tools)", `  mkdir -p $HOME/.pki/nssdb && certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n sallyport-dev -i ` + root + `
   # certutil -d sql:$HOME/.pki/nssdb -D -n sallyport-dev`}
 	switch system {
 	case "darwin":

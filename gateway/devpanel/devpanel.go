@@ -78,7 +78,7 @@ type Options struct {
 
 	Acts []Act
 	// Mint makes a token that the gateway accepts.
-	Mint func(m *Mint) (token string, expires time.Time, err error)
+	Mint func(r *http.Request, m *Mint) (token string, expires time.Time, err error)
 }
 
 // Act is something that a button does.
@@ -178,7 +178,7 @@ func (p *Panel) mint(w http.ResponseWriter, r *http.Request, form url.Values) er
 		v.status = http.StatusBadRequest
 		return p.sheet.write(w, r, v)
 	}
-	token, expires, err := p.o.Mint(m)
+	token, expires, err := p.o.Mint(r, m)
 	if e, ok := errors.AsType[*httperr.Error](err); ok && e.Code < http.StatusInternalServerError {
 		v.WishFault = e.Public
 		v.status = e.Code

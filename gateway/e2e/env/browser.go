@@ -25,8 +25,9 @@ type Browser struct {
 	ctx context.Context //nolint:containedctx // chromedp keeps the browser in its context
 }
 
-// StartBrowser starts Chromium; it ends with the test.
-func StartBrowser(tb testing.TB) *Browser {
+// StartBrowser starts Chromium, with more of an environment where the test has some;
+// it ends with the test.
+func StartBrowser(tb testing.TB, environ ...string) *Browser {
 	tb.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, // the tests may run as root
@@ -36,6 +37,7 @@ func StartBrowser(tb testing.TB) *Browser {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.UserDataDir(tb.TempDir()),
 		chromedp.WindowSize(1280, 800),
+		chromedp.Env(environ...),
 	)
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	tb.Cleanup(cancel)
