@@ -32,3 +32,7 @@ func (g *Gateway) Endpoints() []admin.Endpoint { return slices.Clone(g.core.now(
 func (g *Gateway) PublishLock(ctx context.Context, name, value string) error {
 	return g.core.feeds.Publish(ctx, "locks", session.FeedEntry{Name: name, Value: []byte(value)})
 }
+
+// AwaitRetired returns when nothing of former configurations is in use any more. No
+// reload may run meanwhile.
+func (g *Gateway) AwaitRetired() { g.core.retiring.Wait() }

@@ -25,7 +25,7 @@ import (
 )
 
 // TestReloadsUnderLoadGoUnnoticed exchanges the configuration a hundred times, by all
-// three ways that need no request, while clients send as much as they can and hold
+// ways that need no request, among them editors that empty the file and write it anew, while clients send as much as they can and hold
 // WebSockets open: nobody gets an error, and nothing is left of the former ones.
 func TestReloadsUnderLoadGoUnnoticed(t *testing.T) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -92,6 +92,19 @@ routes:
 	mount(0)
 	if err := os.Symlink("..data/config.yaml", filepath.Join(dir, "config.yaml")); err != nil {
 		t.Fatal(err)
+	}
+	edit := func(n int) {
+		t.Helper()
+		f, err := os.OpenFile(filepath.Join(dir, "config.yaml"), os.O_WRONLY|os.O_TRUNC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := text(n)
+		_, first := f.WriteString(whole[:len(whole)/2])
+		_, second := f.WriteString(whole[len(whole)/2:])
+		if err := errors.Join(first, second, f.Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	g := env.StartGateway(t, sallyport, dir, at, "SALLYPORT_LOG__LEVEL=info")
 
@@ -186,8 +199,13 @@ routes:
 	poll("the first turn", func() bool { return taken(turn) })
 	before, filesBefore := goroutines()
 	for turn++; turn <= 100; turn++ {
-		mount(turn)
-		if turn%20 != 0 { // else the exchange of the link has to be noticed
+		switch {
+		case turn%40 == 30:
+			edit(turn) // which has to be noticed
+		case turn%20 == 0:
+			mount(turn) // this as well
+		default:
+			mount(turn)
 			hangup()
 		}
 		poll(fmt.Sprintf("turn %d", turn), func() bool { return taken(turn) })
