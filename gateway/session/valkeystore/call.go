@@ -88,6 +88,7 @@ func call[T any](ctx context.Context, s *Store, operation string, h handle, run 
 	go func() {
 		defer cancel()
 		value, err := run(deadline, client)
+		err = s.dialer.discreet(err)
 		<-s.slots
 		class := classOf(err)
 		if operation != opWait { // a replica that does not follow is no fault of the primary

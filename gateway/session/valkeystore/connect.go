@@ -72,7 +72,7 @@ func (s *Store) newClient() (*client, error) {
 	c, err := valkey.NewClient(s.clientOption(d))
 	if err != nil {
 		d.close()
-		return nil, err
+		return nil, s.dialer.discreet(err)
 	}
 	return &client{c, d}, nil
 }
