@@ -26,7 +26,7 @@ func TestLogInjectionByNamesInTLS(t *testing.T) {
 	for _, name := range []string{
 		`","admin":true,"x":"`, "a\r\n{\"admin\":true}", "\x1b[31mred", "x\u2028x", "a\x00b", strings.Repeat("n", 3000), "localhost",
 	} {
-		d := tls.Dialer{Config: &tls.Config{ServerName: name, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}} //nolint:gosec // it is an attacker
+		d := tls.Dialer{Config: &tls.Config{ServerName: name, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}} // an attacker
 		c, err := d.DialContext(t.Context(), "tcp", s.addr)
 		if err != nil {
 			continue // refused in the handshake, which may have been logged
