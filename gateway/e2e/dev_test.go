@@ -61,11 +61,22 @@ func node(t *testing.T, dir string, environ []string, program string, args ...st
 	return env.Start(t, dir, environ, filepath.Join(modules, "node/bin/node"), append([]string{filepath.Join(modules, program)}, args...)...)
 }
 
+// viteIndex says when Vite's client hears of changes: what is changed before that, no
+// page is told.
+const viteIndex = `<!doctype html><title>app</title><p id="app"></p><p id="socket"></p><script>
+	window.WebSocket = class extends WebSocket {
+		constructor(...address) {
+			super(...address);
+			this.addEventListener("message", () => { document.getElementById("socket").textContent = "hears of changes"; });
+		}
+	};
+</script><script type="module" src="/main.js"></script>`
+
 // startVite serves a page that says what main.js says.
 func startVite(t *testing.T) (dir, upstream string) {
 	t.Helper()
 	dir, port := t.TempDir(), env.FreePort(t)
-	env.WriteFile(t, dir, "index.html", `<!doctype html><title>app</title><p id="app"></p><script type="module" src="/main.js"></script>`)
+	env.WriteFile(t, dir, "index.html", viteIndex)
 	env.WriteFile(t, dir, "main.js", viteModule("first"))
 	env.WriteFile(t, dir, "large.js", "export const large = [\n"+strings.Repeat("  \"a line of a module that is large enough for a source map of megabytes\",\n", 60000)+"];\n")
 	node(t, dir, nil, "vite/bin/vite.js", "--host", "127.0.0.1", "--strictPort", "--port", fmt.Sprint(port)).
@@ -90,6 +101,7 @@ func TestViteUpdatesModulesThroughTheGateway(t *testing.T) {
 		browser.Open(origin + "/?from=" + fmt.Sprint(i))
 		browser.Click(`button[value="alice"], form:has(input[value="alice"]) button`)
 		browser.WaitText("says " + before)
+		browser.WaitText("hears of changes")
 		browser.Script(`window.kept = "kept"`)
 		env.WriteFile(t, dir, "main.js", viteModule(after))
 		browser.WaitText("says " + after)
