@@ -80,7 +80,7 @@ func allowed() map[string][]string {
 
 		"gateway":                  {"*"},
 		"gateway/e2e":              {"*"},
-		"gateway/e2e/env":          {"gateway/tlstest"},
+		"gateway/e2e/env":          {"gateway/tlstest", "gateway/tracing/otlptest"},
 		"gateway/e2e/carry":        {},
 		"gateway/e2e/ingress":      {},
 		"gateway/e2e/compare":      {"gateway/e2e/env", "gateway/jose", "gateway/chart"},

@@ -1,6 +1,7 @@
 package slots_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -39,29 +40,29 @@ func TestAHigherLimitLetsInWhoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, never := slots.New(1), make(chan struct{})
 		s.Take(never, nil)
-		in := 0
+		var in atomic.Int32
 		for range 3 {
 			go func() {
 				if s.Take(never, nil) {
-					in++
+					in.Add(1)
 				}
 			}()
 		}
 		synctest.Wait()
 		s.SetLimit(3)
 		synctest.Wait()
-		if in != 2 {
-			t.Errorf("%d of 3 came in by a limit of 3, where one was in", in)
+		if in.Load() != 2 {
+			t.Errorf("%d of 3 came in by a limit of 3, where one was in", in.Load())
 		}
 		s.SetLimit(1)
 		s.Leave()
 		synctest.Wait()
-		if in != 2 {
+		if in.Load() != 2 {
 			t.Error("one came in by a limit that is exceeded")
 		}
 		s.SetLimit(0)
 		synctest.Wait()
-		if in != 3 {
+		if in.Load() != 3 {
 			t.Error("one waits though there is no limit")
 		}
 	})
