@@ -104,9 +104,13 @@ func (l *Locks) Judge(ctx context.Context, q *Question) (*Lock, error) {
 		return nil, nil //nolint:nilnil // likewise
 	}
 	now := time.Now()
-	if !x.whole {
-		now = l.freshness.Await(ctx, now)
+	if found := l.find(q, now); found != nil {
+		return found, nil
 	}
+	if l.freshness.Judge(now) == nil {
+		return nil, l.Ready()
+	}
+	now = l.freshness.Await(ctx, now)
 	if found := l.find(q, now); found != nil {
 		return found, nil
 	}

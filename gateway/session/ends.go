@@ -35,7 +35,7 @@ func (m *Manager) EndProviderSession(ctx context.Context, issuer, sid string) (i
 }
 
 // maxRounds bounds endAll. A session would have to get a new id in each round.
-const maxRounds = 8
+const maxRounds = 32
 
 // endAll ends what matches, and looks again: a session that got a new id while the
 // others were ended is the same session. What begins after the call is not.

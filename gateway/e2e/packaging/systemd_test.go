@@ -53,8 +53,10 @@ func unitRoot(t *testing.T) string {
 	if err := os.CopyFS(filepath.Join(root, "usr/lib/systemd/system"), os.DirFS("/usr/lib/systemd/system")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(env.WriteFile(t, root, "usr/bin/sallyport", "#!/bin/sh\n"), 0o700); err != nil {
-		t.Fatal(err)
+	for _, program := range []string{"usr/bin/sallyport", "bin/sh"} {
+		if err := os.Chmod(env.WriteFile(t, root, program, "#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return root
 }
