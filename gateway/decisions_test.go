@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/tools/txtar"
 
@@ -291,13 +292,12 @@ func (s *decisionSite) decided(t *testing.T, c *policytest.Case, answer answer, 
 func (s *site) shadow(t *testing.T, requestID string) (effect string) {
 	t.Helper()
 	poll(t, "the log of "+requestID, func() bool {
-		for _, line := range s.log.FilterMessage("request").All() {
-			if f := line.ContextMap(); f["request_id"] == requestID {
-				effect, _ = f["shadow"].(string)
-				return true
-			}
+		lines := s.log.FilterField(zap.String("request_id", requestID)).FilterMessage("request").All()
+		if len(lines) == 0 {
+			return false
 		}
-		return false
+		effect, _ = lines[0].ContextMap()["shadow"].(string)
+		return true
 	})
 	return effect
 }

@@ -145,7 +145,9 @@ func (h *handler) compatible(r *http.Request) (httperr.HandlerFunc, bool) {
 // neither its lines nor the request target.
 func (h *handler) oversized(r *http.Request) error {
 	if most := h.limits.MaxTargetBytes; most > 0 && len(r.RequestURI) > most {
-		return &httperr.Error{Code: http.StatusRequestURITooLong, Reason: "target_too_long", Public: "The address is too long.", Header: closing()}
+		e := frontend.TargetTooLong()
+		e.Header = closing()
+		return e
 	}
 	if most := h.limits.MaxHeaders; most > 0 && lines(r.Header) > most {
 		return &httperr.Error{Code: http.StatusRequestHeaderFieldsTooLarge, Reason: "too_many_headers", Public: "The request has too many headers.", Header: closing()}
@@ -172,7 +174,7 @@ func belowPrefix(path, prefix string) (rest string, own bool) {
 }
 
 func unknownHost(http.ResponseWriter, *http.Request) error {
-	return &httperr.Error{Code: http.StatusMisdirectedRequest, Reason: "unknown_host", Public: "This host is not served here."}
+	return frontend.HostNotServed(guard.ReasonUnknownHost)
 }
 
 func notServed(http.ResponseWriter, *http.Request) error {

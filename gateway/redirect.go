@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/gateway/config"
+	"github.com/sallyport/sallyport/gateway/frontend"
 	"github.com/sallyport/sallyport/gateway/httperr"
 )
 
@@ -29,7 +30,9 @@ func redirectHTTPS(server config.Server, known func(host string) (string, bool),
 			return unknownHost(w, r)
 		}
 		if !strings.HasPrefix(r.RequestURI, "/") { // CONNECT, OPTIONS *, an absolute target
-			return &httperr.Error{Code: http.StatusBadRequest, Reason: "absolute_target", Public: "The request is malformed or could be understood in two ways.", Header: closing()}
+			e := frontend.Malformed("absolute_target")
+			e.Header = closing()
+			return e
 		}
 		h := w.Header()
 		h["Location"] = []string{"https://" + host + port + r.RequestURI}

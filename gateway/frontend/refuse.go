@@ -64,6 +64,12 @@ func NotServed(reason string) *httperr.Error {
 	return &httperr.Error{Code: http.StatusNotFound, Reason: reason, Public: "Nothing is served at this address."}
 }
 
+// HostNotServed is the answer where the gateway does not serve the host at all
+// (RFC 9110, section 15.5.20).
+func HostNotServed(reason string) *httperr.Error {
+	return &httperr.Error{Code: http.StatusMisdirectedRequest, Reason: reason, Public: "This host is not served here."}
+}
+
 // Refuse says how to answer a request that may not pass: by a redirect to location
 // or, where that is empty, with the error. A denial that is kept gets its name into
 // the header of w.
@@ -82,7 +88,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, v *guard.Verdict, challenge 
 	case guard.NoRoute:
 		return "", NotServed(v.Reason)
 	case guard.BadHost:
-		return "", &httperr.Error{Code: http.StatusMisdirectedRequest, Reason: v.Reason, Public: "This host is not served here."}
+		return "", HostNotServed(v.Reason)
 	case guard.BadMethod:
 		e := &httperr.Error{Code: http.StatusMethodNotAllowed, Reason: v.Reason, Public: "This method is not allowed here.", Header: http.Header{}}
 		if len(v.Allowed) > 0 {
