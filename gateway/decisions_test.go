@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/tools/txtar"
 
@@ -292,12 +291,16 @@ func (s *decisionSite) decided(t *testing.T, c *policytest.Case, answer answer, 
 func (s *site) shadow(t *testing.T, requestID string) (effect string) {
 	t.Helper()
 	poll(t, "the log of "+requestID, func() bool {
-		lines := s.log.FilterField(zap.String("request_id", requestID)).FilterMessage("request").All()
-		if len(lines) == 0 {
-			return false
+		for _, line := range slices.Backward(s.log.All()) { // it is among the last
+			if line.Message != "request" {
+				continue
+			}
+			if f := line.ContextMap(); f["request_id"] == requestID {
+				effect, _ = f["shadow"].(string)
+				return true
+			}
 		}
-		effect, _ = lines[0].ContextMap()["shadow"].(string)
-		return true
+		return false
 	})
 	return effect
 }
