@@ -47,7 +47,7 @@ func (o *oauthServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case id != "gateway" || secret != "introspect-me":
 		w.WriteHeader(http.StatusUnauthorized)
 	case token == "good":
-		fmt.Fprintf(w, `{"active":true,"sub":"opaque-user","groups":["users"],"exp":%d}`, time.Now().Add(time.Hour).Unix())
+		fmt.Fprintf(w, `{"active":true,"sub":"opaque-user","sid":"sid-of-opaque","groups":["users"],"exp":%d}`, time.Now().Add(time.Hour).Unix())
 	default:
 		fmt.Fprint(w, `{"active":false}`)
 	}

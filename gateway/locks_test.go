@@ -44,68 +44,6 @@ func (s *site) isLocked(t *testing.T, what string, a answer) {
 	}
 }
 
-// TestALockRefusesEveryKindOfCredential, by each criterion, and nobody else.
-func TestALockRefusesEveryKindOfCredential(t *testing.T) {
-	t.Parallel()
-	s := newKindsSite(t)
-	key, _ := s.apiKey(t, nil)
-	session := func(user string) string { return "Cookie: " + s.signIn(t, user) }
-	bearer := func(subject string) string {
-		return "Authorization: Bearer " + s.token(t, map[string]any{"sub": subject, "groups": []string{"users"}, "sid": "sid-of-" + subject})
-	}
-	for _, kind := range []struct {
-		name, issuer, subject, line, route, path, other string
-	}{
-		{"session", "urn:sallyport:dev", "alice", session("alice"), "all", "/all/", session("mallory")},
-		{"bearer", tokenIssuer, "caller", bearer("caller"), "all", "/all/", bearer("another")},
-		{"opaque token", "introspection corp", "opaque-user", "Authorization: Bearer good", "opaque", "/opaque/", ""},
-		{"basic", "urn:sallyport:local", "paula", basicLine("paula:" + peoplesPassword), "basic", "/basic/", ""},
-		{"API key", "api_key", "robot", "X-API-Key: " + key, "keys", "/keys/", ""},
-		{"API key as a password", "api_key", "robot", basicLine("x:" + key), "basic", "/basic/", basicLine("paula:" + peoplesPassword)},
-	} {
-		t.Run(kind.name, func(t *testing.T) {
-			get := func(line string) answer { return s.raw(t, s.request("GET", kind.path, line, "Connection: close")) }
-			s.passed(t, get(kind.line))
-			for name, on := range map[string]map[string]any{
-				"subject":          {"issuer": kind.issuer, "subject": kind.subject},
-				"issuer":           {"issuer": kind.issuer},
-				"group":            {"group": "users"},
-				"address":          {"address": "127.0.0.1"},
-				"network":          {"address": "127.0.0.0/8"},
-				"route":            {"route": kind.route},
-				"several":          {"issuer": kind.issuer, "group": "users", "route": kind.route, "address": "::ffff:127.0.0.1"},
-				"provider session": {"issuer": tokenIssuer, "provider_session": "sid-of-caller"},
-			} {
-				if name == "provider session" && kind.name != "bearer" {
-					continue // sessions of OpenID providers are in the test of login
-				}
-				lift := s.lock(t, on)
-				s.isLocked(t, name, get(kind.line))
-				if kind.other != "" && (name == "subject" || name == "provider session") {
-					s.passed(t, get(kind.other))
-				}
-				lift()
-				s.passed(t, get(kind.line))
-			}
-			for name, on := range map[string]map[string]any{
-				"another subject": {"issuer": kind.issuer, "subject": "nobody"}, "another issuer": {"issuer": "https://nobody.test"},
-				"another group": {"group": "user"}, "another address": {"address": "127.0.0.2"}, "another route": {"route": "app"},
-				"one criterion of two": {"group": "users", "route": "app"},
-			} {
-				lift := s.lock(t, on)
-				if a := get(kind.line); a.StatusCode != http.StatusOK {
-					t.Errorf("%s: %d %s", name, a.StatusCode, a.text)
-				}
-				s.upstream.take()
-				lift()
-			}
-		})
-	}
-	if got := s.metrics(t); !strings.Contains(got, `sallyport_requests_total{outcome="forbid",reason="locked",route="all"}`) || !strings.Contains(got, `sallyport_locks_active{on="subject"} 0`) {
-		t.Errorf("the metrics do not tell of locks:\n%s", got)
-	}
-}
-
 // TestALockEndsSignInsAndTokens: no session is made, nobody is sent round in circles,
 // and who is signed in can sign out.
 func TestALockEndsSignInsAndTokens(t *testing.T) {
