@@ -28,6 +28,9 @@ import (
 // startTimeout bounds the wait for a process to answer.
 const startTimeout = 30 * time.Second
 
+// outputTimeout bounds the wait for processes that hold the output of one that has ended.
+const outputTimeout = 5 * time.Second
+
 // Main builds the gateway for all tests of a package, which find its path in
 // binary, runs them, and returns the exit code. The run fails where a secret of it is in
 // anything that a gateway has written or answered to operators.
@@ -106,7 +109,8 @@ type Process struct {
 	kept bool // its output is looked through for secrets
 }
 
-// Start runs a command in dir with extra environment, and ends it with the test.
+// Start runs a command in dir with extra environment, and ends it with the test. What
+// it has started in its turn ends when it does.
 func Start(tb testing.TB, dir string, environ []string, name string, args ...string) *Process {
 	tb.Helper()
 	path, err := exec.LookPath(name)
@@ -117,10 +121,11 @@ func Start(tb testing.TB, dir string, environ []string, name string, args ...str
 	p.cmd = exec.Command(path, args...) //nolint:noctx // it is ended by pid below, also after the test's context
 	p.cmd.Dir, p.cmd.Env = dir, append(os.Environ(), environ...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	p.cmd.SysProcAttr, p.cmd.WaitDelay = ownGroup(), outputTimeout
 	if err := p.cmd.Start(); err != nil {
 		tb.Fatalf("%s: %v", name, err)
 	}
-	go func() { p.err = p.cmd.Wait(); close(p.done) }()
+	go func() { p.err = waitForGroup(p.cmd); close(p.done) }()
 	tb.Cleanup(func() {
 		p.end(syscall.SIGKILL)
 		if p.kept {

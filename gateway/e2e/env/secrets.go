@@ -163,23 +163,62 @@ func forms(value string) map[string]string {
 }
 
 func (all needles) find(where string, text []byte) (leaks []Leak) {
+	var seen []span
+	var at []int // where in text each of leaks is
 	told := map[string]bool{}
 	for i := 0; i+minSecret <= len(text); i++ {
 		for _, n := range all[[minSecret]byte(text[i:i+minSecret])] {
+			seen = append(seen, span{i, i + common(text[i:], n.text), n.kind})
 			if told[n.secret] || !bytes.HasPrefix(text[i:], []byte(n.text)) {
 				continue
 			}
 			told[n.secret] = true
-			begin := max(0, i-100)
-			if line := bytes.LastIndexByte(text[begin:i], '\n'); line >= 0 {
-				begin += line + 1
-			}
-			leaks = append(leaks, Leak{
-				Kind: n.kind, Masked: n.secret[:3] + "...", Form: n.form, Where: where, Around: string(text[begin:i]) + "[" + n.kind + "]",
-			})
+			leaks, at = append(leaks, Leak{Kind: n.kind, Masked: n.secret[:3] + "...", Form: n.form, Where: where}), append(at, i)
 		}
 	}
+	for j := range leaks {
+		leaks[j].Around = around(text, at[j], seen) + "[" + leaks[j].Kind + "]"
+	}
 	return leaks
+}
+
+// span is where a text has a secret, or how one begins.
+type span struct {
+	begin, end int
+	kind       string
+}
+
+// common is how far text goes on as secret does.
+func common(text []byte, secret string) (n int) {
+	for n < len(text) && n < len(secret) && text[n] == secret[n] {
+		n++
+	}
+	return n
+}
+
+// around is what stands before a place in its line, with every secret masked that is
+// in it, in part as well: what is told of a leak must not be another one. secrets are
+// in the order of their beginnings.
+func around(text []byte, at int, secrets []span) string {
+	begin := max(0, at-100)
+	if line := bytes.LastIndexByte(text[begin:at], '\n'); line >= 0 {
+		begin += line + 1
+	}
+	var b strings.Builder
+	for _, s := range secrets {
+		if s.begin >= at {
+			break
+		}
+		if s.end <= begin {
+			continue
+		}
+		if s.begin >= begin {
+			b.Write(text[begin:s.begin])
+		}
+		b.WriteString("[" + s.kind + "]")
+		begin = min(s.end, at)
+	}
+	return b.String() + string(text[begin:at])
 }
 
 // Report writes what was seen, and returns the exit code of a run that had code.

@@ -72,6 +72,50 @@ func TestARunThatShowedASecretFails(t *testing.T) {
 	}
 }
 
+// TestWhatIsToldOfALeakIsNoOther: secrets stand beside each other, whole, in part,
+// across the beginning of what is shown, and in other forms.
+func TestWhatIsToldOfALeakIsNoOther(t *testing.T) {
+	secrets := map[string]string{"cookie": "the-cookie-of-the-run-" + strings.Repeat("0123456789", 12), "password": "the password of the run", "token": "the-token-of-the-run"}
+	for name, text := range map[string]string{
+		"side by side":     secrets["cookie"] + secrets["password"] + secrets["token"],
+		"in one line":      "Cookie: " + secrets["cookie"] + "; as " + secrets["password"] + " with " + secrets["token"] + "\n",
+		"the other way":    secrets["token"] + ", " + secrets["password"] + ", " + secrets["cookie"],
+		"the beginning":    secrets["password"][:20] + "... and " + secrets["token"],
+		"encoded":          "Basic " + base64.StdEncoding.EncodeToString([]byte("alice:"+secrets["password"])) + " " + secrets["token"],
+		"twice":            secrets["token"] + " " + secrets["token"] + " " + secrets["password"],
+		"twice, and again": secrets["password"] + " " + secrets["token"] + " " + secrets["password"] + " " + secrets["cookie"],
+	} {
+		scan := env.NewScan(t.TempDir())
+		for kind, value := range secrets {
+			scan.Secret(kind, value)
+		}
+		scan.Output("log", text)
+		var told strings.Builder
+		if code := scan.Report(&told, 0); code != 1 {
+			t.Errorf("%s: %d", name, code)
+		}
+		for _, value := range secrets {
+			encoded := base64.RawStdEncoding.EncodeToString([]byte("alice:" + value))
+			for _, part := range []string{value[:12], value[len(value)-12:], encoded[8:20], encoded[len(encoded)-14 : len(encoded)-2]} {
+				if strings.Contains(told.String(), part) {
+					t.Errorf("%s: %q is told:\n%s", name, part, told.String())
+				}
+			}
+		}
+	}
+	scan := env.NewScan(t.TempDir())
+	scan.Secret("cookie", secrets["cookie"])
+	scan.Secret("token", secrets["token"])
+	scan.Output("log", "GET /app with the cookie "+secrets["cookie"]+" and the token "+secrets["token"])
+	var told strings.Builder
+	scan.Report(&told, 0)
+	for _, want := range []string{"GET /app with the cookie [cookie]", "[cookie] and the token [token]"} {
+		if !strings.Contains(told.String(), want) {
+			t.Errorf("no %q in\n%s", want, told.String())
+		}
+	}
+}
+
 func TestWhatOnlyLooksLikeASecretIsNone(t *testing.T) {
 	scan := env.NewScan(t.TempDir())
 	scan.Secret("cookie", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB")
