@@ -4,6 +4,8 @@ TOOLS    := $(CURDIR)/.tools
 LINT     := golangci-lint@v2.15.0
 GOFUMPT  := gofumpt@v0.12.0
 FUZZTIME ?= 60s
+# The race detector lets every program wait for a second before it ends.
+export GORACE ?= atexit_sleep_ms=0
 
 .PHONY: run test unit e2e test-long bench bench-compare fuzz lint fmt tools
 

@@ -35,8 +35,9 @@ func TestTheBinaryFindsEveryCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:  scripts,
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exitcode": exitCode},
+		Dir:   scripts,
+		Setup: func(env *testscript.Env) error { env.Setenv("GORACE", raceOptions); return nil },
+		Cmds:  map[string]func(ts *testscript.TestScript, neg bool, args []string){"exitcode": exitCode},
 	})
 }
 

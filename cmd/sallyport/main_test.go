@@ -9,7 +9,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// A program that is built with the race detector waits for a second before it ends.
+// The tests end some hundreds.
+const raceOptions = "atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
+	if err := os.Setenv("GORACE", raceOptions); err != nil { // for programs that are not of a script
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"sallyport": main})
 }
 
@@ -17,6 +24,7 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", raceOptions)
 			for _, name := range []string{"PORT", "ADMIN_PORT"} {
 				port, err := freePort(t)
 				if err != nil {
