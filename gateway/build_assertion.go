@@ -105,6 +105,7 @@ type sealedRing struct {
 	// key beside it. A store that others can reach is never believed so: whoever
 	// could write there could bring signing keys of his own.
 	adopt    bool
+	saved    func() // called when the record has changed; nil does nothing
 	resealed atomic.Bool
 }
 
@@ -190,6 +191,9 @@ func (s *sealedRing) Save(ctx context.Context, plain []byte, version uint64) err
 	_, err := s.records.SaveRecord(ctx, sealing.Kind, signingName, version, sealed, time.Time{})
 	if errors.Is(err, session.ErrConflict) {
 		return assertion.ErrConflict
+	}
+	if err == nil && s.saved != nil {
+		s.saved()
 	}
 	return err
 }

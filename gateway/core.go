@@ -62,6 +62,7 @@ type core struct {
 	keyring     *sealing.Ring
 	sealing     *session.Keyring // of keyring
 	signed      *sealedRing
+	keyNews     *keyNews        // nil where no other gateway uses the store
 	ring        *assertion.Ring // signs
 	revocations *authn.Revocations
 	keys        *authn.APIKeys
@@ -155,6 +156,11 @@ func (c *core) prepare(ctx context.Context, cfg *config.Config) error {
 	if c.open {
 		c.background = append(c.background, c.ring.Run, watch.run)
 	}
+	if c.keyNews != nil {
+		c.background = append(c.background, func(ctx context.Context) {
+			c.keyNews.run(ctx, map[string]func(){newsOfSealing: c.keyring.Wake, newsOfSigning: c.ring.Wake})
+		})
+	}
 	c.streams = session.NewStreams(c.sessionLives, func(id *identity.Identity) bool {
 		return c.revocations.Revoked(id) || c.keys.Revoked(id)
 	})
@@ -217,6 +223,9 @@ func (c *core) openValkey(cfg *config.Config) error {
 	c.metrics.RemoteStore(store.Available, store.Writable, func() telemetry.NearCache { return telemetry.NearCache(store.Stats()) })
 	c.metrics.ActiveSessions("used at this gateway within the last minute", ofNow(c, func(p *parts) int { return p.sessions.Active() }))
 	c.store, c.records, c.feeds = store, store, store // it tells of its outages itself
+	if c.open {
+		c.keyNews = newKeyNews(store)
+	}
 	return nil
 }
 

@@ -43,14 +43,14 @@ func (c *core) openSealing(ctx context.Context, cfg *config.Config) error {
 	ring, err := sealing.Open(ctx, sealing.Options{
 		Records: c.records, Files: cfg.Session.KeysFiles, Read: readKeyFile, Host: host,
 		Shared: cfg.Session.Store == config.StoreValkey, Offline: !c.open,
-		Absolute: cfg.Session.AbsoluteTimeout, Log: c.log.Named("sealing"),
+		Absolute: cfg.Session.AbsoluteTimeout, Told: c.keyNews.teller(newsOfSealing), Log: c.log.Named("sealing"),
 	})
 	if err != nil {
 		return err
 	}
 	c.keyring, c.sealing = ring, ring.Keyring()
 	c.signed = &sealedRing{
-		records: c.records, sealing: c.sealing,
+		records: c.records, sealing: c.sealing, saved: c.keyNews.teller(newsOfSigning),
 		adopt: cfg.Session.Store == config.StoreEmbedded && len(cfg.Session.KeysFiles) > 0,
 	}
 	ring.Bind(func() sealing.Sessions { return c.now().sessions }, c.signed.reseal)

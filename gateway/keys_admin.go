@@ -178,8 +178,10 @@ func retireError(key string, err error) error {
 	}
 }
 
-// allKeys are the keys of both rings as operators see them.
+// allKeys are the keys of both rings as operators see them: as they are now, or were
+// when the store last answered.
 func (c *core) allKeys(ctx context.Context, s *signing) admin.AllKeys {
+	_ = s.ring.Refresh(ctx) // it tells of its errors itself
 	list := s.list()
 	list.Sealing = c.sealingKeys(c.keyring.Status(ctx))
 	return list

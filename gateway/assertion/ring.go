@@ -24,6 +24,7 @@ type Ring struct {
 	log    *zap.Logger
 
 	refreshing sync.Mutex // one look at the source at a time
+	woken      chan struct{}
 	current    atomic.Pointer[view]
 	generation atomic.Uint64
 	trouble    atomic.Pointer[error] // of the last look; nil when it was good
@@ -72,11 +73,19 @@ func newRing(s source, log *zap.Logger) *Ring {
 	if log == nil {
 		log = zap.NewNop()
 	}
-	return &Ring{source: s, log: log}
+	return &Ring{source: s, log: log, woken: make(chan struct{}, 1)}
+}
+
+// Wake makes Run look at the keys now. It waits for nothing.
+func (r *Ring) Wake() {
+	select {
+	case r.woken <- struct{}{}:
+	default: // it is about to look
+	}
 }
 
 // Run looks at the keys at once and then every PollInterval, more often while
-// there are none, until ctx ends.
+// there are none, and when it is woken, until ctx ends.
 func (r *Ring) Run(ctx context.Context) {
 	for {
 		_ = r.Refresh(ctx) // it tells of its errors itself
@@ -87,6 +96,7 @@ func (r *Ring) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-r.woken:
 		case <-time.After(wait):
 		}
 	}

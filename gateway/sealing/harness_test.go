@@ -25,6 +25,7 @@ type memory struct {
 	records map[string]session.Record
 	down    error
 	saves   int
+	told    func() // is called when a gateway has told the others something
 }
 
 var errDown = errors.New("store: connection refused")
@@ -64,6 +65,26 @@ func (m *memory) RemoveRecord(_ context.Context, kind, name string) error {
 	defer m.mu.Unlock()
 	delete(m.records, kind+"/"+name)
 	return m.down
+}
+
+func (m *memory) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.saves
+}
+
+func (m *memory) onTold(do func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = do
+}
+
+func (m *memory) tell() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.told != nil {
+		m.told()
+	}
 }
 
 func (m *memory) fail(err error) {
@@ -115,7 +136,7 @@ type gateway struct {
 func start(t *testing.T, m *memory, name string, keys ...string) *gateway {
 	t.Helper()
 	g := &gateway{t: t, users: &users{}}
-	o := sealing.Options{Records: m, Host: name, Absolute: 12 * time.Hour, Log: zap.NewNop(), Read: os.ReadFile}
+	o := sealing.Options{Records: m, Host: name, Absolute: 12 * time.Hour, Log: zap.NewNop(), Read: os.ReadFile, Told: m.tell}
 	if len(keys) > 0 {
 		g.file = filepath.Join(t.TempDir(), "keys")
 		g.write(keys...)

@@ -26,7 +26,10 @@ type Options struct {
 	Offline  bool
 	Absolute time.Duration // session.absolute_timeout
 	Host     string        // for operators, who know their gateways by it
-	Log      *zap.Logger
+	// Told is called when the others were told something new, which they hear when
+	// they look. It must not wait. Nil does nothing.
+	Told func()
+	Log  *zap.Logger
 }
 
 // Ring is the key ring of a gateway and what is known of its keys. It is safe for
@@ -39,6 +42,8 @@ type Ring struct {
 	name    string
 	log     *zap.Logger
 	keyring *session.Keyring
+	told    func() // Options.Told
+	woken   chan struct{}
 
 	mu       sync.Mutex // one change at a time
 	absolute time.Duration
@@ -59,7 +64,7 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 	rand.Read(suffix[:])
 	r := &Ring{
 		records: o.Records, read: o.Read, shared: o.Shared, offline: o.Offline, absolute: o.Absolute, paths: o.Files, log: o.Log,
-		name: o.Host + "-" + hex.EncodeToString(suffix[:]),
+		name: o.Host + "-" + hex.EncodeToString(suffix[:]), told: o.Told, woken: make(chan struct{}, 1),
 	}
 	if len(o.Files) == 0 {
 		secrets, _, err := loadStored(ctx, o.Records)
@@ -135,6 +140,14 @@ func (r *Ring) Follow(ctx context.Context, files []string, absolute time.Duratio
 	return nil
 }
 
+// Wake makes Run look what the others know now. It waits for nothing.
+func (r *Ring) Wake() {
+	select {
+	case r.woken <- struct{}{}:
+	default: // it is about to look
+	}
+}
+
 // Run follows the files and the other gateways until ctx ends, and then says that
 // this gateway is gone.
 func (r *Ring) Run(ctx context.Context) {
@@ -142,15 +155,18 @@ func (r *Ring) Run(ctx context.Context) {
 	defer tick.Stop()
 	var told, tidied time.Time
 	for {
+		woken := false
 		select {
 		case <-ctx.Done():
 			r.leave(context.WithoutCancel(ctx))
 			return
+		case <-r.woken:
+			woken = true
 		case <-tick.C:
 		}
 		r.mu.Lock()
-		fresh := r.lookAtFiles()
-		if fresh || r.ledger == nil || r.shared && time.Since(told) >= lookAtOthers {
+		fresh := !woken && r.lookAtFiles() // two looks in a row are some time apart
+		if woken || fresh || r.ledger == nil || r.shared && time.Since(told) >= lookAtOthers {
 			r.tell(ctx)
 			told = time.Now()
 		}
@@ -206,6 +222,7 @@ func (r *Ring) tell(ctx context.Context) {
 	}
 	own := r.keyring.Names()
 	var seals session.KeyName
+	var news bool
 	l, err := r.change(ctx, func(l *ledger, now time.Time) (write bool) {
 		was, there := l.Gateways[r.name]
 		if !r.shared {
@@ -214,7 +231,8 @@ func (r *Ring) tell(ctx context.Context) {
 		l.Gateways[r.name] = member{Knows: own}
 		seals = l.choose(own)
 		me := member{Knows: own, Seals: seals, Seen: was.Seen}
-		if write = !there || was.Seals != seals || !slices.Equal(was.Knows, own) || r.shared && now.Sub(was.Seen) >= tellAgain; write {
+		news = !there || was.Seals != seals || !slices.Equal(was.Knows, own)
+		if write = news || r.shared && now.Sub(was.Seen) >= tellAgain; write {
 			me.Seen = now
 		}
 		l.Gateways[r.name] = me
@@ -237,6 +255,9 @@ func (r *Ring) tell(ctx context.Context) {
 		return
 	}
 	r.failed, r.ledger = "", l
+	if news && r.told != nil {
+		r.told()
+	}
 	r.complain()
 	if r.keyring.Sealing() != seals {
 		r.keyring.SealWith(seals)

@@ -42,6 +42,39 @@ func TestNoKeySealsBeforeEveryGatewayKnowsIt(t *testing.T) {
 	})
 }
 
+// TestEveryGatewaySealsWithANewKeyOnceTheLastHasTakenIt: those that were told of it
+// don't wait for their next look.
+func TestEveryGatewaySealsWithANewKeyOnceTheLastHasTakenIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		var all []*gateway
+		for _, name := range []string{"one", "two", "three"} {
+			all = append(all, start(t, m, name, "a"))
+		}
+		m.onTold(func() {
+			for _, g := range all {
+				g.Wake()
+			}
+		})
+		pass(10*time.Second + time.Millisecond)
+		for _, g := range all[:2] {
+			g.write("b", "a")
+		}
+		pass(time.Minute)
+		all[0].wantSeals("a")
+		saves := m.count()
+		all[2].write("b", "a")
+		pass(2 * time.Second) // the file is settled
+		for _, g := range all {
+			g.wantSeals("b")
+		}
+		pass(5 * time.Second)
+		if n := m.count() - saves; n > 6 {
+			t.Errorf("they told one another of it %d times", n)
+		}
+	})
+}
+
 func TestNobodyWaitsForAGatewayThatIsGone(t *testing.T) {
 	for name, crash := range map[string]bool{"in order": false, "by a crash": true} {
 		t.Run(name, func(t *testing.T) {
