@@ -130,11 +130,12 @@ func TestTwoDevGatewaysDontSignEachOtherOut(t *testing.T) {
 	}
 }
 
-// push presses a button with the keyboard, wherever on a long page it is.
+// push presses a button with the keyboard, wherever on a long page it is, and waits for
+// the page that follows.
 func (l *looker) push(selector string) {
 	l.t.Helper()
 	l.browser.Script("document.querySelector(`" + selector + "`).focus(); ''")
-	l.browser.Press("\r")
+	l.browser.Leave(func() { l.browser.Press("\r") })
 }
 
 // TestDevelopmentPanelLooksRightAndItsButtonsWork presses them in a real browser, on

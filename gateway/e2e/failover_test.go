@@ -105,10 +105,12 @@ func TestMovingSlotsGoesUnnoticed(t *testing.T) {
 	f := startFleet(t, 2, "urls: ["+strings.Join(cluster.URLs(), ", ")+"]", "")
 	cookies := f.sessions(t, 200)
 	f.allWork(t, cookies)
-	stop := f.load(cookies, 8, 2*time.Millisecond, f.gateways...)
+	stop := f.load(cookies, 8, 10*time.Millisecond, f.gateways...) // what moves the slots has to get on as well
 	done := make(chan struct{})
 	var signedIn, signedOut int
 	var wait sync.WaitGroup
+	end := sync.OnceFunc(func() { close(done); wait.Wait() })
+	defer end()
 	wait.Go(func() {
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
@@ -139,8 +141,7 @@ func TestMovingSlotsGoesUnnoticed(t *testing.T) {
 	})
 	cluster.MoveSlots(1000, cluster.Nodes[0], cluster.Nodes[1])
 	cluster.MoveSlots(1000, cluster.Nodes[1], cluster.Nodes[2])
-	close(done)
-	wait.Wait()
+	end()
 	f.allWork(t, cookies)
 	ok, unavailable := count(t, stop())
 	t.Logf("2,000 slots moved under load: %d answers 200, %d answers 503, %d sign-ins, %d sign-outs", ok, unavailable, signedIn, signedOut)

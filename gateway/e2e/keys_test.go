@@ -149,6 +149,8 @@ func rotateUnderLoad(t *testing.T, gateways int) {
 	var failed []string
 	done := make(chan struct{})
 	var running sync.WaitGroup
+	stop := sync.OnceFunc(func() { close(done); running.Wait() })
+	defer stop()
 	load := client(t)
 	for i := range 8 {
 		p, path := people[i%len(people)], []string{"/page", "/go"}[i%2]
@@ -188,8 +190,7 @@ func rotateUnderLoad(t *testing.T, gateways int) {
 		more()
 		late.wantAt(late.answer(at, "account", "bob"), "/late?n=1")
 	}
-	close(done)
-	running.Wait()
+	stop()
 	took := time.Since(began)
 	t.Logf("%d requests in %v (%.0f/s) across two rotations of each ring, %d failed", total.Load(), took.Round(time.Millisecond), float64(total.Load())/took.Seconds(), len(failed))
 	if len(failed) > 0 {

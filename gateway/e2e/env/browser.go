@@ -4,6 +4,7 @@ package env
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -143,6 +144,20 @@ func (b *Browser) WaitURL(prefix string) {
 	b.wait("the browser never came to "+prefix, func(url, _ string) bool { return strings.HasPrefix(url, prefix) })
 }
 
+// Leave does what leads to another page, and waits until that is there: the one before
+// can look the same.
+func (b *Browser) Leave(do func()) {
+	b.t.Helper()
+	b.Script(`document.left = false; ""`)
+	do()
+	WaitUntil(b.t, "another page is there", func() bool {
+		ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+		defer cancel()
+		there, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.left === undefined && document.readyState === "complete"`))
+		return err == nil && there // between two pages it fails
+	})
+}
+
 // wait polls what a person sees.
 func (b *Browser) wait(failure string, seen func(url, text string) bool) {
 	b.t.Helper()
@@ -171,9 +186,13 @@ func (b *Browser) look() (url, text string, err error) {
 	return url, text, err
 }
 
-// Screenshot keeps a picture of the page among the test's artifacts.
+// Screenshot keeps a picture of the page among the test's artifacts, where the run keeps
+// these (go test -artifacts): hundreds of pictures take minutes.
 func (b *Browser) Screenshot(name string) {
 	b.t.Helper()
+	if kept := flag.Lookup("test.artifacts"); kept == nil || kept.Value.String() != "true" {
+		return
+	}
 	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
