@@ -195,7 +195,11 @@ func (t *tried) upstream(ctx context.Context, cfg *config.Config, r *config.Rout
 		}
 		secured := tls.Client(conn, config)
 		if err := secured.HandshakeContext(ctx); err != nil {
-			t.failing("tls", upstream+": "+err.Error(), "name its authority in upstream_tls.ca_file, or its name in server_name")
+			fix := "name its authority in upstream_tls.ca_file, or its name in server_name"
+			if _, plain := errors.AsType[tls.RecordHeaderError](err); plain {
+				fix = "write http:// if the application speaks plain http there"
+			}
+			t.failing("tls", upstream+": "+err.Error(), fix)
 			return
 		}
 		t.expiry("certificate", secured.ConnectionState().PeerCertificates[0], "renew it")

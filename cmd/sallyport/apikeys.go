@@ -38,7 +38,7 @@ A key is shown once, when it is made; what is kept is its hash.`,
 		Example: `  sallyport apikeys create --name nightly --subject backup --group jobs
   sallyport apikeys list
   sallyport apikeys revoke 3f2a9c0d11e45b67`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	admin.add(cmd)
@@ -68,7 +68,7 @@ shown again.`,
 		Example: `  sallyport apikeys create --name nightly --subject backup
   sallyport apikeys create --name ci --subject deployer --group ops --scope deploy --route api --expires 30d
   sallyport apikeys create --name ci --subject deployer --json | jq -r .key`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := admin.client()
 			if err != nil {
@@ -112,7 +112,7 @@ func listKeysCommand(admin *adminFlags) *cobra.Command {
 		Long:  `List the API keys that are not over, oldest first, and the revoked ones among them.`,
 		Example: `  sallyport apikeys list
   sallyport apikeys list --json | jq '.keys[] | select(.revoked | not) | .id'`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := admin.client()
 			if err != nil {

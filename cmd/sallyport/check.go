@@ -46,7 +46,7 @@ does not work; 2 with faults, for which serve would not start.`,
   sallyport check --explain SP010
   sallyport check --json | jq '.findings[] | select(.severity != "note")'
   sallyport check --format sarif > sallyport.sarif`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if explain != "" {
 				return explainCode(cmd, explain)

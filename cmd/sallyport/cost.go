@@ -34,7 +34,7 @@ times are replaced.`,
   sallyport cost --requests-per-day 50000000 --price-per-gb 0.02
   sallyport cost --claims claims.json --svg cost.svg
   sallyport cost --json | jq '.rows[] | [.credential, .claims, .bytes.http1]'`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.Validate(); err != nil {
 				return err

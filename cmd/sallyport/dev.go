@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,7 +60,7 @@ line or a configuration that can't be used.`,
   sallyport dev -u :3000 --identities people.yaml --policy policies.yaml
   sallyport dev -u :3000 --idle-timeout 1m --absolute-timeout 5m
   sallyport dev -c config.yaml`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if at := os.Getenv(listenVariable); at != "" && !cmd.Flags().Changed("listen") {
 				o.listen = at
@@ -67,8 +69,11 @@ line or a configuration that can't be used.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "The panel is at %s%s/dev\n", cfg.Server.PublicURL, cfg.Server.AuthPrefix)
-			return serve(cmd.Context(), cfg, gateway.NewDevelopment, o.follow(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			err = serve(cmd.Context(), cfg, gateway.NewDevelopment, o.follow(), o.greet, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if errors.Is(err, syscall.EADDRINUSE) && o.config == "" {
+				return atRunTime(fmt.Errorf("%w, such as --listen 127.0.0.1:8081", err))
+			}
+			return err
 		},
 	}
 	o.add(cmd)

@@ -35,6 +35,9 @@ func (o *devFlags) generate(environ []string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.nobodyElse(port); err != nil {
+		return nil, err
+	}
 	policies, policy, err := o.policies()
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ Exit codes: 0 when it is there, 2 when it can't be used.`,
 		Example: `  sallyport dev trust
   NODE_EXTRA_CA_CERTS="$(sallyport dev trust --file)" node app.js
   curl --cacert "$(sallyport dev trust --file)" https://localhost:8080/`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			authority, err := openAuthority(dir)
 			if err != nil {

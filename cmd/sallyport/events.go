@@ -42,7 +42,7 @@ Kinds: %s.`, telemetry.MaxEvents, strings.Join(telemetry.EventKinds(), ", ")),
   sallyport events -f
   sallyport events -f --kind deny,login
   sallyport events --since 2026-03-01T12:00:00Z --json | jq -r 'select(.kind == "deny") | .subject'`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{"limit": {strconv.Itoa(limit)}}
 			if len(kinds) > 0 {

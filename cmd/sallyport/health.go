@@ -39,7 +39,7 @@ for a command line or a configuration that can't be used.`,
   sallyport health --ready -c /etc/sallyport/config.yaml
   sallyport health --url http://127.0.0.1:9080
   sallyport health --url unix:///run/sallyport/admin.sock`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if timeout <= 0 {
 				return errors.New("--timeout: write how long to wait, such as 3s")

@@ -18,7 +18,7 @@ func importCommand() *cobra.Command {
 	imports := &cobra.Command{
 		Use:   "import",
 		Short: "Turn the configuration of another product into ours",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	imports.AddCommand(importOAuth2ProxyCommand())

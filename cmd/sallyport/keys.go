@@ -25,7 +25,7 @@ func keysCommand() *cobra.Command {
 		Long: `A gateway has two rings of keys. The signing keys sign what it tells applications
 about users. The sealing keys protect its cookies, and seal what it keeps of
 providers. Both are exchanged without signing anybody out.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	keys.AddCommand(keysListCommand(), keysRotateCommand(), keysRetireCommand(), keysGenerateCommand())
@@ -104,7 +104,7 @@ are published until nothing that they signed can be valid; old sealing keys open
 what they have sealed until they are retired.`,
 		Example: `  sallyport keys list
   sallyport keys list --json | jq -r '.sealing.keys[] | select(.state == "old").key'`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return showKeys(cmd, &admin, asJSON, writeKeys, func(ctx context.Context, c *adminClient, keys *allKeys) error {
 				return c.call(ctx, "GET", "/keys", nil, keys)

@@ -59,7 +59,7 @@ refuses read the message, if there is one.`,
   sallyport lock --group contractors --route payroll --until 2026-12-24T18:00:00Z --reason "audit"
   sallyport lock --address 203.0.113.0/24 --until 2h --reason "guesses passwords"
   sallyport lock --route wiki --message "Back at noon." --reason "CVE, patch under way"`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if until != "" {
 				at, err := parseEnd(until, time.Now())
@@ -165,7 +165,7 @@ func locksCommand() *cobra.Command {
 		Long: `List the locks that are in force (sallyport lock), and with --all those that were
 lifted or ran out within the last day.`,
 		Example: "  sallyport locks --all",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
 			if err != nil {

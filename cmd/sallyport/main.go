@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // rules name time zones, and a container from scratch has none
 
@@ -40,7 +42,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -62,7 +64,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if _, ok := errors.AsType[*runError](err); ok {
 		return exitFailure
 	}
-	fmt.Fprintln(stderr, "Run 'sallyport --help' for the commands and their flags.")
+	if cmd == root {
+		fmt.Fprintln(stderr, "Run 'sallyport --help' for the commands and their flags.")
+	} else {
+		fmt.Fprintf(stderr, "Run '%s --help' for its flags.\n", cmd.CommandPath())
+	}
 	return exitUsage
 }
 
@@ -97,7 +103,7 @@ line or a configuration that can't be used.`,
   sallyport serve -c /etc/sallyport.yaml  # serve with another file
   sallyport dev --upstream :3000          # put a login in front of a local app
   sallyport check -c config.yaml          # look for faults without starting`,
-		Args:          cobra.NoArgs,
+		Args:          noArguments,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -107,7 +113,35 @@ line or a configuration that can't be used.`,
 	root.AddCommand(serve, devCommand(), checkCommand(), schemaCommand(), explainCommand(), policyCommand(), usersCommand(), keysCommand(), tokensCommand(), apiKeysCommand(), auditCommand(), costCommand(), sessionsCommand(), eventsCommand(), topCommand(), reloadCommand(), healthCommand(), importCommand(), manCommand(), completionCommand(), versionCommand())
 	root.AddCommand(lockCommand(), locksCommand(), unlockCommand())
 	finish(root)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		// The flags of a command that is misspelt are not the root's, but its name is
+		// what is wrong.
+		if words := cmd.Flags().Args(); cmd == root && len(words) > 0 {
+			return noArguments(cmd, words)
+		}
+		return err
+	})
 	return root
+}
+
+// noArguments refuses words where only flags or a command can be, and says what may
+// have been meant.
+func noArguments(cmd *cobra.Command, words []string) error {
+	if len(words) == 0 {
+		return nil
+	}
+	word := words[0]
+	if ext := filepath.Ext(word); (ext == ".yaml" || ext == ".yml") && cmd.Flag("config") != nil {
+		return fmt.Errorf("%q is in the wrong place: write -c %s if it is the configuration file", word, word)
+	}
+	if !cmd.HasSubCommands() || strings.ContainsAny(word, ":/") {
+		return fmt.Errorf("%q is in the wrong place: %s takes flags alone, and those of several letters begin with two dashes", word, cmd.Name())
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(word); len(near) > 0 {
+		return fmt.Errorf("unknown command %q: did you mean %s?", word, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("unknown command %q", word)
 }
 
 func count(n int, noun string) string {

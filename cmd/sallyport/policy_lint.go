@@ -42,7 +42,7 @@ in the configuration itself.`,
 		Example: `  sallyport policy lint
   sallyport policy lint -c /etc/sallyport.yaml
   sallyport policy lint --json | jq '.findings[] | select(.severity != "note")'`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(file, os.Environ())
 			if err == nil {

@@ -28,7 +28,7 @@ does not answer, 2 for a command line that can't be used.`,
 		Example: `  sallyport reload
   sallyport reload -c /etc/sallyport/config.yaml
   sallyport reload --status`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := admin.client()
 			if faults, ok := errors.AsType[config.Faults](err); ok {

@@ -17,7 +17,7 @@ YAML language server complete and check a file whose first line is
 
 What depends on other keys, and whether files are there, only check knows.`,
 		Example: `  sallyport schema > sallyport.schema.json`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := cmd.OutOrStdout().Write(config.JSONSchema())
 			return atRunTime(err)

@@ -37,13 +37,13 @@ line or a configuration that can't be used.`,
 		Example: `  sallyport serve
   sallyport serve -c /etc/sallyport/config.yaml
   SALLYPORT_SERVER__LISTEN=127.0.0.1:8443 sallyport serve`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(file, os.Environ())
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, gateway.New, followFile(file), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serve(cmd.Context(), cfg, gateway.New, followFile(file), greet, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "config.yaml", configFlagHelp)
@@ -56,12 +56,15 @@ type builder func(context.Context, *config.Config, *zap.Logger, string) (*gatewa
 // follower says what the configuration of a gateway follows.
 type follower func(*gateway.Gateway, zap.AtomicLevel)
 
+// greeter says what people want to know of a gateway that has just begun to listen.
+type greeter func(io.Writer, *config.Config, *gateway.Gateway)
+
 func followFile(file string) follower {
 	return func(g *gateway.Gateway, level zap.AtomicLevel) { g.FollowFile(file, os.Environ(), level) }
 }
 
 // serve runs a gateway until ctx ends.
-func serve(ctx context.Context, cfg *config.Config, build builder, follow follower, stdout, stderr io.Writer) error {
+func serve(ctx context.Context, cfg *config.Config, build builder, follow follower, greet greeter, stdout, stderr io.Writer) error {
 	if cfg.Log.Format == "json" { // who reads the other one is watching
 		lines := telemetry.NewLines(stderr)
 		defer lines.Close() //nolint:errcheck // nobody is left to be told
@@ -137,6 +140,11 @@ func greet(w io.Writer, cfg *config.Config, g *gateway.Gateway) {
 	}
 	if how := signIn(cfg); how != "" {
 		fmt.Fprintf(w, "Open %s and sign in %s.\n", cfg.Server.PublicURL, how)
+	}
+	for _, p := range cfg.Login.Providers {
+		if p.Type != config.ProviderDev && p.Type != config.ProviderUsers {
+			fmt.Fprintf(w, "%s sends people back to %s%s/callback/%s, which has to be registered there.\n", p.Title, cfg.Server.URL(), cfg.Server.AuthPrefix, p.Name)
+		}
 	}
 }
 

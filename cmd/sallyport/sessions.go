@@ -63,7 +63,7 @@ logs and audit records; the id itself, cookies and tokens are never shown.`,
   sallyport sessions show 3f2a9c0d11e45b67
   sallyport sessions revoke 3f2a9c0d11e45b67
   sallyport sessions revoke --subject alice --issuer https://id.example.com --yes`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	admin.add(cmd)
@@ -85,7 +85,7 @@ everything else is looked for among all, which takes a while where there are man
   sallyport sessions list --subject alice --issuer https://id.example.com
   sallyport sessions list --route payroll --older-than 8h
   sallyport sessions list --idle-longer-than 1d --limit 0 --json | jq -r '.sessions[].id'`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return fmt.Errorf("--limit %d: give a number, or 0 for all", limit)

@@ -7,7 +7,7 @@ func tokensCommand() *cobra.Command {
 	tokens := &cobra.Command{
 		Use:   "tokens",
 		Short: "Inspect tokens, take them back, and make some in development",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	tokens.AddCommand(tokensInspectCommand(), tokensRevokeCommand(), tokensRevocationsCommand(), tokensMintCommand())

@@ -49,7 +49,7 @@ as text otherwise.`,
 		Example: `  sallyport tokens mint --subject alice --group staff
   curl -H "Authorization: Bearer $(sallyport tokens mint --subject alice)" localhost:8080/api
   sallyport tokens mint --subject alice --claim tenant=acme --claim 'roles=["reader"]' --json`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if wish.Subject == "" {
 				return errors.New("a token needs a --subject")

@@ -42,7 +42,7 @@ max_lifetime of the issuer, or for good where none is configured.`,
   sallyport tokens revoke --subject alice --issuer https://id.example.com
   sallyport tokens revoke --issued-before 2026-03-01T12:00:00Z --issuer https://id.example.com
   sallyport tokens revoke --issued-before now`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if v.ID == "" && v.Subject == "" && before == "" {
 				return errors.New("name what to revoke: --jti, --subject or --issued-before")
@@ -98,7 +98,7 @@ func tokensRevocationsCommand() *cobra.Command {
 time before which they were issued.`,
 		Example: `  sallyport tokens revocations
   sallyport tokens revocations --json | jq '.revocations[].subject'`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
 			if err != nil {

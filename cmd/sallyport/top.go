@@ -30,7 +30,7 @@ minute. Keys: q ends it.
 		Example: `  sallyport top
   sallyport top --admin http://10.0.0.7:9080 --token-file admin-token
   sallyport top --once`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
 			if err != nil {

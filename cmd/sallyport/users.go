@@ -18,7 +18,7 @@ func usersCommand() *cobra.Command {
 	users := &cobra.Command{
 		Use:   "users",
 		Short: "Work with the accounts of a users file",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	users.AddCommand(&cobra.Command{
@@ -28,7 +28,7 @@ func usersCommand() *cobra.Command {
 and print its argon2id hash for the password_hash field of a users file.`,
 		Example: `  sallyport users hash
   pwgen -s 24 1 | sallyport users hash`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			password, err := readPassword(cmd.InOrStdin(), cmd.ErrOrStderr())
 			if err != nil {

@@ -32,7 +32,7 @@ func versionCommand() *cobra.Command {
 		Short:   "Print the version",
 		Long:    "Print the version of Sallyport, that of Go, and what it was built for.",
 		Example: "  sallyport version",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			fmt.Fprintf(cmd.OutOrStdout(), "sallyport %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil

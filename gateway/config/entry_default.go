@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"strings"
 	"time"
 )
@@ -58,6 +59,9 @@ func (k *checker) expandShortForm() {
 			return
 		}
 		policy = "app"
+		if k.Allow == nil { // what it says can't be used, and is a fault of its own
+			k.Allow = new(Match)
+		}
 		k.Policies = []Policy{{Name: policy, Rules: []Rule{{Name: "allow", Allow: k.Allow}}}}
 	}
 	k.source.short = true
@@ -72,8 +76,10 @@ func (k *checker) expandShortForm() {
 			k.missing(key[0], "is missing, while "+first+" is given", "the short form is "+shortFormExample+" (the third only where the provider gave a secret)")
 			k.lost.add(key[0])
 		}
-		if k.lost.at[key[0]] {
-			k.lost.add(key[1])
+		for path := range maps.Clone(k.lost.at) {
+			if rest, ok := strings.CutPrefix(path, key[0]); ok && (rest == "" || rest[0] == '.') {
+				k.lost.add(key[1] + rest)
+			}
 		}
 	}
 }

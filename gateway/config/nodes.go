@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -140,6 +141,11 @@ func (r *reader) unknown(key *yaml.Node, parent string, fields []field) {
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.name
+	}
+	if file := key.Value + "_file"; slices.Contains(names, file) {
+		r.fault(key, at, "is not a known key", "write "+file+", the name of a file that holds it")
+		r.broken = append(r.broken, join(parent, file))
+		return
 	}
 	if near, ok := nearest(key.Value, names); ok {
 		r.fault(key, at, "is not a known key", fmt.Sprintf("did you mean %s?", near))

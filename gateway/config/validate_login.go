@@ -156,6 +156,10 @@ func (k *checker) outgoingURL(at, raw string, shape urlShape, insecure bool) {
 		return
 	}
 	if u.Scheme == "http" && !insecure && !loopbackHost(u.Hostname()) {
-		k.fault(at, "is plain http, so that anybody on the way can answer in its place", "write https://, or insecure_http: true beside it if you must")
+		fix := "write https://, or insecure_http: true beside it if you must"
+		if shortPath(at) != at && k.source.short {
+			fix = "write https://, or move it to login.providers, where insecure_http: true can stand beside it, if you must"
+		}
+		k.fault(at, "is plain http, so that anybody on the way can answer in its place", fix)
 	}
 }

@@ -28,7 +28,7 @@ func parseYAML(name string, data []byte) (*yaml.Node, *Fault) {
 		return nil, emptyFile(name)
 	}
 	if err != nil {
-		return nil, syntaxFault(name, err)
+		return nil, syntaxFault(name, data, err)
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
 		return nil, emptyFile(name)
@@ -39,7 +39,7 @@ func parseYAML(name string, data []byte) (*yaml.Node, *Fault) {
 	switch err := dec.Decode(&next); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		return nil, syntaxFault(name, err)
+		return nil, syntaxFault(name, data, err)
 	default:
 		return nil, &Fault{File: name, Line: next.Line, Problem: `a second document begins here`, Fix: `remove the "---" line: one file is one document`}
 	}
@@ -58,9 +58,9 @@ func emptyFile(name string) *Fault {
 
 // syntaxFault takes the line out of the parser's message. An alias names part
 // of the value, which may be a secret, so that message is replaced.
-func syntaxFault(name string, err error) *Fault {
+func syntaxFault(name string, data []byte, err error) *Fault {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	f := &Fault{File: name, Problem: text, Fix: "check the indentation and the quotes around this line"}
+	f := &Fault{File: name, Problem: text, Fix: "check the indentation, the quotes and the space after each colon, around this line"}
 	if m := regexp.MustCompile(`(?s)^line (\d+): (.*)$`).FindStringSubmatch(text); m != nil {
 		f.Line, _ = strconv.Atoi(m[1])
 		f.Problem = m[2]
@@ -69,9 +69,19 @@ func syntaxFault(name string, err error) *Fault {
 		f.Problem = "a value begins with * or &, which YAML reads as an alias"
 		f.Fix = `put the value in quotes, as in "*.example.com"`
 	}
+	// The parser names the line with the tab, or the one before.
+	lines := bytes.Split(data, []byte("\n"))
+	for at := max(f.Line, 1); at <= min(f.Line+1, len(lines)); at++ {
+		if indentedByTab.Match(lines[at-1]) {
+			f.Line, f.Problem, f.Fix = at, "the line is indented with a tab", "indent it with spaces"
+			break
+		}
+	}
 	f.Problem = "this is not YAML: " + f.Problem
 	return f
 }
+
+var indentedByTab = regexp.MustCompile(`^ *\t`)
 
 func isNull(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"

@@ -79,7 +79,7 @@ func writeJSON(w http.ResponseWriter, r *http.Request, reply Reply) error {
 	if err != nil {
 		return fmt.Errorf("echo: %w", err)
 	}
-	send(w, r, "application/json", body)
+	send(w, r, "application/json", append(body, '\n'))
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
 
@@ -45,9 +46,23 @@ func (b *Binder) Open(ctx context.Context, listen string) ([]net.Listener, error
 	}
 	l, err := lc.Listen(ctx, at.Network, at.Address)
 	if err != nil {
-		return nil, err
+		return nil, explained(err)
 	}
 	return []net.Listener{l}, nil
+}
+
+// explained says with an address that can't be had what to do.
+func explained(err error) error {
+	for why, fix := range map[error]string{
+		syscall.EADDRINUSE:    "another program, perhaps another gateway, listens there: end it (ss -ltnp shows it), or choose another address",
+		syscall.EADDRNOTAVAIL: "this machine has no such address: ip address shows those that it has",
+		syscall.EACCES:        "ports below 1024 are not for everybody: choose another one, or let systemd open it",
+	} {
+		if errors.Is(err, why) {
+			return fmt.Errorf("%w: %s", err, fix)
+		}
+	}
+	return err
 }
 
 // Close closes the inherited sockets that were not asked for, and returns their

@@ -80,7 +80,8 @@ func TestAddressesThatCannotBeOpenedAreErrorsAndNothingStaysOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for listen, want := range map[string]string{
-		taken.Addr().String(): "address already in use",
+		taken.Addr().String(): "address already in use: another program, perhaps another gateway, listens there",
+		"192.0.2.1:0":         "this machine has no such address",
 		"unix://" + busy:      "another process listens on it",
 		"unix://" + file:      "address already in use",
 		"unix://" + socketPath(t) + "?group=no-such-group": "no-such-group",
