@@ -37,7 +37,8 @@ func TestEveryConfigurationInTheDocsWorks(t *testing.T) {
 			found++
 			t.Run(filepath.Base(file), func(t *testing.T) {
 				yaml := strings.NewReplacer("/run/secrets", secrets, listsFolder, lists,
-					"token_file: admin.token", "token_file: "+secrets+"/admin", "file: users.yaml", "file: "+secrets+"/users.yaml").Replace(m[1])
+					"token_file: admin.token", "token_file: "+secrets+"/admin", "secret_file: oidc.secret", "secret_file: "+secrets+"/oidc",
+					"file: users.yaml", "file: "+secrets+"/users.yaml").Replace(m[1])
 				if err := checkBlock(t, yaml); err != nil {
 					t.Errorf("%v\n%s", err, m[1])
 				}
