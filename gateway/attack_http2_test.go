@@ -299,6 +299,7 @@ func TestControlFrames(t *testing.T) {
 // TestSlowHeaders: connections that trickle their header are closed by its time
 // limit, whatever they send, and others are served meanwhile.
 func TestSlowHeaders(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, plan{limits: "read_header_timeout: 1s"})
 	const clients = 200
 	conns := make([]net.Conn, clients)

@@ -85,6 +85,7 @@ func TestDiscoveryOfAnotherIssuer(t *testing.T) {
 // TestKeysFromAnImpostor: whoever gets between the gateway and the issuer has no
 // certificate of its name, and so no keys to offer.
 func TestKeysFromAnImpostor(t *testing.T) {
+	t.Parallel()
 	key, attacker := newSigner(t, "k1"), newSigner(t, "k1")
 	ours, theirs := selfSigned(t), selfSigned(t)
 	ourSet, theirSet := keySet(t, key), keySet(t, attacker)

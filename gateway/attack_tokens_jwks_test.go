@@ -181,6 +181,7 @@ func spoilt(t *testing.T, elsewhere string) map[string]func(set string) http.Han
 // then there is an outage, which ends with the issuer's. Each answer is that of
 // an issuer of its own, so that the time passes for all of them at once.
 func TestBadKeySetsNeverReplaceAGoodOne(t *testing.T) {
+	t.Parallel()
 	elsewhere, attacker := newKeyServer(t), newSigner(t, "k1")
 	elsewhere.publish(keySet(t, attacker))
 	type issuer struct {
@@ -249,6 +250,7 @@ func endless(w http.ResponseWriter, r *http.Request) {
 // TestWithdrawnKeys: a key that is no longer published is refused after the
 // next good answer, and not before.
 func TestWithdrawnKeys(t *testing.T) {
+	t.Parallel()
 	old, next, keys := newSigner(t, "old"), newSigner(t, "next"), newKeyServer(t)
 	keys.publish(keySet(t, old, next))
 	s := newKeySite(t, keys, ", max_stale: 4s")

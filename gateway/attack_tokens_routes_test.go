@@ -99,6 +99,7 @@ func TestAProvenTokenIsJudgedAnewOnEachRoute(t *testing.T) {
 
 // TestAProvenTokenExpiresOnTime: the cache must not outlive the token.
 func TestAProvenTokenExpiresOnTime(t *testing.T) {
+	t.Parallel()
 	s := scopedSite(t)
 	// exp in the past, within the leeway of a minute that is about to end.
 	line := "Authorization: Bearer " + s.token(t, map[string]any{

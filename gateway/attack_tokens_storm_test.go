@@ -31,6 +31,7 @@ func (s *site) crowd(t *testing.T, size int) *http.Client {
 // TestFirstTokensOfANewKey (OpenID Connect Core 1.0 section 10.1.1): an issuer
 // signs with a new key as soon as it is published.
 func TestFirstTokensOfANewKey(t *testing.T) {
+	t.Parallel()
 	const size = 1000
 	old, fresh, keys := newSigner(t, "old"), newSigner(t, "fresh"), newKeyServer(t)
 	keys.publish(keySet(t, old))
@@ -74,7 +75,7 @@ func TestFirstTokensOfANewKey(t *testing.T) {
 // to the issuer, nor be felt by others. How much they are felt is printed, next
 // to a storm of as many good tokens.
 func TestStormOfUnknownKeys(t *testing.T) {
-	const size = 10_000
+	const size = 3_000
 	key, keys := newSigner(t, "k1"), newKeyServer(t)
 	keys.publish(keySet(t, key))
 	s := newKeySite(t, keys, "")

@@ -57,6 +57,7 @@ func TestUnauthenticatedUpgrade(t *testing.T) {
 // TestOnlyWebSocketsAreUpgraded (CVE-2022-41721, h2c smuggling): the frames
 // after an h2c upgrade are requests that nobody judges.
 func TestOnlyWebSocketsAreUpgraded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, plan{})
 	for _, lines := range [][]string{
 		{"Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"},

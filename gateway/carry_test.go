@@ -125,6 +125,7 @@ const idleRoutes = `
 
 // TestUploadThatStalls is answered, and the application is rid of it.
 func TestUploadThatStalls(t *testing.T) {
+	t.Parallel()
 	gone := make(chan struct{})
 	app := appOf(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -246,6 +247,7 @@ func TestStreamsOfAUserAreCounted(t *testing.T) {
 // TestStreamsEndWhenTheirUserIsLetInNoMore: sooner than the session, which is as
 // good as ever.
 func TestStreamsEndWhenTheirUserIsLetInNoMore(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "subjects.txt")
 	write := func(text string) {
 		t.Helper()

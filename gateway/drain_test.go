@@ -31,6 +31,7 @@ func (s *site) leave(t *testing.T) (ended chan error) {
 // TestGatewayServesWhileBalancersNotice: it is not ready from the first moment, every
 // answer ends its connection, and nobody is refused.
 func TestGatewayServesWhileBalancersNotice(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, plan{server: "drain: {delay: 5s}"})
 	if code, text := s.readiness(t); code != http.StatusOK || !strings.Contains(text, `"ready"`) {
 		t.Fatalf("at first: %d %s", code, text)
@@ -84,6 +85,7 @@ func TestGatewayServesWhileBalancersNotice(t *testing.T) {
 
 // TestHTTP2ClientsAreToldToGo: by GOAWAY, with the answer that they get.
 func TestHTTP2ClientsAreToldToGo(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, plan{server: "drain: {delay: 5s}"})
 	h := s.http2Frames(t)
 	if err := h.get(1, "/public/"); err != nil {

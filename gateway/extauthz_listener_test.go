@@ -62,6 +62,7 @@ func TestEnvoyServiceTellsOfItself(t *testing.T) {
 // TestEnvoyServiceGoesAway: it tells so first, serves on while others notice, and
 // keeps nobody waiting who watches it.
 func TestEnvoyServiceGoesAway(t *testing.T) {
+	t.Parallel()
 	e := newEnvoy(t, plan{server: "drain: {delay: 1s, timeout: 20s}"})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -94,6 +95,7 @@ func TestEnvoyServiceGoesAway(t *testing.T) {
 // TestEnvoyShowsItsCertificate: with client_ca_file there is no connection without
 // one, and a certificate is no way around trusted_proxies.
 func TestEnvoyShowsItsCertificate(t *testing.T) {
+	t.Parallel()
 	ca, other := tlstest.New(t), tlstest.New(t)
 	server := ca.Server("127.0.0.1")
 	secured := func(trusted string) *site {

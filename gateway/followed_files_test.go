@@ -11,6 +11,7 @@ import (
 // TestFilesOfValuesAreReadAgain: who is named in a file may come in, from when he
 // is; and a file that can't be taken changes nothing.
 func TestFilesOfValuesAreReadAgain(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "subjects.txt")
 	write := func(text string) {
 		t.Helper()

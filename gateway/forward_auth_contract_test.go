@@ -226,6 +226,7 @@ func TestChecksAreCountedAndLogged(t *testing.T) {
 
 // TestChecksOfAGatewayThatLeaves end their connections, and are answered.
 func TestChecksOfAGatewayThatLeaves(t *testing.T) {
+	t.Parallel()
 	s := asking(t, plan{server: "drain: {delay: 5s}"})
 	cookie := "Cookie: " + s.signIn(t, "alice")
 	s.leave(t)

@@ -57,6 +57,7 @@ func certificate(t *testing.T, host string) (certFile, keyFile string, pool *x50
 }
 
 func TestListenerWithACertificateIssuesSecureHostCookies(t *testing.T) {
+	t.Parallel()
 	certFile, keyFile, pool := certificate(t, "app.example.test")
 	users := filepath.Join(t.TempDir(), "users.yaml")
 	hash, err := gateway.HashPassword("correct horse")

@@ -106,6 +106,7 @@ func TestListenerWithAPolicyIsNotForEverybody(t *testing.T) {
 // TestStreamsOfAListenerEndWithItsPolicy: one that was opened by it ends when the
 // policy lets its user in no more.
 func TestStreamsOfAListenerEndWithItsPolicy(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "subjects.txt")
 	if err := os.WriteFile(file, []byte("alice\n"), 0o600); err != nil {
 		t.Fatal(err)

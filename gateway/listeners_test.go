@@ -101,6 +101,7 @@ func metricsOf(t *testing.T, g *gateway.Gateway) string {
 }
 
 func TestHSTSIsSaidOnceAndNotWhereItMeansNothing(t *testing.T) {
+	t.Parallel()
 	certFile, keyFile, pool := certificate(t, "app.example.test")
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if own := r.URL.Query().Get("own"); own != "" {

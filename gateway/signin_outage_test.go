@@ -13,6 +13,7 @@ import (
 // TestProviderThatIsDownStopsSignInsAndNothingElse: it is down when the gateway
 // starts, comes up, and fails again in the middle of a sign-in.
 func TestProviderThatIsDownStopsSignInsAndNothingElse(t *testing.T) {
+	t.Parallel()
 	op := oidctest.New(t)
 	op.Set(func(s *oidctest.Script) { s.MetadataStatus = http.StatusBadGateway })
 	s := newSite(t, plan{providers: fmt.Sprintf(`

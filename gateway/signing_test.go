@@ -260,6 +260,7 @@ func TestTheMetadataLeadsToTheKeys(t *testing.T) {
 // TestWithoutSigningKeysOnlyWhatNeedsThemIsUnavailable is a start while the store
 // is out of reach.
 func TestWithoutSigningKeysOnlyWhatNeedsThemIsUnavailable(t *testing.T) {
+	t.Parallel()
 	issuer, err := jose.NewSigner("ES256", "k1")
 	if err != nil {
 		t.Fatal(err)

@@ -110,6 +110,7 @@ func TestTokensAreJudgedByTheirOwnClaims(t *testing.T) {
 }
 
 func TestFreshSignInGoesOnUntilItIsOld(t *testing.T) {
+	t.Parallel()
 	s := newStepUpSite(t)
 	cookie := s.newSession(t, "alice", "")
 	var a answer
@@ -152,6 +153,7 @@ routes: [{name: app, upstream: "builtin:echo", policy: p, require: {acr: [b]}}]
 // TestWrongPasswordsOfProgramsAreCounted: by Basic, 429 says when to come back,
 // and neither the right password nor a remembered one is let in meanwhile.
 func TestWrongPasswordsOfProgramsAreCounted(t *testing.T) {
+	t.Parallel()
 	s := newKindsSite(t) // with the default of ten
 	try := func(pair string) answer { return s.as(t, "", "/basic/", basicLine(pair)) }
 	s.passed(t, try("paula:"+peoplesPassword)) // remembered for a minute

@@ -50,6 +50,7 @@ func rest(res *http.Response) <-chan closing {
 // TestStreamingAnswersEndWithSignOut: they are broken off, so that no client
 // takes them for complete.
 func TestStreamingAnswersEndWithSignOut(t *testing.T) {
+	t.Parallel()
 	app := newStreamingApp(t)
 	s := newSite(t, plan{upstream: app.URL})
 	h2, h2Base := s.http2(t)
@@ -95,6 +96,7 @@ func TestStreamingAnswersEndWithSignOut(t *testing.T) {
 
 // TestDownloadsFinish: what began before the session was over is no stream.
 func TestDownloadsFinish(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, plan{upstream: newStreamingApp(t).URL})
 	cookie := s.newSession(t, "alice", "")
 	over := rest(get(t, s.browser(), "http://localhost:8080", "/download", cookie))
@@ -111,6 +113,7 @@ func TestDownloadsFinish(t *testing.T) {
 // TestConnectionServesOnAfterAStream: the end of one answer is not that of the
 // next on the same connection.
 func TestConnectionServesOnAfterAStream(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, plan{})
 	s.upstream.answers("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 2\r\n\r\n\n\n")
 	first, second := s.newSession(t, "alice", ""), s.newSession(t, "alice", "")

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,7 @@ func TestWebSocketsOfATokenEndWithTheToken(t *testing.T) {
 // TestClientsNeverSeeABrokenFrame ends WebSockets that are full of messages of
 // all sizes, whole and in fragments, at any moment.
 func TestClientsNeverSeeABrokenFrame(t *testing.T) {
+	t.Parallel()
 	app := newStreamingApp(t)
 	s := newSite(t, plan{upstream: app.URL})
 	const rounds, sockets = 13, 4
@@ -228,6 +230,12 @@ func TestClientThatDoesNotCooperateIsCutOff(t *testing.T) {
 				<-hungUp
 			}
 			app.CloseClientConnections() // of an application that does not look
+			t.Cleanup(func() {
+				var running strings.Builder
+				if t.Failed() && pprof.Lookup("goroutine").WriteTo(&running, 1) == nil {
+					t.Log(running.String())
+				}
+			})
 			poll(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before+int(app.open.Load()) })
 		})
 	}
