@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/jose"
 	"github.com/sallyport/sallyport/gateway/jwks"
+	"github.com/sallyport/sallyport/gateway/login"
 )
 
 // The differences between clocks that are worth a word, and that break sign-ins.
@@ -142,6 +143,23 @@ func (t *tried) openID(ctx context.Context, cfg *config.Config, p *config.Provid
 	t.keys(meta.Context(ctx), client, meta.JWKSURI, "ID tokens", allAlgorithms())
 	t.seen(w)
 	t.redirect(ctx, client, cfg, p, meta)
+	t.client(ctx, client, cfg, p, meta)
+}
+
+// client tries whether the provider takes the secret, or the key.
+func (t *tried) client(ctx context.Context, client *http.Client, cfg *config.Config, p *config.Provider, meta *jwks.Metadata) {
+	const check = "client"
+	switch code, err := login.TryClient(ctx, client, *p, meta, redirectURI(cfg, p)); {
+	case err != nil:
+		t.unknown(check, cause(err).Error())
+	case code == "invalid_client" || code == "unauthorized_client":
+		t.failing(check, "the provider refuses the client "+p.ClientID+" ("+code+")",
+			"compare client_id and the secret or key with what the provider gave this application, and client_auth with how it wants to have them")
+	case code == "invalid_grant":
+		t.ok(check, "the provider takes it for "+p.ClientID)
+	default:
+		t.unknown(check, fmt.Sprintf("the provider answers %.40q, and tells at the first sign-in", code))
+	}
 }
 
 // offers tells what matters to signing out.

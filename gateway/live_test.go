@@ -64,13 +64,13 @@ func TestLiveTriesWhatIsSound(t *testing.T) {
 	got, all := live(t, fmt.Sprintf(`
 server: {public_url: "http://localhost:8080"}
 session: {embedded: {path: %[1]q}}
-login: {providers: [{name: corp, type: oidc, issuer: %[2]q, client_id: %[5]q, client_secret: s}]}
+login: {providers: [{name: corp, type: oidc, issuer: %[2]q, client_id: %[5]q, client_secret: %[6]q}]}
 tokens: {issuers: [{issuer: %[2]q, audiences: [api]}]}
 routes:
   - {name: app, upstream: %[3]q, policy: authenticated, upstream_tls: {ca_file: %[4]q}, balance: {health: {path: /healthz}}}
-`, filepath.Join(dir, "sessions.db"), provider.Issuer, app.URL, ca.CertFile, oidctest.ClientID))
+`, filepath.Join(dir, "sessions.db"), provider.Issuer, app.URL, ca.CertFile, oidctest.ClientID, oidctest.ClientSecret))
 	wantStates(t, got,
-		"provider corp: discovery: ok", "provider corp: jwks: ok", "provider corp: clock: ok", "provider corp: redirect_uri: ok",
+		"provider corp: discovery: ok", "provider corp: jwks: ok", "provider corp: clock: ok", "provider corp: redirect_uri: ok", "provider corp: client: ok",
 		"issuer "+provider.Issuer+": discovery: ok", "issuer "+provider.Issuer+": jwks: ok", "issuer "+provider.Issuer+": clock: ok",
 		"session store: folder: ok",
 		"upstream of app: connection: ok", "upstream of app: certificate: "+stateOf(t, pair), "upstream of app: health: ok")
@@ -110,6 +110,7 @@ routes:
 `, provider.Issuer, dead, app.URL, sick.URL, strings.Replace(dead, "http://", "valkey://", 1), filepath.Join(secretsOfTheDocs(t), "session-key"), oidctest.ClientID))
 	wantStates(t, got,
 		"provider corp: discovery: ok", "provider corp: jwks: failing", "provider corp: clock: ok", "provider corp: redirect_uri: ok",
+		"provider corp: client: failing", // another secret
 		"provider gone: discovery: failing", "provider gone: redirect_uri: unknown",
 		"issuer "+dead+": jwks: failing", "introspection corp: connection: failing",
 		"session store: round trip: failing",
