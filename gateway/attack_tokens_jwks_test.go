@@ -181,7 +181,6 @@ func spoilt(t *testing.T, elsewhere string) map[string]func(set string) http.Han
 // then there is an outage, which ends with the issuer's. Each answer is that of
 // an issuer of its own, so that the time passes for all of them at once.
 func TestBadKeySetsNeverReplaceAGoodOne(t *testing.T) {
-	t.Parallel()
 	elsewhere, attacker := newKeyServer(t), newSigner(t, "k1")
 	elsewhere.publish(keySet(t, attacker))
 	type issuer struct {
