@@ -48,6 +48,21 @@ func (l lost) covers(path string) bool {
 // touches tells that path is lost, or some part of it.
 func (l lost) touches(path string) bool { return l.above[path] || l.covers(path) }
 
+// names tells that some name in a list of entries is lost, so that there may be more of
+// them than are known.
+func (l lost) names(list string) bool {
+	if l.covers(list) {
+		return true
+	}
+	for path := range l.at {
+		entry, in := strings.CutPrefix(path, list+"[")
+		if _, key, _ := strings.Cut(entry, "]"); in && (key == "" || key == ".name") {
+			return true
+		}
+	}
+	return false
+}
+
 // fault reports a value that is wrong.
 func (k *checker) fault(path, problem, fix string) {
 	if !k.lost.covers(path) {

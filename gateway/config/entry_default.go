@@ -44,8 +44,7 @@ func (k *checker) expandShortForm() {
 	for _, long := range []string{"login.providers", "routes"} {
 		if k.given(long) {
 			k.fault(first, "the short form is used together with "+long, "keep one of the two: move issuer and client_id to login.providers, and upstream to routes")
-			k.lost.add("routes")
-			k.lost.add("login.providers")
+			k.loseUnlessGiven("routes", "login.providers")
 			return
 		}
 	}
@@ -53,9 +52,7 @@ func (k *checker) expandShortForm() {
 	if k.given("allow") {
 		if k.given("policies") {
 			k.fault("allow", "allow is used together with policies", "keep one of the two: move allow to a rule of a policy, and issuer, client_id and upstream to login.providers and routes")
-			for _, lost := range []string{"policies", "routes", "login.providers"} {
-				k.lost.add(lost)
-			}
+			k.loseUnlessGiven("routes", "login.providers")
 			return
 		}
 		policy = "app"
@@ -80,6 +77,16 @@ func (k *checker) expandShortForm() {
 			if rest, ok := strings.CutPrefix(path, key[0]); ok && (rest == "" || rest[0] == '.') {
 				k.lost.add(key[1] + rest)
 			}
+		}
+	}
+}
+
+// loseUnlessGiven has nothing said of what the short form would have made. What was
+// written is checked all the same.
+func (k *checker) loseUnlessGiven(paths ...string) {
+	for _, path := range paths {
+		if !k.given(path) {
+			k.lost.add(path)
 		}
 	}
 }

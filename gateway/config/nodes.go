@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"regexp"
@@ -96,6 +97,10 @@ func (r *reader) section(n *yaml.Node, kind reflect.Type, path string) (any, boo
 		return nil, false
 	}
 	fields := fieldsOf(kind)
+	written := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		written[n.Content[i].Value] = true
+	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -109,13 +114,24 @@ func (r *reader) section(n *yaml.Node, kind reflect.Type, path string) (any, boo
 			if r.lines {
 				problem += fmt.Sprintf(" (first on line %d)", first)
 			}
-			r.fault(key, at, problem, "keep one of them")
+			r.report(key, at, problem, "keep one of them")
+			if f, known := findField(fields, key.Value); known {
+				r.beside(value, f, at)
+			}
 			continue
 		}
 		seen[key.Value] = key.Line
 		f, known := findField(fields, key.Value)
 		if !known {
-			r.unknown(key, path, fields)
+			near := r.unknown(key, path, fields)
+			if near == "" || written[near] {
+				continue
+			}
+			written[near] = true
+			f, _ = findField(fields, near)
+			if v, ok := r.meant(key, value, f, join(path, near)); ok {
+				values[near] = v
+			}
 			continue
 		}
 		r.places[at] = place{file: r.file, line: r.line(key)}
@@ -124,6 +140,28 @@ func (r *reader) section(n *yaml.Node, kind reflect.Type, path string) (any, boo
 		}
 	}
 	return values, true
+}
+
+// meant reads the value of a misspelt key as that of the key at path, so that its faults
+// are told along with the spelling. Where it does not look like one, the value at path is
+// unknown, and not missing.
+func (r *reader) meant(key, value *yaml.Node, f field, path string) (any, bool) {
+	sub := &reader{file: r.file, lines: r.lines, part: r.part, places: map[string]place{path: {file: r.file, line: r.line(key)}}}
+	v, ok := sub.read(value, f, path)
+	if !ok {
+		r.broken = append(r.broken, path)
+		return nil, false
+	}
+	maps.Copy(r.places, sub.places)
+	r.faults, r.broken = append(r.faults, sub.faults...), append(r.broken, sub.broken...)
+	return v, true
+}
+
+// beside tells the faults of a value that does not count.
+func (r *reader) beside(value *yaml.Node, f field, path string) {
+	sub := &reader{file: r.file, lines: r.lines, part: r.part, places: map[string]place{}}
+	_, _ = sub.read(value, f, path)
+	r.faults = append(r.faults, sub.faults...)
 }
 
 func describeKey(n *yaml.Node) string {
@@ -136,7 +174,8 @@ func describeKey(n *yaml.Node) string {
 	return describe(n)
 }
 
-func (r *reader) unknown(key *yaml.Node, parent string, fields []field) {
+// unknown reports a key, and returns the one that was meant where that can be told.
+func (r *reader) unknown(key *yaml.Node, parent string, fields []field) (near string) {
 	at := join(parent, key.Value)
 	names := make([]string, len(fields))
 	for i, f := range fields {
@@ -148,10 +187,8 @@ func (r *reader) unknown(key *yaml.Node, parent string, fields []field) {
 		return
 	}
 	if near, ok := nearest(key.Value, names); ok {
-		r.fault(key, at, "is not a known key", fmt.Sprintf("did you mean %s?", near))
-		// The key that was meant is not missing, it is misspelt.
-		r.broken = append(r.broken, join(parent, near))
-		return
+		r.report(key, at, "is not a known key", fmt.Sprintf("did you mean %s?", near))
+		return near
 	}
 	if parent == "" && !r.part {
 		var paths []string
@@ -162,10 +199,11 @@ func (r *reader) unknown(key *yaml.Node, parent string, fields []field) {
 		}
 		if len(paths) > 0 {
 			r.report(key, at, "is not a known key here", "write it as "+orList(paths))
-			return
+			return ""
 		}
 	}
 	r.fault(key, at, "is not a known key", "known here: "+keyList(fields))
+	return ""
 }
 
 func (r *reader) list(n *yaml.Node, kind reflect.Type, path string) (any, bool) {

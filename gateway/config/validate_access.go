@@ -55,7 +55,7 @@ func (k *checker) routePolicy(at, name string, policies []string) {
 		k.missing(at, "is missing", "write the name of a policy, authenticated for any proven user, or public: true for everybody")
 		return
 	}
-	if slices.Contains(policies, name) || k.lost.touches("policies") {
+	if slices.Contains(policies, name) || k.lost.names("policies") {
 		return
 	}
 	fix := "write one of " + excerpt(strings.Join(policies[:min(len(policies), 8)], ", ")) + ", or add it to policies"

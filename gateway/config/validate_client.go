@@ -183,7 +183,7 @@ func (k *checker) routeProviders(at string, r Route) {
 		switch {
 		case slices.Index(r.Providers, name) < i:
 			k.fault(item(path, i), fmt.Sprintf("%q is listed twice", shorten(name)), "keep one of them")
-		case !slices.Contains(names, name) && !k.lost.touches("login"):
+		case !slices.Contains(names, name) && !k.lost.names("login.providers"):
 			fix := "write one of " + excerpt(strings.Join(names[:min(len(names), 8)], ", "))
 			if near, ok := nearest(name, names); ok {
 				fix = "did you mean " + excerpt(near) + "?"
