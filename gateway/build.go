@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport/sallyport/gateway/listener/acme"
 	"github.com/sallyport/sallyport/gateway/login"
 	"github.com/sallyport/sallyport/gateway/proxy"
+	"github.com/sallyport/sallyport/gateway/route"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/telemetry"
 	"github.com/sallyport/sallyport/policy"
@@ -89,19 +90,25 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		return nil, err
 	}
 	// What needs no store comes first: most bad configurations never touch one.
+	// A step that finds faults does not keep the next ones from telling theirs.
+	found := &findings{cfg: cfg}
 	policies, err := buildPolicies(cfg, newAuthorizers(log, metrics, p))
-	if err != nil {
-		return nil, err
-	}
+	found.add(err)
 	issuers, err := buildIssuers(cfg, log, metrics, p)
-	if err != nil {
-		return nil, err
+	found.add(err)
+	noIssuers := err != nil
+	found.add(buildCertificates(cfg, log, metrics, p))
+	found.add(buildExtAuthzCertificates(cfg, log, metrics, p))
+	found.add(buildAdminCertificates(cfg, log, metrics, p))
+	found.add(judgeKeyFiles(cfg))
+	people, err := buildPages(cfg)
+	found.add(err)
+	if found.any() && (c.opens() || found.other) {
+		return nil, found.all()
 	}
-	if err = errors.Join(buildCertificates(cfg, log, metrics, p), buildExtAuthzCertificates(cfg, log, metrics, p), buildAdminCertificates(cfg, log, metrics, p)); err != nil {
-		return nil, err
-	}
-	if err = c.prepare(ctx, cfg); err != nil {
-		return nil, err
+	found.add(c.prepare(ctx, cfg))
+	if found.any() && (c.opens() || found.other) {
+		return nil, found.all()
 	}
 	p.sessions = session.NewManager(session.Options{
 		Store: c.store, Records: c.records, Keyring: c.sealing, Server: cfg.Server, Session: cfg.Session,
@@ -113,23 +120,22 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		issuers = append(issuers, own)
 	}
 
-	creds, err := buildCredentials(p, issuers)
-	if err != nil {
-		return nil, err
-	}
 	logins, watch := &appLogins{cfg: cfg}, newWatch(c, p.hold)
-	table, err := buildRoutes(cfg, policies, creds, logins, signing, watch)
-	if err != nil {
-		return nil, err
+	creds, table := &credentials{}, &route.Table{}
+	if !noIssuers { // no judge is made of some of the issuers
+		if creds, err = buildCredentials(p, issuers); err != nil {
+			return nil, cfg.Together(found.all(), err)
+		}
+		var routed *route.Table
+		if routed, err = buildRoutes(cfg, policies, creds, logins, signing, watch); err == nil {
+			table = routed
+		}
+		found.add(err)
 	}
 	p.background = append(p.background, func(ctx context.Context) {
 		followFiles(ctx, slices.Concat(policies.files, logins.files), log.Named("files"))
 	})
 
-	people, err := buildPages(cfg)
-	if err != nil {
-		return nil, err
-	}
 	var keptForms session.Records
 	if cfg.Login.KeepForms {
 		keptForms = c.records
@@ -143,7 +149,14 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		Calls: c.calls, Rehearsal: c.dev.signIns(), Meets: meetsStepUp, Lockout: cfg.Login.Lockout, CORSOrigins: cfg.Login.CORSOrigins,
 	})
 	if err != nil {
-		return nil, faultsAt(cfg, "login.providers", err)
+		found.add(faultsAt(cfg, "login.providers", err))
+	}
+	p.entrances, err = buildEntrances(cfg, policies)
+	found.add(err)
+	targets, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, log.Named("upstream"), p)
+	found.add(err)
+	if found.any() {
+		return nil, found.all()
 	}
 	p.signIn, p.accounts = signIn, creds.accounts
 	startRenewing(p, signIn)
@@ -168,18 +181,11 @@ func (c *core) build(ctx context.Context, cfg *config.Config) (_ *parts, err err
 		return edge.Page(w, r, e, requestID)
 	}
 	scheme := cfg.Server.URL().Scheme
-	if p.entrances, err = buildEntrances(cfg, policies); err != nil {
-		return nil, err
-	}
 	p.guard = guard.New(guard.Options{
 		Entrances: cfg.ExtAuthz.Listen != "", Listeners: p.entrances,
 		Routes: table, Cookies: p.sessions.Cookies(), Scheme: scheme, Client: trusted.addr, Denied: c.denied.keep,
 		Locks: c.locks, OwnIssuer: ownIssuerName(cfg),
 	})
-	targets, err := buildTargets(cfg, table, map[string]http.Handler{"echo": echo.New(cfg.Server.AuthPrefix)}, log.Named("upstream"), p)
-	if err != nil {
-		return nil, err
-	}
 	front, err := proxy.New(proxy.Options{
 		Guard:     p.guard,
 		Now:       func() *guard.Guard { return c.now().guard },

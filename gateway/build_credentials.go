@@ -37,18 +37,15 @@ func buildCredentials(p *parts, issuers []authn.Issuer) (*credentials, error) {
 		session: authn.NewSession(p.sessions),
 		issuers: len(issuers) > 0, keys: p.core.keys, client: p.trust.client,
 	}
-	var err error
-	if c.bearer, err = buildBearer(p, issuers, possession); err != nil {
-		return nil, err
+	var errs [4]error
+	c.bearer, errs[0] = buildBearer(p, issuers, possession)
+	c.introspection, errs[1] = buildIntrospection(p, possession)
+	c.passwords, c.accounts, errs[2] = buildPasswords(p)
+	if c.certificates, errs[3] = authn.NewClientCert(cfg.Server.TLS.ClientSubject); errs[3] != nil {
+		errs[3] = faultsAt(cfg, "server.tls.client_subject", errs[3])
 	}
-	if c.introspection, err = buildIntrospection(p, possession); err != nil {
+	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
-	}
-	if c.passwords, c.accounts, err = buildPasswords(p); err != nil {
-		return nil, err
-	}
-	if c.certificates, err = authn.NewClientCert(cfg.Server.TLS.ClientSubject); err != nil {
-		return nil, faultsAt(cfg, "server.tls.client_subject", err)
 	}
 	return c, nil
 }

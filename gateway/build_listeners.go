@@ -104,7 +104,7 @@ func buildEntrances(cfg *config.Config, policies *policies) (map[string]*guard.E
 			continue
 		}
 		set := policies.sets[l.Policy]
-		if set == nil {
+		if set == nil && !policies.broken[l.Policy] {
 			return nil, config.Faults{cfg.Fault(fmt.Sprintf("server.listeners[%d].policy", i), fmt.Sprintf("no policy is called %q", l.Policy), "")}
 		}
 		entrances[l.Name] = &guard.Entrance{Name: l.Name, Policy: set}

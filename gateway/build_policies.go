@@ -14,9 +14,10 @@ import (
 
 // policies are the compiled policies by name, and the files that they read.
 type policies struct {
-	sets  map[string]*policy.Set
-	files []*followedFile
-	lies  func(name string) string // where a file is found
+	broken map[string]bool // by name: those that do not compile
+	sets   map[string]*policy.Set
+	files  []*followedFile
+	lies   func(name string) string // where a file is found
 }
 
 // newEngine makes what compiles policies, with the path language of routes. A deny
@@ -38,30 +39,42 @@ func neverOnAPage() []string {
 	}
 }
 
-// buildPolicies compiles the policies, and reads the files of values.
+// buildPolicies compiles the policies, and reads the files of values. With Faults it
+// returns those that have none, for who looks for further faults.
 func buildPolicies(cfg *config.Config, authorizers authorizerMaker) (*policies, error) {
+	return compilePolicies(cfg, authorizers, func(string) bool { return false })
+}
+
+// compilePolicies is buildPolicies, but for the policies at the paths that are to be
+// left out.
+func compilePolicies(cfg *config.Config, authorizers authorizerMaker, without func(path string) bool) (*policies, error) {
 	engine, err := newEngine()
 	if err != nil {
 		return nil, err
 	}
-	out := &policies{sets: map[string]*policy.Set{config.PolicyAuthenticated: policy.Authenticated()}, lies: cfg.FileName}
+	out := &policies{broken: map[string]bool{}, sets: map[string]*policy.Set{config.PolicyAuthenticated: policy.Authenticated()}, lies: cfg.FileName}
 	var faults config.Faults
 	for i := range cfg.Policies {
 		c, at := &cfg.Policies[i], policyPath(i)
+		if without(at) {
+			continue
+		}
 		described := out.describe(at, c)
 		if described.Authorizer, err = authorizers(c); err != nil {
 			faults = append(faults, faultsAt(cfg, at+".authorizer", err)...)
+			out.broken[c.Name] = true
 			continue
 		}
 		set, err := engine.Compile(described)
 		if err != nil {
 			faults = append(faults, faultsAt(cfg, at, err)...)
+			out.broken[c.Name] = true
 			continue
 		}
 		out.sets[c.Name] = set
 	}
 	if faults = append(faults, out.load(cfg)...); len(faults) > 0 {
-		return nil, faults
+		return out, faults
 	}
 	return out, nil
 }

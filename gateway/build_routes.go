@@ -71,9 +71,13 @@ func buildRoute(c config.Route, policies *policies, creds *credentials, sets *he
 	return rt, nil
 }
 
-// of returns the policy of a route, with everything that the route requires.
+// of returns the policy of a route, with everything that the route requires; none where
+// it does not compile.
 func (p *policies) of(c *config.Route) (*policy.Set, error) {
 	set := p.sets[c.Policy]
+	if p.broken[c.Policy] {
+		return nil, nil //nolint:nilnil // no policy lets nobody in, and its fault is known
+	}
 	if set == nil {
 		return nil, fmt.Errorf("policy: no policy is called %q", c.Policy)
 	}

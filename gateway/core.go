@@ -139,15 +139,22 @@ func (c *core) prepare(ctx context.Context, cfg *config.Config) error {
 	if err := errors.Join(c.openAudit(cfg), c.openTracing(cfg)); err != nil {
 		return err
 	}
-	if err := c.openStore(ctx, cfg); err != nil {
-		return err
+	unusable := c.openStore(ctx, cfg)
+	if unusable != nil {
+		if c.open {
+			return unusable
+		}
+		// What comes after it has faults of its own.
+		if err := c.openStore(ctx, inMemory(cfg)); err != nil {
+			return cfg.Together(unusable, err)
+		}
 	}
 	c.revocations = authn.NewRevocations(c.feeds, cfg.Tokens.Revocation.MaxStaleness)
 	c.keys = authn.NewAPIKeys(c.feeds, cfg.Tokens.Revocation.MaxStaleness, c.log.Named("apikeys"))
 	c.openLocks(ctx, cfg)
 	ring, err := openRing(ctx, cfg, c.log, c.signed, c.open)
 	if err != nil {
-		return err
+		return cfg.Together(unusable, err)
 	}
 	c.ring = ring
 	c.background = append(c.background, c.revocations.Run, c.keys.Run, c.connections.Run)
@@ -164,7 +171,14 @@ func (c *core) prepare(ctx context.Context, cfg *config.Config) error {
 	c.streams = session.NewStreams(c.sessionLives, func(id *identity.Identity) bool {
 		return c.revocations.Revoked(id) || c.keys.Revoked(id)
 	})
-	return nil
+	return unusable
+}
+
+// inMemory is a configuration that needs no store.
+func inMemory(cfg *config.Config) *config.Config {
+	other := *cfg
+	other.Session.Store, other.Session.KeysFiles = config.StoreEmbedded, nil
+	return &other
 }
 
 // sessionLives is Manager.Live of the configuration that counts now.
@@ -174,10 +188,13 @@ func (c *core) sessionLives(ctx context.Context, key session.Key) (*identity.Ide
 
 // openStore opens the store, and reads or makes the ring that seals.
 func (c *core) openStore(ctx context.Context, cfg *config.Config) error {
-	err := judgeKeyFiles(cfg)
-	if err != nil {
+	if err := judgeKeyFiles(cfg); err != nil {
+		if !c.open && cfg.Session.Store == config.StoreValkey {
+			err = cfg.Together(err, valkeyFaults(cfg))
+		}
 		return err
 	}
+	var err error
 	switch cfg.Session.Store {
 	case config.StoreValkey:
 		err = c.openValkey(cfg)
@@ -206,6 +223,15 @@ func (c *core) openEmbedded(cfg *config.Config) error {
 	c.store, c.records, c.feeds = &measuredStore{Store: store, metrics: c.metrics}, store, store
 	c.touchFailed = func(err error) { c.log.Warn("the last use of a session could not be kept", zap.Error(err)) }
 	return nil
+}
+
+// valkeyFaults are those of the way to Valkey.
+func valkeyFaults(cfg *config.Config) error {
+	store, err := valkeystore.Open(valkeystore.Options{Valkey: cfg.Session.Valkey, Cache: cfg.Session.Cache, Offline: true})
+	if err != nil {
+		return faultsAt(cfg, "session.valkey", err)
+	}
+	return store.Close()
 }
 
 func (c *core) openValkey(cfg *config.Config) error {

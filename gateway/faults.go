@@ -20,6 +20,14 @@ func faultsAt(cfg *config.Config, path string, err error) config.Faults {
 	if err == nil {
 		return nil
 	}
+	// Not errors.AsType: a list within a ProviderError is that provider's.
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all config.Faults
+		for _, one := range joined.Unwrap() {
+			all = append(all, faultsAt(cfg, path, one)...)
+		}
+		return all
+	}
 	if e, ok := errors.AsType[*login.ProviderError](err); ok {
 		i := slices.IndexFunc(cfg.Login.Providers, func(p config.Provider) bool { return p.Name == e.Provider })
 		return config.Faults{cfg.Fault(fmt.Sprintf("%s[%d]", path, i), e.Err.Error(), "")}

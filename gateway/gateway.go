@@ -36,13 +36,13 @@ type Gateway struct {
 	notify   *listener.Notifier
 }
 
-// New builds a gateway from a configuration that was loaded with config.Load,
+// New builds a gateway from a configuration that was loaded with Load or config.Load,
 // and opens its session store. Faults that only building can find are returned
-// as config.Faults.
+// as config.Faults, all at once.
 func New(ctx context.Context, cfg *config.Config, log *zap.Logger, version string) (*Gateway, error) {
 	p, err := build(ctx, cfg, log, version, true)
 	if err != nil {
-		return nil, err
+		return nil, everyFault(ctx, cfg, err)
 	}
 	return newGateway(p), nil
 }

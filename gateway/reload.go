@@ -115,7 +115,7 @@ func (r *reloads) read(inUse *config.Config) (*config.Config, [sha256.Size]byte,
 	}
 	text, err := os.ReadFile(r.file)
 	if err != nil {
-		text = nil // config.Load words it
+		text = nil // Load words it
 	}
 	refused := sum(append([][]byte{text}, readOnce(inUse)...)...)
 	if err == nil && len(bytes.TrimSpace(text)) == 0 {
@@ -124,9 +124,9 @@ func (r *reloads) read(inUse *config.Config) (*config.Config, [sha256.Size]byte,
 	}
 	var cfg *config.Config
 	if err != nil {
-		cfg, err = config.Load(r.file, r.environ)
+		cfg, err = Load(r.file, r.environ)
 	} else {
-		cfg, err = config.Parse(r.file, text, r.environ)
+		cfg, err = Parse(r.file, text, r.environ)
 	}
 	if err != nil {
 		return nil, refused, err
@@ -153,14 +153,11 @@ func (g *Gateway) exchange(ctx context.Context) (tried [sha256.Size]byte, err er
 func (g *Gateway) take(ctx context.Context, cfg *config.Config) error {
 	c := g.core
 	if faults := onlyByRestart(c.now().cfg, cfg); len(faults) > 0 {
-		return faults
+		return everyFault(ctx, cfg, faults)
 	}
 	level, err := zap.ParseAtomicLevel(cfg.Log.Level)
 	if err != nil {
 		return err // the configuration was validated
-	}
-	if err := judgeKeyFiles(cfg); err != nil {
-		return err
 	}
 	next, err := c.build(ctx, cfg)
 	if err != nil {

@@ -89,7 +89,7 @@ does not work; 2 with faults, for which serve would not start.`,
 // check makes the report. Where there are faults, nothing else is looked at: what
 // is weak about a configuration that can't be built nobody knows.
 func check(ctx context.Context, file string, live bool) (*lint.Report, error) {
-	cfg, err := config.Load(file, os.Environ())
+	cfg, err := gateway.Load(file, os.Environ())
 	if err == nil {
 		err = gateway.Check(ctx, cfg)
 	}

@@ -39,7 +39,7 @@ line or a configuration that can't be used.`,
   SALLYPORT_SERVER__LISTEN=127.0.0.1:8443 sallyport serve`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(file, os.Environ())
+			cfg, err := gateway.Load(file, os.Environ())
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -63,6 +64,60 @@ func (f Faults) sort(file string) {
 			return 1
 		}
 		return cmp.Compare(a.File, b.File)
+	})
+}
+
+// Together joins what several steps have found wrong in the configuration, nil where none
+// has. Faults become one list, in which each is told once; what is no fault is joined
+// with it as errors.Join does.
+func (c *Config) Together(errs ...error) error {
+	var faults Faults
+	var others []error
+	var add func(error)
+	add = func(err error) {
+		joined, ok := err.(interface{ Unwrap() []error })
+		switch list, isFaults := errors.AsType[Faults](err); {
+		case err == nil:
+		case ok:
+			for _, one := range joined.Unwrap() {
+				add(one)
+			}
+		case isFaults:
+			for _, one := range list {
+				if !slices.Contains(faults, one) {
+					faults = append(faults, one)
+				}
+			}
+		default:
+			others = append(others, err)
+		}
+	}
+	for _, err := range errs {
+		add(err)
+	}
+	if len(faults) == 0 {
+		return errors.Join(others...)
+	}
+	faults.sort(c.source.file)
+	if len(others) == 0 {
+		return faults
+	}
+	return errors.Join(append([]error{faults}, others...)...)
+}
+
+// Touched tells whether one of the faults is at path or below it, or is of all that path
+// is a part of.
+func (f Faults) Touched(path string) bool {
+	return slices.ContainsFunc(f, func(one Fault) bool {
+		if one.Path == path || strings.HasPrefix(one.Path, path+".") || strings.HasPrefix(one.Path, path+"[") {
+			return true
+		}
+		for above := range upwards(path) {
+			if above != "" && above == one.Path {
+				return true
+			}
+		}
+		return false
 	})
 }
 

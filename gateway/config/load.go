@@ -23,11 +23,24 @@ const maxFile = 1 << 20
 // The error is Faults: everything that is wrong, at once. With an error there
 // is no Config.
 func Load(path string, environ []string) (*Config, error) {
+	return sound(LoadDraft(path, environ))
+}
+
+// LoadDraft is Load for those who look for further faults: along with Faults it returns
+// what could be read, which nobody may be judged by; nil where that is nothing.
+func LoadDraft(path string, environ []string) (*Config, error) {
 	data, err := readConfiguration(path)
 	if err != nil {
 		return nil, err
 	}
-	return Parse(path, data, environ)
+	return ParseDraft(path, data, environ)
+}
+
+func sound(c *Config, err error) (*Config, error) {
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // readConfiguration reads one byte more than a configuration may have.
@@ -64,6 +77,15 @@ func Parse(name string, data []byte, environ []string) (*Config, error) {
 // ParseIn is Parse where relative file names start at dir. It is for those who
 // compile the policies alone: everything else starts at the working directory.
 func ParseIn(dir, name string, data []byte, environ []string) (*Config, error) {
+	return sound(parse(dir, name, data, environ))
+}
+
+// ParseDraft is LoadDraft for bytes; name stands for the file in messages.
+func ParseDraft(name string, data []byte, environ []string) (*Config, error) {
+	return parse("", name, data, environ)
+}
+
+func parse(dir, name string, data []byte, environ []string) (*Config, error) {
 	root, fault := parseYAML(name, data)
 	if fault != nil {
 		return nil, Faults{*fault}
@@ -107,7 +129,7 @@ func ParseIn(dir, name string, data []byte, environ []string) (*Config, error) {
 	faults := slices.Concat(file.faults, env.faults, check.faults)
 	if len(faults) > 0 {
 		faults.sort(name)
-		return nil, faults
+		return c, faults
 	}
 	return c, nil
 }

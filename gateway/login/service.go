@@ -157,15 +157,20 @@ func New(o Options) (*Service, error) {
 	}
 	s.lockout, s.flood, s.programs = o.Memory.lockoutOf(o.Lockout), &o.Memory.flood, o.Memory.programs
 	s.carried = o.Carry != nil
+	var errs []error
 	for _, cfg := range o.Providers {
 		p, err := s.providerOf(cfg, &o)
 		if err != nil {
-			return nil, &ProviderError{Provider: cfg.Name, Err: err}
+			errs = append(errs, &ProviderError{Provider: cfg.Name, Err: err})
+			continue
 		}
 		s.providers = append(s.providers, p)
 		if u, ok := p.(*users); ok {
 			s.accounts = append(s.accounts, u)
 		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	return s, nil
 }
