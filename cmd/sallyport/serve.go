@@ -142,8 +142,12 @@ func greet(w io.Writer, cfg *config.Config, g *gateway.Gateway) {
 		fmt.Fprintf(w, "Open %s and sign in %s.\n", cfg.Server.PublicURL, how)
 	}
 	for _, p := range cfg.Login.Providers {
-		if p.Type != config.ProviderDev && p.Type != config.ProviderUsers {
-			fmt.Fprintf(w, "%s sends people back to %s%s/callback/%s, which has to be registered there.\n", p.Title, cfg.Server.URL(), cfg.Server.AuthPrefix, p.Name)
+		at := cfg.Server.URL().String() + cfg.Server.AuthPrefix
+		switch {
+		case p.OpenID():
+			fmt.Fprintf(w, "At %s, register %s/callback/%s, and for after a sign-out %s/logout/done.\n", p.Title, at, p.Name, at)
+		case p.OAuth2():
+			fmt.Fprintf(w, "At %s, register %s/callback/%s.\n", p.Title, at, p.Name)
 		}
 	}
 }
