@@ -180,7 +180,7 @@ func parseAccounts(data []byte) (*accounts, error) {
 		if errors.Is(err, io.EOF) {
 			return nil, errors.New("is empty: write users: and a list")
 		}
-		return nil, err
+		return nil, fileFault(err)
 	}
 	if len(file.Users) == 0 {
 		return nil, errors.New("lists no users: nobody could sign in")

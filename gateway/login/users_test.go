@@ -160,7 +160,7 @@ func TestFaultyFileOfUsersNamesTheEntryAndHidesTheHash(t *testing.T) {
 		"a control":       {`users: [{username: "a\nb", password_hash: '` + hash + `'}]`, "no text"},
 		"too much memory": {"users: [{username: a, password_hash: '$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHQ$" + strings.Repeat("A", 43) + "'}]", "m is not a number from 8 to 262144"},
 		"too much time":   {"users: [{username: a, password_hash: '$2b$31$" + strings.Repeat("a", 53) + "'}]", "cost above 16"},
-		"no YAML":         {"users: [", "yaml"},
+		"no YAML":         {"users: [", "is not YAML"},
 	} {
 		_, err := login.ParseAccounts([]byte(tt.content))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -168,6 +168,28 @@ func TestFaultyFileOfUsersNamesTheEntryAndHidesTheHash(t *testing.T) {
 		}
 		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "c2Fsd")) {
 			t.Errorf("%s: the error holds the hash: %v", name, err)
+		}
+	}
+}
+
+// TestFaultyFileOfUsersSaysWhatToWrite: in the words of the file, with its line, and
+// without the value, which may be a password.
+func TestFaultyFileOfUsersSaysWhatToWrite(t *testing.T) {
+	for content, want := range map[string]string{
+		"users:\n  - {username: ann, password: s3cret}\n":                     `line 2: "password" is not a known key: write password_hash, as `,
+		"users:\n  - {username: ann, group: s3cret}\n":                        `line 2: "group" is not a known key: write username, password_hash, email, name, groups`,
+		"user:\n  - {username: ann}\n":                                        `line 1: "user" is not a known key: write users: and a list`,
+		"users:\n  - {username: ann, groups: s3cret}\n":                       `line 2: here belongs a list, such as [staff]`,
+		"- {username: s3cret}\n":                                              `line 1: here belongs users: and a list below it`,
+		"users: s3cret\n":                                                     `line 1: here belongs a list, with "- " before each user`,
+		"users: [s3cret]\n":                                                   `line 1: here belongs {username: `,
+		"users:\n - username: s3cret\n  groups: []\n":                         `is not YAML: line 1: `,
+		"users: [{username: ann, password_hash: *s3cret}]\n":                  `a value begins with * or &: put it in quotes`,
+		"users: [{username: ann, groups: a}, {username: bob, password: b}]\n": "line 1: here belongs a list, such as [staff]\nline 1: \"password\" is not",
+	} {
+		n, err := login.ParseAccounts([]byte(content))
+		if err == nil || n != 0 || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s\tgives %d, %v\n\twant %s", content, n, err, want)
 		}
 	}
 }
