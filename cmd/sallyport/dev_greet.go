@@ -44,11 +44,11 @@ func (o *devFlags) groupsOfNobody(cfg *config.Config) []string {
 	return groups
 }
 
-// answers reports whether an application takes connections. What can't be asked
-// like that counts as one that does.
+// answers reports whether an application of this machine takes connections. What
+// can't be asked like that counts as one that does.
 func answers(upstream string) bool {
 	u, err := url.Parse(upstream)
-	if err != nil || u.Host == "" || u.Port() == "" {
+	if err != nil || u.Port() == "" || !local(u.Hostname()) {
 		return true
 	}
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp", u.Host)
@@ -70,11 +70,10 @@ func (o *devFlags) nobodyElse(port string) error {
 	if err != nil {
 		return fmt.Errorf("--upstream: %w", err)
 	}
-	if u.Port() != port {
-		return nil
-	}
-	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback() && !ip.IsUnspecified()) {
-		return nil
+	own, _, _ := net.SplitHostPort(o.listen)
+	itself := u.Hostname() == own || u.Hostname() == "localhost" || u.Hostname() == "0.0.0.0"
+	if u.Port() != port || !itself {
+		return nil // 127.0.0.2 has ports of its own
 	}
 	return fmt.Errorf("--upstream %s: the gateway itself listens at port %s: write the port of your app, or another one for the gateway, such as --listen 127.0.0.1:%s", o.upstream, port, other(port))
 }
@@ -84,4 +83,9 @@ func other(port string) string {
 		return "8080"
 	}
 	return "8081"
+}
+
+func local(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
