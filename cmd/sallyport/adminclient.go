@@ -159,8 +159,18 @@ func refusedBy(status int, body []byte) error {
 	if err := json.Unmarshal(body, &problem); err != nil || problem.Detail == "" {
 		return fmt.Errorf("the gateway answered %d %s %s", status, http.StatusText(status), problem.Reason)
 	}
-	if problem.Reason == "unconfirmed_lock" {
-		problem.Detail += " with --yes"
-	}
-	return errors.New(problem.Detail)
+	return &refusedError{problem.Detail, problem.Reason}
 }
+
+// refusedError is what the gateway says to a request that it does not fulfil.
+type refusedError struct{ detail, reason string }
+
+func (e *refusedError) Error() string {
+	if e.reason == reasonUnconfirmed {
+		return e.detail + " with --yes"
+	}
+	return e.detail
+}
+
+// reasonUnconfirmed refuses a lock that could be on everybody, or on the operator.
+const reasonUnconfirmed = "unconfirmed_lock"

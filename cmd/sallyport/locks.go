@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -53,6 +54,8 @@ ended within a second. What has several of these must match all of them.
 Nobody is signed out: when the lock is lifted (sallyport unlock ID) or has run out,
 sessions that still live go on.
 
+What could be on everybody, or on yourself, needs --yes, or a yes on the terminal.
+
 The reason is for operators, in the list and in the audit log; those whom the lock
 refuses read the message, if there is one.`,
 		Example: `  sallyport lock --subject alice --issuer https://id.example.com --reason "laptop stolen"
@@ -73,7 +76,20 @@ refuses read the message, if there is one.`,
 				return err
 			}
 			var made madeLock
-			if err := c.call(cmd.Context(), http.MethodPost, "/locks", wish, &made); err != nil {
+			err = c.call(cmd.Context(), http.MethodPost, "/locks", wish, &made)
+			if e, ok := errors.AsType[*refusedError](err); ok && e.reason == reasonUnconfirmed {
+				meant, asked, failed := ask(cmd, printable(e.detail)+". Lock it?")
+				switch {
+				case failed != nil:
+					return failed
+				case meant:
+					wish.Confirm = true
+					err = c.call(cmd.Context(), http.MethodPost, "/locks", wish, &made)
+				case asked:
+					return errors.New("nothing was locked")
+				}
+			}
+			if err != nil {
 				return err
 			}
 			for _, warning := range made.Warnings {

@@ -172,17 +172,28 @@ func confirm(cmd *cobra.Command, yes bool, question string) error {
 	if yes {
 		return nil
 	}
+	switch meant, asked, err := ask(cmd, question); {
+	case !asked:
+		return errors.New("this touches more than one session: confirm it with --yes")
+	case err != nil:
+		return err
+	case !meant:
+		return errors.New("nothing was ended")
+	}
+	return nil
+}
+
+// ask asks on a terminal; without one, asked is false. Only a clear yes is one.
+func ask(cmd *cobra.Command, question string) (meant, asked bool, err error) {
 	in, ok := cmd.InOrStdin().(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return errors.New("this touches more than one session: confirm it with --yes")
+		return false, false, nil
 	}
 	fmt.Fprint(cmd.ErrOrStderr(), question+" [y/N] ")
 	line, err := bufio.NewReader(io.LimitReader(in, 100)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return atRunTime(err)
+		return false, true, atRunTime(err)
 	}
-	if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
-		return errors.New("nothing was ended")
-	}
-	return nil
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", true, nil
 }

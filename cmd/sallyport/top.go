@@ -124,7 +124,7 @@ func (t *topView) run(ctx context.Context, in, out *os.File) error {
 		}
 		// The last line stays free: writing into its last column would scroll.
 		lines := t.frame(width, height-1, time.Now())
-		if _, err := io.WriteString(out, goHome+strings.Join(lines, clearLine+"\r\n")+clearLine+clearBelow); err != nil {
+		if _, err := io.WriteString(out, screen(lines)); err != nil {
 			return atRunTime(err)
 		}
 		select {
@@ -134,6 +134,19 @@ func (t *topView) run(ctx context.Context, in, out *os.File) error {
 			return nil
 		}
 	}
+}
+
+// screen draws lines over what is there. Each is cleared before it is written: behind a
+// line that is full the cursor stands on its last character still.
+func screen(lines []string) string {
+	last := len(lines) - 1
+	var b strings.Builder
+	b.WriteString(goHome)
+	for _, line := range lines[:last] {
+		b.WriteString(clearLine + line + "\r\n")
+	}
+	b.WriteString(clearBelow + lines[last])
+	return b.String()
 }
 
 // waitForQuit returns when the user wants to go. In raw mode a terminal sends

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/text/width"
+
 	"github.com/sallyport/sallyport/gateway/telemetry"
 )
 
@@ -18,11 +20,26 @@ type drawing struct {
 }
 
 func (d *drawing) line(format string, args ...any) {
-	text := []rune(fmt.Sprintf(format, args...))
-	if len(text) > d.width {
-		text = append(text[:d.width-1], '…')
+	text := strings.TrimRight(fmt.Sprintf(format, args...), " ")
+	taken, cut := 0, 0 // cut is where there is still room for the mark
+	for i, r := range text {
+		if taken < d.width {
+			cut = i
+		}
+		if taken += columns(r); taken > d.width {
+			text = text[:cut] + "…"
+			break
+		}
 	}
-	d.lines = append(d.lines, strings.TrimRight(string(text), " "))
+	d.lines = append(d.lines, text)
+}
+
+// columns is how many a terminal gives to a character.
+func columns(r rune) int {
+	if kind := width.LookupRune(r).Kind(); kind == width.EastAsianWide || kind == width.EastAsianFullwidth {
+		return 2
+	}
+	return 1
 }
 
 // maxOutcomes is how many outcomes are shown, the most frequent ones.

@@ -60,6 +60,18 @@ func TestTopStaysWithinTheScreen(t *testing.T) {
 	}
 }
 
+// TestTopGivesWideCharactersTheirRoom: Korean and others take two columns each.
+func TestTopGivesWideCharactersTheirRoom(t *testing.T) {
+	for text, want := range map[string]string{
+		"abcde": "abcde", "abcdef": "abcd…", "가나": "가나", "가나다": "가나…", "a가나": "a가나", "a가나다": "a가…", "가b나다": "가b…", "abcd가": "abcd…", "abc가": "abc가", "": "",
+	} {
+		d := drawing{width: 5}
+		if d.line("%s", text); d.lines[0] != want {
+			t.Errorf("%q: %q, want %q", text, d.lines[0], want)
+		}
+	}
+}
+
 func TestTopShowsWhatItKnows(t *testing.T) {
 	v := busyView()
 	frame := strings.Join(v.frame(80, 24, time.Now()), "\n")
