@@ -28,9 +28,10 @@ e2e: ## end-to-end tests with a real browser, provider, application and Valkey
 	$(GO) test -count=1 -tags e2e -run 'NearCache|Alloc' ./gateway ./gateway/echo
 	cd gateway/e2e/kubernetes && $(GO) test -count=1 -vet=off -timeout 10m ./...
 
-test-long: fuzz ## fuzz every target for FUZZTIME, load a million sessions, break everything under the store, stream for ten minutes, five of load by way of each proxy, Rails and Next behind sallyport dev
+test-long: fuzz ## fuzz every target for FUZZTIME, load, list and end a million sessions, break everything under the store, stream for ten minutes, five of load by way of each proxy, Rails and Next behind sallyport dev
 	LONG=1 .ci/deps
 	$(GO) test -count=1 -v -timeout 30m -tags 'e2e long' -run 'TestAMillion|TestChaos' ./gateway/session/valkeystore
+	$(GO) test -count=1 -v -timeout 5m -tags long -run TestAHundredThousand ./gateway/session/embedded
 	$(GO) test -count=1 -v -timeout 30m -tags 'e2e long' -parallel 8 -run 'TestStreamsLive|TestMinutes' ./gateway/e2e/carry
 	$(GO) test -count=1 -v -timeout 15m -tags 'e2e long' -parallel 8 -run TestMinutes ./gateway/e2e/ingress
 	$(GO) test -count=1 -v -timeout 10m -tags 'e2e long' -run 'TestRails|TestNext|TestTrusted' ./gateway/e2e

@@ -74,7 +74,7 @@ const (
 var errOutlived = errors.New("session: all sessions that began before now were just ended")
 
 // EndBefore ends all sessions that began before t, on every gateway, and says how
-// many there were. It looks at every session, so it takes seconds where there are a
+// many there were. It looks at every session, so it can take a minute where there are a
 // million. A sign-in that began before t and is not over yet fails.
 func (m *Manager) EndBefore(ctx context.Context, t time.Time) (int, error) {
 	if m.records != nil {

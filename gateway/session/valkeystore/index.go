@@ -146,8 +146,8 @@ func (s *Store) deleteIndexed(ctx context.Context, at pair, kind byte, match fun
 	return len(gone), err
 }
 
-// DeleteBefore implements session.Store. It reads every session, so it takes
-// seconds where there are a million.
+// DeleteBefore implements session.Store. It reads every session and ends them one by
+// one, which takes about a minute where there are a million.
 func (s *Store) DeleteBefore(ctx context.Context, t time.Time) (int, error) {
 	n := 0
 	err := s.walk(ctx, 0, func(found []seen) (bool, error) {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/e2e/env"
@@ -46,17 +47,21 @@ func heap() int64 {
 }
 
 // TestAMillionSessions measures what a session takes in Valkey, with its
-// indexes, and in the near cache: 5 groups, 10 claims, a user for each.
+// indexes, and in the near cache: 5 groups, 10 claims, a user for each. Then it lists
+// them all, and ends those that are old.
 func TestAMillionSessions(t *testing.T) {
 	const n = 1_000_000
 	key := func(i int) session.Key { return sha256.Sum256([]byte(strconv.Itoa(i))) }
 	server := env.StartValkey(t)
 	s := open(t, settings(server.URL()), config.Cache{MaxStaleness: defaultCache().MaxStaleness})
-	last, empty := 0, server.UsedMemory()
+	last, empty, began := 0, server.UsedMemory(), time.Now()
 	for _, upTo := range []int{10_000, 100_000, n} {
 		each(t, upTo-last, func(ctx context.Context, i int) error {
 			in := sessiontest.Session(last + i)
 			in.Identity.Ref, in.Identity.Subject = key(last+i), fmt.Sprintf("248289761001-%08d", last+i)
+			if (last+i)%2 == 0 {
+				in.Created = began.Add(-2 * time.Minute).UnixNano()
+			}
 			return s.Create(ctx, in)
 		})
 		last = upTo
@@ -95,5 +100,11 @@ func TestAMillionSessions(t *testing.T) {
 				t.Fatalf("session %d: deleted %d, %v", i, gone, err)
 			}
 		}
+	})
+	t.Run("they are listed, and half of them ended", func(t *testing.T) {
+		one := sessiontest.Session(1).Identity
+		sessiontest.ListCrowd(t, s, sessiontest.Crowd{
+			Old: n/2 - 100, Young: n / 2, Before: began.Add(-time.Minute), Issuer: one.Issuer, Subject: fmt.Sprintf("248289761001-%08d", 1), Users: 1,
+		})
 	})
 }
