@@ -52,6 +52,7 @@ func (l *looker) everyView(name string) {
 // TestOperatorsInABrowser: what one of them sees and does by the pages, and what a
 // person notices of it.
 func TestOperatorsInABrowser(t *testing.T) {
+	t.Parallel()
 	g, dir := startAdministered(t)
 	l := newLooker(t)
 	b, person := l.browser, env.StartBrowser(t)

@@ -314,6 +314,7 @@ func TestApplicationsVerifyAssertionsAcrossAKeyRotationUnderLoad(t *testing.T) {
 }
 
 func TestApplicationsRefuseWhatIsNoAssertionForThem(t *testing.T) {
+	t.Parallel()
 	a := startAsserting(t)
 	good := a.received(t, "/echo")
 	parts := strings.Split(good, ".")
@@ -353,6 +354,7 @@ func TestApplicationsRefuseWhatIsNoAssertionForThem(t *testing.T) {
 }
 
 func TestGatewaysOfOneValkeyPublishTheSameKeys(t *testing.T) {
+	t.Parallel()
 	server := env.StartValkey(t)
 	f := startFleet(t, 2, valkeyAt(server.URL()), "")
 	keys := func(g *env.Gateway) string { return send(t, f.client, "GET", g.URL+"/.auth/jwks.json").body }

@@ -26,6 +26,7 @@ func signer(t *testing.T, alg, kid string) *jose.Signer {
 }
 
 func TestTokensOfAConfiguredIssuer(t *testing.T) {
+	t.Parallel()
 	trusted, stranger := signer(t, "RS256", "k1"), signer(t, "RS256", "k1")
 	keys, err := jose.PublicJWKS(trusted)
 	if err != nil {
@@ -102,6 +103,7 @@ routes:
 }
 
 func TestKeysThatNobodyCouldFetchAreAnOutage(t *testing.T) {
+	t.Parallel()
 	down := httptest.NewServer(http.NotFoundHandler())
 	url := down.URL
 	down.Close()

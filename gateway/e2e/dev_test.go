@@ -91,6 +91,7 @@ func viteModule(says string) string {
 // TestViteUpdatesModulesThroughTheGateway: its client opens a WebSocket by the name
 // and the port in the address bar, and Vite checks the names.
 func TestViteUpdatesModulesThroughTheGateway(t *testing.T) {
+	t.Parallel()
 	dir, upstream := startVite(t)
 	browser := env.StartBrowser(t)
 	browser.TrustAnyCertificate()
@@ -117,6 +118,7 @@ func TestViteUpdatesModulesThroughTheGateway(t *testing.T) {
 // TestTwoDevGatewaysDontSignEachOtherOut: browsers send a cookie to every port of a
 // host, so that one name for all of them is one session for all of them.
 func TestTwoDevGatewaysDontSignEachOtherOut(t *testing.T) {
+	t.Parallel()
 	one, other := startDev(t), startDev(t)
 	browser := env.StartBrowser(t)
 	for origin, who := range map[string]string{one: "alice", other: "bob"} {
@@ -141,6 +143,7 @@ func (l *looker) push(selector string) {
 // TestDevelopmentPanelLooksRightAndItsButtonsWork presses them in a real browser, on
 // telephones and in the dark, with and without a session.
 func TestDevelopmentPanelLooksRightAndItsButtonsWork(t *testing.T) {
+	t.Parallel()
 	origin := startDev(t, "--idle-timeout", "10m")
 	l := newLooker(t)
 	for _, v := range views("en") {

@@ -221,6 +221,7 @@ func TestLocksOutliveRestartsAndFailovers(t *testing.T) {
 // TestWhoIsLockedReadsSo signs in with a browser: the sign-in ends on a page that
 // says so, and the page of a locked session lets sign out.
 func TestWhoIsLockedReadsSo(t *testing.T) {
+	t.Parallel()
 	gateway := startForPages(t, "{}\nadmin: {token_file: admin-token}")
 	l := newLooker(t)
 	b := l.browser

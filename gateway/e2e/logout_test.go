@@ -134,6 +134,7 @@ func TestProviderSignsOutOnEveryGateway(t *testing.T) {
 // TestUserEndsHisSessionsOnEveryGateway, and has no more of them than he may,
 // wherever he signs in.
 func TestUserEndsHisSessionsOnEveryGateway(t *testing.T) {
+	t.Parallel()
 	f, _, _ := startCorpFleet(t, 2, "max_per_user: 3")
 	a, b := f.gateways[0], f.gateways[1]
 	first, second, third := f.signIn(t, a, "alice"), f.signIn(t, b, "alice"), f.signIn(t, a, "alice")

@@ -16,6 +16,7 @@ import (
 // calendar server that believes a header, behind Sallyport, with the provider of
 // zitadel/oidc and a real browser.
 func TestLegacyAppBehindARealProvider(t *testing.T) {
+	t.Parallel()
 	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	issuer := oidctest.NewZitadel(t, "web", "secret", at.URL()+"/.auth/callback/corp")
 	app := startRadicale(t)

@@ -202,6 +202,7 @@ func TestClientsThatLeaveEndNothing(t *testing.T) {
 // TestStoreThatIsDownAtTheStart is an outage like any other: no crash, a log
 // line that names the failing step, and service as soon as it is there.
 func TestStoreThatIsDownAtTheStart(t *testing.T) {
+	t.Parallel()
 	ca, other := tlstest.New(t), tlstest.New(t)
 	primary := env.StartValkey(t, env.ValkeyPassword("the-right-password"))
 	replica := env.StartValkey(t, env.ValkeyArgs("--replicaof", "127.0.0.1 "+primary.Addr[strings.LastIndex(primary.Addr, ":")+1:], "--primaryauth", "the-right-password"))
@@ -259,6 +260,7 @@ func TestStoreThatIsDownAtTheStart(t *testing.T) {
 // TestBrowserInAnOutage: a person sees a page that says what is the matter, and
 // is still signed in afterwards.
 func TestBrowserInAnOutage(t *testing.T) {
+	t.Parallel()
 	server := env.StartValkey(t, env.ValkeyArgs("--appendonly", "yes"))
 	f := startFleet(t, 1, valkeyAt(server.URL()), "")
 	g := f.gateways[0]

@@ -62,6 +62,7 @@ routes:
 // TestPagesAsTheGatewayServesThem opens what the kept copies cannot show: the
 // pages with their own headers, in every language.
 func TestPagesAsTheGatewayServesThem(t *testing.T) {
+	t.Parallel()
 	gateway := startForPages(t, "{}")
 	l := newLooker(t)
 	b := l.browser
@@ -125,6 +126,7 @@ func TestPagesAsTheGatewayServesThem(t *testing.T) {
 // TestAnyColourOfTheOperatorsStaysReadable takes a colour that is too light for
 // the light page, and one that is too dark for the dark one.
 func TestAnyColourOfTheOperatorsStaysReadable(t *testing.T) {
+	t.Parallel()
 	l := newLooker(t)
 	for name, color := range map[string]string{"yellow": "#ffe600", "navy": "#0a1440"} {
 		gateway := startForPages(t, fmt.Sprintf("{name: Front Door, logo_file: logo.svg, color: %q}", color))
@@ -142,6 +144,7 @@ func TestAnyColourOfTheOperatorsStaysReadable(t *testing.T) {
 // TestWholeSignInWorksByKeyboardAlone goes the way of somebody who has no mouse:
 // every step by Tab, Enter and letters, with the focus in sight all the time.
 func TestWholeSignInWorksByKeyboardAlone(t *testing.T) {
+	t.Parallel()
 	gateway := startForPages(t, "{}")
 	b := env.StartBrowser(t)
 	focused := func(selector string) bool {

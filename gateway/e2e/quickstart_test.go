@@ -24,6 +24,7 @@ func committedConfig(t *testing.T) string {
 }
 
 func TestNewcomerSignsInAndStaysSignedInAcrossARestart(t *testing.T) {
+	t.Parallel()
 	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	env.WriteFile(t, dir, "config.yaml", committedConfig(t))
 	gateway := env.StartGateway(t, binary, dir, at)
@@ -68,6 +69,7 @@ func TestNewcomerSignsInAndStaysSignedInAcrossARestart(t *testing.T) {
 }
 
 func TestPersonWhoMayNotIsToldWhoHeIsAndCanSwitch(t *testing.T) {
+	t.Parallel()
 	dir, at := t.TempDir(), env.Reserve(t)
 	env.WriteFile(t, dir, "config.yaml", committedConfig(t))
 	gateway := env.StartGateway(t, sallyport, dir, at)
@@ -88,6 +90,7 @@ func TestPersonWhoMayNotIsToldWhoHeIsAndCanSwitch(t *testing.T) {
 }
 
 func TestProgramsGetStatusesAndBrowsersRedirects(t *testing.T) {
+	t.Parallel()
 	dir, at := t.TempDir(), env.Reserve(t)
 	env.WriteFile(t, dir, "config.yaml", committedConfig(t))
 	gateway := env.StartGateway(t, sallyport, dir, at)

@@ -14,6 +14,7 @@ import (
 // what it sees, in the log, in audit records and in spans, and passes; the run as a
 // whole does not.
 func TestASecretThatAGatewayShowsFailsTheRun(t *testing.T) {
+	t.Parallel()
 	const planting, self = "SALLYPORT_E2E_PLANT", "TestASecretThatAGatewayShowsFailsTheRun"
 	where := map[string]string{"the log": "planted-in-a-path-of-the-run", "audit.log": "planted-id-of-a-request", "the spans": "planted-id-of-a-request"}
 	if os.Getenv(planting) != "" {

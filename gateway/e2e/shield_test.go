@@ -95,6 +95,7 @@ routes:
 // TestLegacyApplicationInABrowser: what a browser makes of hardened cookies, of
 // the requests of other sites, and of preflights.
 func TestLegacyApplicationInABrowser(t *testing.T) {
+	t.Parallel()
 	// Another host of the site, to which no SameSite applies.
 	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")

@@ -15,6 +15,7 @@ import (
 // either. The gateway asks the provider once more, without a word, and the person
 // ends where he wanted; the code of the night is never redeemed.
 func TestSilentRestart(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{gateways: 2})
 	s.waitReady(t)
 	for name, lose := range map[string]func(p *person, at page) page{
@@ -54,6 +55,7 @@ func TestSilentRestart(t *testing.T) {
 // TestBrowserThatKeepsNoCookies: one of the cookies never comes back. The
 // circle ends by itself, soon, at a page that names the cookie and the request.
 func TestBrowserThatKeepsNoCookies(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	for _, name := range []string{"sp", "sp_login"} {
@@ -93,6 +95,7 @@ func (l *leaky) Cookies(u *url.URL) (kept []*http.Cookie) {
 // TestFragmentSurvivesASignIn: what stands behind # never reaches a server, and
 // is there again after the sign-in. With pushed requests the way is another one.
 func TestFragmentSurvivesASignIn(t *testing.T) {
+	t.Parallel()
 	for name, par := range map[string]string{"in the address": env.PAROff, "pushed": env.PAROptional} {
 		t.Run(name, func(t *testing.T) {
 			s := startSite(t, siteOptions{gateways: 2, provider: env.OIDCProviderOptions{PAR: par}})

@@ -13,6 +13,7 @@ import (
 // can see or delete: of a parent domain, of staging, of last year. They lock
 // nobody out, and none of them signs in.
 func TestDuplicateAndStaleCookies(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{gateways: 2})
 	s.waitReady(t)
 	old := s.person(t)
@@ -65,6 +66,7 @@ func TestDuplicateAndStaleCookies(t *testing.T) {
 // TestDuplicateCookiesAtTheCallback: stale cookies of both names stand beside
 // the current ones when a person comes back from the provider.
 func TestDuplicateCookiesAtTheCallback(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	for name, order := range map[string]func(current, stale string) string{

@@ -19,6 +19,7 @@ import (
 // proxies in front give to its headers, and the application, which takes 8 kB,
 // sees neither cookie nor tokens.
 func TestLargeTokensBehindSmallLimits(t *testing.T) {
+	t.Parallel()
 	const limit = 8 << 10
 	app := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var b strings.Builder
@@ -69,6 +70,7 @@ func TestLargeTokensBehindSmallLimits(t *testing.T) {
 // TestLargeTokensAtASlowProvider: a provider that takes its time, and sends much,
 // is waited for, and the connection of the browser is not given up.
 func TestLargeTokensAtASlowProvider(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{provider: env.OIDCProviderOptions{TokenBytes: 20 << 10}})
 	s.waitReady(t)
 	p := s.person(t)
@@ -84,6 +86,7 @@ func TestLargeTokensAtASlowProvider(t *testing.T) {
 // TestHalfOpenCallback: the browser gives up while its code is being redeemed,
 // and asks again. It gets a page, and no loop.
 func TestHalfOpenCallback(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	p := s.person(t)

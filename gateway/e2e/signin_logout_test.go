@@ -19,6 +19,7 @@ import (
 // the tokens (RFC 7009), ends the session at the provider (RP-Initiated Logout
 // 1.0), and comes back to this site. The next visit asks who it is.
 func TestSignOutAtTheProviderToo(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{gateways: 2})
 	s.waitReady(t)
 	p := s.person(t)
@@ -51,6 +52,7 @@ func TestSignOutAtTheProviderToo(t *testing.T) {
 
 // TestSignOutWhileTheProviderIsDown ends the session here at least.
 func TestSignOutWhileTheProviderIsDown(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	p := s.person(t)
@@ -128,6 +130,7 @@ func (s *site) wantStatuses(t *testing.T, cookies map[string]string, want map[st
 // TestBackChannelLogoutWhileTheStoreIsDown is answered in a way that makes the
 // provider try again (OpenID Connect Back-Channel Logout 1.0, section 2.8).
 func TestBackChannelLogoutWhileTheStoreIsDown(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{withValkey: true})
 	s.waitReady(t)
 	p := s.person(t)

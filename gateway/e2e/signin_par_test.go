@@ -14,6 +14,7 @@ import (
 // beforehand (RFC 9126) every one is pushed, and the address that the browser is
 // sent to says no more than which it is.
 func TestPushedAuthorizationRequests(t *testing.T) {
+	t.Parallel()
 	for name, par := range map[string]string{"offered": env.PAROptional, "required": env.PARRequired} {
 		t.Run(name, func(t *testing.T) {
 			s := startSite(t, siteOptions{gateways: 2, provider: env.OIDCProviderOptions{PAR: par}})
@@ -39,6 +40,7 @@ func TestPushedAuthorizationRequests(t *testing.T) {
 // TestProviderThatTakesNoPushedRequestsNow: the endpoint of pushed requests is
 // away with the provider: that is an outage, and no refusal.
 func TestProviderThatTakesNoPushedRequestsNow(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{provider: env.OIDCProviderOptions{PAR: env.PAROptional}})
 	s.waitReady(t)
 	s.provider.Kill()

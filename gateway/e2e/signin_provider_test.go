@@ -13,6 +13,7 @@ import (
 // TestSignInAndOutInABrowser signs in at a certified provider in Chromium, from
 // the first page and from a link with a query, and out again.
 func TestSignInAndOutInABrowser(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{provider: env.OIDCProviderOptions{PAR: env.PAROptional}})
 	s.waitReady(t)
 	browser := env.StartBrowser(t)

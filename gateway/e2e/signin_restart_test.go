@@ -11,6 +11,7 @@ import (
 // TestRestartInMidLogin: the gateway is restarted while people are at the
 // provider. They come back as if it had not been.
 func TestRestartInMidLogin(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	signedIn, p := s.person(t), s.person(t)
@@ -26,6 +27,7 @@ func TestRestartInMidLogin(t *testing.T) {
 // TestGatewaySwitchInMidLogin: one gateway starts the sign-in, another finishes
 // it, and a third serves the page.
 func TestGatewaySwitchInMidLogin(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{gateways: 3})
 	s.waitReady(t)
 	p := s.person(t)
@@ -45,6 +47,7 @@ func TestGatewaySwitchInMidLogin(t *testing.T) {
 // later, while people are signed in and on their way. During the overlap nobody
 // notices; what a dropped key has sealed counts as absent.
 func TestKeyRotationInMidLogin(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{gateways: 2})
 	s.waitReady(t)
 	newer := sealingKey("newer")

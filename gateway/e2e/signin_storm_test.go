@@ -17,6 +17,7 @@ import (
 // open tab goes on asking. Nothing of it starts a sign-in, sets a cookie or
 // reaches the store; the next navigation signs in as if nothing had been.
 func TestUnauthenticatedSPAStorm(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{gateways: 2})
 	s.waitReady(t)
 	p := s.person(t)
@@ -91,6 +92,7 @@ func (s *site) keys() map[string]bool {
 // signed in goes on, signing in says that it is down, and works as soon as the
 // provider is back, without a restart.
 func TestProviderDownAtStart(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	p := s.person(t)
@@ -123,6 +125,7 @@ func TestProviderDownAtStart(t *testing.T) {
 // TestProviderDownInMidLogin: the provider goes away between its page and the
 // callback. The person is told so, keeps no half session, and tries again.
 func TestProviderDownInMidLogin(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	p := s.person(t)

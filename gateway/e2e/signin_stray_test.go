@@ -12,6 +12,7 @@ import (
 // forgotten; meanwhile the person signed in in another tab. The form leads to
 // the page that was asked for, and its code is not redeemed.
 func TestOvernightLoginPage(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	p := s.person(t)
@@ -34,6 +35,7 @@ func TestOvernightLoginPage(t *testing.T) {
 // TestBookmarkedProviderPage: somebody has bookmarked the address of the
 // provider, with a sign-in of long ago in it.
 func TestBookmarkedProviderPage(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	p := s.person(t)
@@ -52,6 +54,7 @@ func TestBookmarkedProviderPage(t *testing.T) {
 // TestBackButtonToACallback: a callback that was used is opened again, which
 // the back button does, and by a page that was reloaded.
 func TestBackButtonToACallback(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	p := s.person(t)
@@ -81,6 +84,7 @@ func TestBackButtonToACallback(t *testing.T) {
 
 // TestCancelledAtTheProvider: who cancels is told so once, and can start again.
 func TestCancelledAtTheProvider(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	p := s.person(t)

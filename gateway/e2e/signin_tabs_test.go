@@ -17,6 +17,7 @@ import (
 // signs in in the seventh, and later sends the provider's form in all others, in
 // some order. Each tab ends at its own URL, and one session remains.
 func TestTenTabsInAnyOrder(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{gateways: 2})
 	s.waitReady(t)
 	const tabs, first = 10, 6
@@ -52,6 +53,7 @@ func TestTenTabsInAnyOrder(t *testing.T) {
 // forgotten. Where somebody is signed in by the time they come back, they lead
 // to their own pages all the same, and their codes are left alone.
 func TestMoreTabsThanABrowserCanRemember(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, siteOptions{})
 	s.waitReady(t)
 	p := s.person(t)

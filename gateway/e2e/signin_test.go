@@ -18,6 +18,7 @@ import (
 // browser: fragments by every way to sign in, and a form that came without a
 // session.
 func TestBrowserComesBackToExactlyItsPage(t *testing.T) {
+	t.Parallel()
 	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	issuer := oidctest.NewZitadel(t, "web", "secret", at.URL()+"/.auth/callback/corp")
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -102,6 +103,7 @@ routes:
 // TestGatewayRestartsInMidLogin: the user is at the provider meanwhile, and
 // notices nothing.
 func TestGatewayRestartsInMidLogin(t *testing.T) {
+	t.Parallel()
 	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	op := oidctest.New(t)
 	env.WriteFile(t, dir, "client-secret", oidctest.ClientSecret)

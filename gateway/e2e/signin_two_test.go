@@ -15,6 +15,7 @@ import (
 // their users apart. What one of them answered is worth nothing at the callback
 // of the other (mix-up, RFC 9700, section 4.4), and its code is sent nowhere.
 func TestTwoRealProviders(t *testing.T) {
+	t.Parallel()
 	var other string // the issuer
 	s := startSite(t, siteOptions{providers: func(s *site) string {
 		other = oidctest.NewZitadel(t, "web", "secret", s.url+"/.auth/callback/other")

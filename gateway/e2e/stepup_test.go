@@ -19,6 +19,7 @@ import (
 // TestPageThatWantsAStrongerSignIn goes to the provider once more and lands on
 // the very page; a provider that ignores the wish ends on a page that says so.
 func TestPageThatWantsAStrongerSignIn(t *testing.T) {
+	t.Parallel()
 	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	op := oidctest.New(t)
 	signInAs := func(acr string) {
@@ -83,6 +84,7 @@ routes:
 // TestPageThatWantsAFreshSignIn asks a provider of others to ask for the
 // password once more, and believes what that says about it.
 func TestPageThatWantsAFreshSignIn(t *testing.T) {
+	t.Parallel()
 	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	issuer := oidctest.NewZitadel(t, "web", "secret", at.URL()+"/.auth/callback/corp")
 	env.WriteFile(t, dir, "client-secret", "secret")
@@ -127,6 +129,7 @@ routes:
 // TestApplicationInAFrameOfAnotherSite keeps people signed in by a partitioned
 // cookie, which no other site's frame shares.
 func TestApplicationInAFrameOfAnotherSite(t *testing.T) {
+	t.Parallel()
 	binary, dir, at := sallyport, t.TempDir(), env.Reserve(t)
 	op, ca := oidctest.New(t), tlstest.New(t)
 	pair := ca.Server("app.localhost")

@@ -199,6 +199,7 @@ func TestRevocationEndsStreamsOfTheToken(t *testing.T) {
 // back, so it is accepted for max_staleness by what is known, and then neither
 // accepted nor refused. What was revoked meanwhile is refused afterwards.
 func TestTokensWhileTheStoreIsOutOfSight(t *testing.T) {
+	t.Parallel()
 	const staleness, patience = 2 * time.Second, 2 * time.Second // one request waits for the store's next word
 	server := env.StartValkey(t)
 	way := env.StartTCPProxy(t, server.Addr)

@@ -21,6 +21,7 @@ func refuseWrites(server *env.Valkey) (undo func()) {
 // TestStoreThatTakesNoWritesSignsNobodyOut: uses can't be recorded, so nobody may
 // be taken for idle, at no gateway, and nobody is once it takes writes again.
 func TestStoreThatTakesNoWritesSignsNobodyOut(t *testing.T) {
+	t.Parallel()
 	server := env.StartValkey(t)
 	f := startFleet(t, 2, valkeyAt(server.URL()), "idle_timeout: 2s")
 	uncached := startFleetLike(t, f, 0, "idle_timeout: 2s\n  cache: {max_bytes: 0}")
@@ -80,6 +81,7 @@ func TestStoreThatTakesNoWritesSignsNobodyOut(t *testing.T) {
 // TestOutageStopsTheIdleClock: somebody who could not be served for longer than
 // the idle timeout has not been idle.
 func TestOutageStopsTheIdleClock(t *testing.T) {
+	t.Parallel()
 	server := env.StartValkey(t)
 	f := startFleet(t, 1, valkeyAt(server.URL()), "idle_timeout: 2s\n  cache: {max_staleness: 1s}")
 	cookie := f.signIn(t, f.gateways[0], "alice")
@@ -103,6 +105,7 @@ func TestOutageStopsTheIdleClock(t *testing.T) {
 // TestDemotedPrimaryIsLeft: behind an address that leads to another server by
 // now, the open connections stay with the old one, which answers every read.
 func TestDemotedPrimaryIsLeft(t *testing.T) {
+	t.Parallel()
 	primary := env.StartValkey(t)
 	replica := env.StartValkey(t, env.ValkeyArgs("--replicaof", "127.0.0.1 "+strconv.Itoa(primary.Port), "--repl-diskless-sync-delay", "0"))
 	env.WaitUntil(t, "the replica is in sync", func() bool { return replica.Info("replication")["master_link_status"] == "up" })

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -86,17 +87,31 @@ func BuildPackage(tb testing.TB, pkg string, flags ...string) string {
 	return path
 }
 
-// FreePort returns a loopback port that nobody listens on.
+// FreePort returns a loopback port that nobody listens on, and that no other test of this
+// process gets. It is below those that the kernel gives to clients: one that keeps
+// dialing a dead server there would now and then take the port for itself, and be
+// connected to itself.
 func FreePort(tb testing.TB) int {
 	tb.Helper()
 	var lc net.ListenConfig
-	l, err := lc.Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	for range 100 {
+		port := 20000 + rand.IntN(12000)
+		if _, taken := ports.LoadOrStore(port, true); taken {
+			continue
+		}
+		l, err := lc.Listen(tb.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	tb.Fatal("no free port between 20000 and 32000")
+	return 0
 }
+
+// ports are those that tests have got: between two starts of a server nobody listens on
+// its port.
+var ports sync.Map //nolint:gochecknoglobals // one process runs the tests of one package
 
 // Process is one started component.
 type Process struct {

@@ -8,8 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
+
+var installing sync.Mutex //nolint:gochecknoglobals // one process runs the tests of one package
 
 // NPM installs what dir/package-lock.json names, into a cache that later runs find
 // again, and returns the folder that holds node_modules.
@@ -29,6 +32,8 @@ func NPM(tb testing.TB, dir string) string {
 		cache = tb.TempDir() // there is no home: it is installed for this run alone
 	}
 	installed := filepath.Join(cache, "sallyport-e2e", hex.EncodeToString(sum[:8]))
+	installing.Lock() // for all who wait for the same packages
+	defer installing.Unlock()
 	if _, err := os.Stat(installed); err == nil {
 		return installed
 	}

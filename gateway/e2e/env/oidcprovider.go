@@ -101,7 +101,7 @@ func StartOIDCProvider(tb testing.TB, o OIDCProviderOptions) *OIDCProvider {
 func NewOIDCProvider(tb testing.TB, o OIDCProviderOptions) *OIDCProvider {
 	tb.Helper()
 	if o.Port == 0 {
-		o.Port = serverPort(tb)
+		o.Port = FreePort(tb)
 	}
 	source := nodeDir(tb)
 	installed := NPM(tb, source)

@@ -5,6 +5,7 @@ package env
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -125,16 +126,23 @@ func (s *Scan) Leaks() (leaks []Leak, secrets, outputs int, err error) {
 
 type needle struct{ kind, secret, form, text string }
 
-// needles are found by how they begin.
-type needles map[[minSecret]byte][]needle
+// needles are found by how they begin. Most of what is searched begins like none of
+// them, which four bytes tell.
+type needles struct {
+	byBegin map[[minSecret]byte][]needle
+	begins  [1 << 18]bool // by begin of the first four bytes
+}
 
-func index(secrets map[string]string) needles {
-	all := needles{}
+func begin(four []byte) uint32 { return binary.LittleEndian.Uint32(four) * 2654435761 >> 14 } // Knuth's multiplicative hash
+
+func index(secrets map[string]string) *needles {
+	all := &needles{byBegin: map[[minSecret]byte][]needle{}}
 	for value, kind := range secrets {
 		for form, text := range forms(value) {
 			if len(text) >= minSecret {
-				begin := [minSecret]byte([]byte(text[:minSecret]))
-				all[begin] = append(all[begin], needle{kind, value, form, text})
+				first := [minSecret]byte([]byte(text[:minSecret]))
+				all.begins[begin(first[:])] = true
+				all.byBegin[first] = append(all.byBegin[first], needle{kind, value, form, text})
 			}
 		}
 	}
@@ -162,12 +170,15 @@ func forms(value string) map[string]string {
 	return all
 }
 
-func (all needles) find(where string, text []byte) (leaks []Leak) {
+func (all *needles) find(where string, text []byte) (leaks []Leak) {
 	var seen []span
 	var at []int // where in text each of leaks is
 	told := map[string]bool{}
 	for i := 0; i+minSecret <= len(text); i++ {
-		for _, n := range all[[minSecret]byte(text[i:i+minSecret])] {
+		if !all.begins[begin(text[i:])] {
+			continue
+		}
+		for _, n := range all.byBegin[[minSecret]byte(text[i:i+minSecret])] {
 			seen = append(seen, span{i, i + common(text[i:], n.text), n.kind})
 			if told[n.secret] || !bytes.HasPrefix(text[i:], []byte(n.text)) {
 				continue

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -110,28 +109,10 @@ func newValkey(tb testing.TB, binary string, options []ValkeyOption) *Valkey {
 		option(v)
 	}
 	if v.Port == 0 {
-		v.Port = serverPort(tb)
+		v.Port = FreePort(tb)
 	}
 	v.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(v.Port))
 	return v
-}
-
-// serverPort returns a free port below those that the kernel gives to clients:
-// a client that keeps dialing a dead server there would now and then take the
-// port for itself, and be connected to itself.
-func serverPort(tb testing.TB) int {
-	tb.Helper()
-	var lc net.ListenConfig
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		l, err := lc.Listen(tb.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	tb.Fatal("no free port between 20000 and 32000")
-	return 0
 }
 
 func (v *Valkey) start() {

@@ -30,7 +30,7 @@ func StartCluster(tb testing.TB, options ...ValkeyOption) *Cluster {
 	c := &Cluster{t: tb}
 	buses := make([]int, 2*clusterPrimaries)
 	for i := range buses {
-		buses[i] = serverPort(tb)
+		buses[i] = FreePort(tb)
 		c.Nodes = append(c.Nodes, StartValkey(tb, slices.Concat(options, []ValkeyOption{
 			func(v *Valkey) { v.cli = append(v.cli, "-c") },
 			ValkeyArgs("--cluster-enabled", "yes",
