@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -21,14 +22,19 @@ const (
 	ZitadelSubject  = "id1"
 )
 
+// zitadel is held by the test that uses the library's variables.
+var zitadel sync.Mutex //nolint:gochecknoglobals // so are they
+
 // NewZitadel starts the example provider of github.com/zitadel/oidc, a certified
 // implementation, and returns its issuer. It has a page on which ZitadelUser
 // signs in, and one client: confidential, or public with an empty secret. A
 // sign-out may end at /.auth/logout/done of every host of the redirect URIs. The
-// library keeps its clients in a package variable, so tests that use it must not
-// run in parallel.
+// library keeps its clients in a package variable, so tests that use it wait for one
+// another: one of them can't have two.
 func NewZitadel(tb testing.TB, clientID, secret string, redirectURI ...string) (issuer string) {
 	tb.Helper()
+	zitadel.Lock()
+	tb.Cleanup(zitadel.Unlock)
 	var served atomic.Pointer[http.Handler]
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*served.Load()).ServeHTTP(w, r)
