@@ -21,10 +21,12 @@ unit: ## unit, property and command line tests
 	$(GO) vet -tags e2e ./...
 	$(GO) test -race -count=1 -parallel 4 ./...
 
+e2e: export SALLYPORT_E2E_BINARY := $(CURDIR)/bin/sallyport
 e2e: ## end-to-end tests with a real browser, provider, application and Valkey
-	$(GO) test -race -count=1 -p 1 -timeout 15m -tags e2e ./gateway/e2e ./gateway/e2e/env
+	$(GO) build -o $(SALLYPORT_E2E_BINARY) ./cmd/sallyport
+	$(GO) test -race -count=1 -p 1 -parallel 4 -timeout 15m -tags e2e ./gateway/e2e ./gateway/e2e/env
 	$(GO) test -race -count=1 -parallel 6 -timeout 10m -tags e2e ./gateway/session/valkeystore
-	$(GO) test -count=1 -p 1 -timeout 5m -tags e2e ./gateway/e2e/carry ./gateway/e2e/compare ./gateway/e2e/packaging ./gateway/e2e/ingress
+	$(GO) test -count=1 -p 2 -timeout 5m -tags e2e ./gateway/e2e/carry ./gateway/e2e/compare ./gateway/e2e/packaging ./gateway/e2e/ingress
 	$(GO) test -count=1 -tags e2e -run 'NearCache|Alloc' ./gateway ./gateway/echo
 	cd gateway/e2e/kubernetes && $(GO) test -count=1 -vet=off -timeout 10m ./...
 
