@@ -23,7 +23,7 @@ func refuseWrites(server *env.Valkey) (undo func()) {
 func TestStoreThatTakesNoWritesSignsNobodyOut(t *testing.T) {
 	t.Parallel()
 	server := env.StartValkey(t)
-	f := startFleet(t, 2, valkeyAt(server.URL()), "idle_timeout: 2s")
+	f := startFleet(t, 2, valkeyAt(server.URL())+", timeout: 1s", "idle_timeout: 2s")
 	uncached := startFleetLike(t, f, 0, "idle_timeout: 2s\n  cache: {max_bytes: 0}")
 	a, b, c := f.gateways[0], f.gateways[1], uncached.gateways[0]
 	cookie, idle := f.signIn(t, a, "alice"), f.signIn(t, a, "bob")
