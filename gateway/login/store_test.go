@@ -81,7 +81,7 @@ func (m *memoryStore) locked(do func() error) error {
 func (m *memoryStore) Create(_ context.Context, s *session.Session) error {
 	return m.locked(func() error {
 		m.creates++
-		m.tokens[s.Key()] = s.SealedTokens
+		m.tokens[s.Key()] = s.Tokens()
 		kept := s.Clone()
 		kept.SealedTokens = nil
 		m.sessions[s.Key()], m.seen[s.Key()] = kept, time.Now()

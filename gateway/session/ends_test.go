@@ -144,7 +144,7 @@ func TestASessionThatIsRevokedInTheMiddleOfSomethingDoesNotComeBack(t *testing.T
 		},
 		"while it is refreshed": func(m *meeting, s *session.Session) error {
 			_, err := m.way.Update(m.t.Context(), s.Key(), func(c *session.Session) error {
-				c.SealedTokens = []byte("refreshed")
+				c.SealedTokens = new([]byte("refreshed"))
 				return nil
 			})
 			return err

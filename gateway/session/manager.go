@@ -292,7 +292,7 @@ func (m *Manager) create(ctx context.Context, s *Session, tokens []byte) (*http.
 	s.activity.marks.setCookieKey(uint16(keyID) + 1)
 	s.SealedTokens = nil
 	if len(tokens) > 0 {
-		s.SealedTokens = m.ring.Seal(PurposeTokens, tokens, s.Identity.Ref[:])
+		s.SealedTokens = new(m.ring.Seal(PurposeTokens, tokens, s.Identity.Ref[:]))
 	}
 	s.activity.seen.Store(time.Now().UnixNano())
 	if err := m.store.Create(ctx, s); err != nil {

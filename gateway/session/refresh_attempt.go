@@ -130,7 +130,7 @@ func (r *renewer) keep(key Key, generation uint32, fresh *Refreshed, came time.T
 			return errOvertaken
 		}
 		s.Grant = newGrant(generation+1, came, fresh.AccessExpires, fresh.Renewable)
-		s.SealedTokens = sealed
+		s.SealedTokens = &sealed
 		if fresh.Identity != nil {
 			id := *fresh.Identity
 			id.ProviderSession = s.Identity.ProviderSession

@@ -150,7 +150,7 @@ func (m *Manager) reseal(ctx context.Context, key Key, name KeyName) (done bool,
 		if s.Grant.Generation != generation {
 			return errOvertaken
 		}
-		s.SealedTokens = fresh
+		s.SealedTokens = &fresh
 		return nil
 	})
 	if errors.Is(err, errOvertaken) || errors.Is(err, ErrNotFound) {

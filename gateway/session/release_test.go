@@ -110,7 +110,7 @@ func TestReleasingAKeySealsAnewWhatItSealed(t *testing.T) {
 		ring := newRing(t, 1)
 		if _, err := b.store.Update(t.Context(), rotated.Key(), func(s *session.Session) error {
 			key := s.Key()
-			s.SealedTokens = ring.Seal(session.PurposeTokens, []byte("renewed"), key[:])
+			s.SealedTokens = new(ring.Seal(session.PurposeTokens, []byte("renewed"), key[:]))
 			return nil
 		}); err != nil {
 			t.Fatal(err)

@@ -46,8 +46,9 @@ type Session struct {
 	// SealedTokens are the provider's tokens, sealed by the key ring. They are
 	// given to Create and Update to be kept, apart from the record, and are
 	// never returned by Get or List; Store.Tokens reads them. In Update, nil
-	// leaves what is kept as it is.
-	SealedTokens []byte
+	// leaves what is kept as it is, and empty ones take it away. It is a pointer for the
+	// size: a session in memory has none.
+	SealedTokens *[]byte
 
 	activity activity
 }
@@ -107,6 +108,14 @@ func (m *marks) setCookieKey(key uint16) { m.word.Store(uint32(key) << 1) }
 
 // Key is the hash of the id, under which the session is kept.
 func (s *Session) Key() Key { return s.Identity.Ref }
+
+// Tokens are the SealedTokens, nil where there are none.
+func (s *Session) Tokens() []byte {
+	if s.SealedTokens == nil {
+		return nil
+	}
+	return *s.SealedTokens
+}
 
 // CreatedAt is when the session began.
 func (s *Session) CreatedAt() time.Time { return time.Unix(0, s.Created).UTC() }

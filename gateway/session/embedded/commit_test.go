@@ -184,7 +184,7 @@ func TestTokensLeaveMemoryWithTheirSession(t *testing.T) {
 	must(t, err)
 	defer func() { must(t, s.Close()) }()
 	in := sessiontest.Session(1)
-	in.SealedTokens = []byte("sealed")
+	in.SealedTokens = new([]byte("sealed"))
 	must(t, s.Create(t.Context(), in))
 	must(t, s.Delete(t.Context(), in.Key()))
 	if n := len(s.shard(in.Key()).tokens); n != 0 {

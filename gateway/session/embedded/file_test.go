@@ -32,7 +32,7 @@ func fill(tb testing.TB, s *embedded.Store, n int) {
 	tb.Helper()
 	for i := range n {
 		in := sessiontest.Session(i)
-		in.SealedTokens = fmt.Appendf(nil, "tokens %d", i)
+		in.SealedTokens = new(fmt.Appendf(nil, "tokens %d", i))
 		must(tb, s.Create(tb.Context(), in))
 	}
 }

@@ -33,7 +33,7 @@ func (s *Store) Create(ctx context.Context, in *session.Session) error {
 		}
 		s.remove(sh, old, &op{})
 	}
-	tokens := append([]byte{}, in.SealedTokens...) // not nil: a session before this one had others
+	tokens := append([]byte{}, in.Tokens()...) // not nil: a session before this one had others
 	answer := s.change(&op{
 		write: func(tx *bolt.Tx) error { return putSession(tx, in.Key(), kept.encode(in.Key()), tokens) },
 		done: func(err error) {
@@ -119,9 +119,9 @@ func (s *Store) replace(ctx context.Context, base uint64, fresh *session.Session
 	if err != nil {
 		return nil, err
 	}
-	tokens := fresh.SealedTokens
-	if tokens != nil {
-		tokens = append([]byte{}, tokens...)
+	var tokens []byte // nil leaves those that are kept
+	if fresh.SealedTokens != nil {
+		tokens = append([]byte{}, fresh.Tokens()...)
 	}
 	sh := s.shard(fresh.Key())
 	if err := sh.acquire(ctx); err != nil {

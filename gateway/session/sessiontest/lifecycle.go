@@ -18,7 +18,7 @@ func lifeCycle() []behaviour {
 	return []behaviour{
 		{"a created session is returned whole", func(t *testing.T, s Store) {
 			in := Session(1)
-			in.SealedTokens = []byte("sealed")
+			in.SealedTokens = new([]byte("sealed"))
 			create(t, s, in)
 			got := get(t, s, in.Key())
 			if diff := cmp.Diff(expected(in), got, ignored()); diff != "" {
@@ -52,7 +52,7 @@ func lifeCycle() []behaviour {
 		}},
 		{"what is kept does not follow the caller's later changes", func(t *testing.T, s Store) {
 			in := Session(1)
-			in.SealedTokens = []byte("sealed")
+			in.SealedTokens = new([]byte("sealed"))
 			want := expected(in)
 			want.Identity.Groups = append([]string{}, in.Identity.Groups...)
 			want.Identity.Claims = identity.MapClaims{"roles": []any{"reader"}}
@@ -65,7 +65,7 @@ func lifeCycle() []behaviour {
 			claims["more"] = true
 			in.Identity.Subject = "root"
 			in.Identity.ExpiresAt = in.ExpiresAt().Add(time.Hour)
-			copy(in.SealedTokens, "broken")
+			copy(*in.SealedTokens, "broken")
 			if diff := cmp.Diff(want, get(t, s, Key(1)), ignored()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
@@ -154,7 +154,7 @@ func lifeCycle() []behaviour {
 		}},
 		{"tokens are kept apart, and by an update that does not name them", func(t *testing.T, s Store) {
 			in := Session(1)
-			in.SealedTokens = []byte("one")
+			in.SealedTokens = new([]byte("one"))
 			create(t, s, in, Session(2))
 			wantTokens(t, s, Key(1), "one")
 			wantTokens(t, s, Key(2), "")
@@ -165,11 +165,13 @@ func lifeCycle() []behaviour {
 					if c.SealedTokens != nil {
 						t.Error("the update sees the tokens")
 					}
-					c.SealedTokens = tokens
+					if tokens != nil {
+						c.SealedTokens = &tokens
+					}
 					return nil
 				})
 				if err != nil || got.SealedTokens != nil {
-					t.Errorf("got tokens %q, %v", got.SealedTokens, err)
+					t.Errorf("got tokens %q, %v", got.Tokens(), err)
 				}
 			}
 			update(nil)

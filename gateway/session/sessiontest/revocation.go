@@ -32,7 +32,7 @@ func revocation() []behaviour {
 	return []behaviour{
 		{"a deleted session is gone with all that hangs on it", func(t *testing.T, s Store) {
 			in := Session(1)
-			in.SealedTokens = []byte("sealed")
+			in.SealedTokens = new([]byte("sealed"))
 			create(t, s, in, Session(2))
 			if err := s.Delete(t.Context(), Key(1)); err != nil {
 				t.Fatal(err)
@@ -134,7 +134,7 @@ func revocation() []behaviour {
 		}},
 		{"a key may be used again after its session was deleted", func(t *testing.T, s Store) {
 			in := of(1, "https://a", "alice", "sid1")
-			in.SealedTokens = []byte("old")
+			in.SealedTokens = new([]byte("old"))
 			create(t, s, in)
 			if err := s.Delete(t.Context(), Key(1)); err != nil {
 				t.Fatal(err)
@@ -162,7 +162,7 @@ func listing() []behaviour {
 			at := now().Add(time.Minute)
 			for _, n := range []int{5, 1, 4, 2, 3} {
 				in := Session(n)
-				in.SealedTokens = []byte("sealed")
+				in.SealedTokens = new([]byte("sealed"))
 				create(t, s, in)
 				if err := s.Touch(t.Context(), in.Key(), at.Add(time.Duration(n)*time.Second)); err != nil {
 					t.Fatal(err)

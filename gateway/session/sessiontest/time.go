@@ -87,7 +87,7 @@ func endings() []behaviour {
 		{"at its absolute end a session is gone, however active", func(t *testing.T, s Store) {
 			in := Session(1)
 			in.Identity.ExpiresAt = time.Now().Add(time.Second)
-			in.SealedTokens = []byte("sealed")
+			in.SealedTokens = new([]byte("sealed"))
 			create(t, s, in, Session(2))
 			get(t, s, Key(1))
 			eventually(t, "a session of 1 s ends", func() bool {

@@ -156,7 +156,7 @@ func (m *model) newSession(u *user) (*known, *session.Session) {
 	in.Identity.Subject = u.subject
 	in.Identity.Name = "1"
 	in.Identity.ProviderSession = u.subject + "/" + strconv.Itoa(int(n%3))
-	in.SealedTokens = []byte("tokens")
+	in.SealedTokens = new([]byte("tokens"))
 	k := &known{key: in.Key(), user: u, sid: in.Identity.ProviderSession}
 	u.mu.Lock()
 	defer u.mu.Unlock()

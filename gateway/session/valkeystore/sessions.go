@@ -33,7 +33,7 @@ func (s *Store) Create(ctx context.Context, in *session.Session) error {
 	now := time.Now()
 	longest := fresh.ExpiresAt().Sub(fresh.CreatedAt())
 	args := []string{
-		value, life(fresh.ExpiresAt()), string(in.SealedTokens), h.member(), micros(now), micros(now.Add(-longest)),
+		value, life(fresh.ExpiresAt()), string(in.Tokens()), h.member(), micros(now), micros(now.Add(-longest)),
 	}
 	made, err := s.script(ctx, "create", h, scripts.create, s.layout.keysOf(h), args)
 	if err != nil {
@@ -97,11 +97,11 @@ func (s *Store) replace(ctx context.Context, base *session.Session, old string, 
 	switch {
 	case fresh.SealedTokens == nil:
 		tokens = "keep"
-	case len(fresh.SealedTokens) == 0:
+	case len(fresh.Tokens()) == 0:
 		tokens = "remove"
 	}
 	keys := []string{s.layout.session(h), s.layout.tokens(h), s.layout.tombstone(h)}
-	args := []string{old, value, life(fresh.ExpiresAt()), tokens, string(fresh.SealedTokens)}
+	args := []string{old, value, life(fresh.ExpiresAt()), tokens, string(fresh.Tokens())}
 	kept, err := s.script(ctx, "update", h, scripts.update, keys, args)
 	s.forget(fresh.Key())
 	switch {

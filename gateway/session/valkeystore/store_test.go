@@ -66,7 +66,7 @@ func TestNothingComesBackAfterTheSignOut(t *testing.T) {
 					err = s.Touch(t.Context(), in.Key(), time.Now())
 				} else {
 					_, err = s.Update(t.Context(), in.Key(), func(c *session.Session) error {
-						c.Identity.Name, c.SealedTokens = strconv.Itoa(i), []byte("refreshed")
+						c.Identity.Name, c.SealedTokens = strconv.Itoa(i), new([]byte("refreshed"))
 						return nil
 					})
 				}
