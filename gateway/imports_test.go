@@ -80,13 +80,14 @@ func allowed() map[string][]string {
 
 		"gateway":                  {"*"},
 		"gateway/e2e":              {"*"},
-		"gateway/e2e/env":          {"gateway/tlstest", "gateway/tracing/otlptest"},
-		"gateway/e2e/carry":        {},
-		"gateway/e2e/ingress":      {},
-		"gateway/e2e/compare":      {"gateway/e2e/env", "gateway/jose", "gateway/chart"},
+		"gateway/e2e/env":          {"gateway/tlstest", "gateway/porttest", "gateway/tracing/otlptest"},
+		"gateway/e2e/carry":        {"gateway/porttest"},
+		"gateway/e2e/ingress":      {"gateway/porttest"},
+		"gateway/e2e/compare":      {"gateway/e2e/env", "gateway/porttest", "gateway/jose", "gateway/chart"},
 		"gateway/e2e/compare/bare": {},
 		"gateway/e2e/packaging":    {},
 		"gateway/tlstest":          {},
+		"gateway/porttest":         {},
 		"cmd/sallyport":            {"gateway", "gateway/auditlog", "gateway/compat", "gateway/config", "gateway/lint", "gateway/localca", "gateway/telemetry", "policy", "policy/policytest"},
 	}
 }

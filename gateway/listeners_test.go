@@ -16,6 +16,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/gateway/listener/acme/acmetest"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // sendTo sends text to an address and returns the answer, with its body.
@@ -277,7 +278,7 @@ routes: [{name: app, upstream: "builtin:echo", policy: authenticated}]
 // TestCertificateFromAnAuthority: a gateway without any certificate proves its domain
 // over its own listeners, and is secure a moment later.
 func TestCertificateFromAnAuthority(t *testing.T) {
-	redirect, secure := freePort(t), freePort(t)
+	redirect, secure := porttest.Free(t), porttest.Free(t)
 	a := acmetest.New(t, redirect, secure)
 	g := run(t, fmt.Sprintf(`
 server:
@@ -314,14 +315,4 @@ routes: [{name: app, upstream: "builtin:echo", public: true}]
 	if b.StatusCode != http.StatusPermanentRedirect {
 		t.Errorf("for a proof of nobody: %d\n%s", b.StatusCode, b.text)
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // as it was opened
 }

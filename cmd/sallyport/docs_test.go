@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/sallyport/sallyport/gateway/porttest"
 	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
@@ -204,11 +206,7 @@ func (p *reader) adapt(text string) string {
 
 func (p *reader) port(shown string) string {
 	if p.ports[shown] == "" {
-		free, err := freePort(p.t)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		p.ports[shown] = free
+		p.ports[shown] = strconv.Itoa(porttest.Free(p.t))
 	}
 	return p.ports[shown]
 }

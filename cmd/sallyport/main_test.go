@@ -1,12 +1,13 @@
 package main
 
 import (
-	"net"
 	"os"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // A program that is built with the race detector waits for a second before it ends.
@@ -26,11 +27,7 @@ func TestCommands(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", raceOptions)
 			for _, name := range []string{"PORT", "ADMIN_PORT"} {
-				port, err := freePort(t)
-				if err != nil {
-					return err
-				}
-				env.Setenv(name, port)
+				env.Setenv(name, strconv.Itoa(porttest.Free(t)))
 			}
 			committed, err := os.ReadFile("../../config.yaml")
 			if err != nil {
@@ -52,15 +49,6 @@ func TestCommands(t *testing.T) {
 			"untilfile": untilFile,
 		},
 	})
-}
-
-func freePort(t *testing.T) (string, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), l.Close()
 }
 
 func writeFile(path, text string) error { return os.WriteFile(path, []byte(text), 0o600) }

@@ -9,12 +9,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // replica is a gateway in a process of its own.
@@ -31,10 +34,7 @@ func newReplica(t *testing.T, drain string) *replica {
 	t.Helper()
 	r := &replica{t: t, file: filepath.Join(t.TempDir(), "config.yaml")}
 	for _, port := range []*string{&r.port, &r.admin} {
-		var err error
-		if *port, err = freePort(t); err != nil {
-			t.Fatal(err)
-		}
+		*port = strconv.Itoa(porttest.Free(t))
 	}
 	text := fmt.Sprintf(`
 server: {listen: "127.0.0.1:%s", drain: %s}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
 	"github.com/sallyport/sallyport/gateway/jose"
+	"github.com/sallyport/sallyport/gateway/porttest"
 	"github.com/sallyport/sallyport/gateway/sealing"
 	"github.com/sallyport/sallyport/gateway/session"
 	"github.com/sallyport/sallyport/gateway/session/embedded"
@@ -74,7 +75,7 @@ func goVerifier(t *testing.T) *verifier {
 
 func newVerifier(t *testing.T, run func([]string) *env.Process) *verifier {
 	t.Helper()
-	port := env.FreePort(t)
+	port := porttest.Free(t)
 	return &verifier{url: "http://127.0.0.1:" + strconv.Itoa(port), port: port, run: run}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // cable subscribes to the channel of the Rails application, as its client does.
@@ -24,7 +25,7 @@ const cable = `new Promise((done, failed) => {
 // (config.hosts), compares Origin with the address that it takes itself to have,
 // and Action Cable does so again.
 func TestRailsTakesFormsAndSocketsThroughTheGateway(t *testing.T) {
-	dir, port := t.TempDir(), env.FreePort(t)
+	dir, port := t.TempDir(), porttest.Free(t)
 	app, err := os.ReadFile("testdata/rails/app.ru")
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // startNext serves a page with a button that counts how often it was pressed. The
@@ -30,7 +31,7 @@ func startNext(t *testing.T) (dir, upstream string) {
 	env.WriteFile(t, dir, "app/page.js", `import Counter from "./counter"; export default function Page() { return <Counter />; }`)
 	writeCounter(t, dir, "first")
 	modules := filepath.Join(installed, "node_modules")
-	port := fmt.Sprint(env.FreePort(t))
+	port := fmt.Sprint(porttest.Free(t))
 	p := env.Start(t, dir, []string{"NEXT_TELEMETRY_DISABLED=1"},
 		filepath.Join(modules, "node/bin/node"), filepath.Join(modules, "next/dist/bin/next"), "dev", "--port", port)
 	t.Cleanup(func() { p.Stop() }) // its server is a process of its own, which a kill would leave

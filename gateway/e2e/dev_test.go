@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // startDev runs sallyport dev at a free port, and returns what browsers type.
@@ -21,7 +22,7 @@ func startDev(t *testing.T, args ...string) (origin string) {
 
 func startDevAs(t *testing.T, name string, args ...string) (origin string) {
 	t.Helper()
-	port := env.FreePort(t)
+	port := porttest.Free(t)
 	args = append([]string{"dev", "--listen", fmt.Sprintf("127.0.0.1:%d", port)}, args...)
 	p := env.Start(t, t.TempDir(), nil, sallyport, args...)
 	p.WaitHTTP(fmt.Sprintf("http://127.0.0.1:%d/.auth/me", port)) // a TLS listener answers that with 400
@@ -75,7 +76,7 @@ const viteIndex = `<!doctype html><title>app</title><p id="app"></p><p id="socke
 // startVite serves a page that says what main.js says.
 func startVite(t *testing.T) (dir, upstream string) {
 	t.Helper()
-	dir, port := t.TempDir(), env.FreePort(t)
+	dir, port := t.TempDir(), porttest.Free(t)
 	env.WriteFile(t, dir, "index.html", viteIndex)
 	env.WriteFile(t, dir, "main.js", viteModule("first"))
 	env.WriteFile(t, dir, "large.js", "export const large = [\n"+strings.Repeat("  \"a line of a module that is large enough for a source map of megabytes\",\n", 60000)+"];\n")

@@ -104,7 +104,7 @@ func TestRevokedSessionThatComesBackIsRefused(t *testing.T) {
 func TestMovingSlotsGoesUnnoticed(t *testing.T) {
 	cluster := env.StartCluster(t)
 	f := startFleet(t, 2, "urls: ["+strings.Join(cluster.URLs(), ", ")+"], timeout: 1s", "") // a machine that is busy is no outage
-	cookies := f.sessions(t, 600) // some of them in the slots that move
+	cookies := f.sessions(t, 600)                                                            // some of them in the slots that move
 	f.allWork(t, cookies)
 	stop := f.load(cookies, 8, 10*time.Millisecond, f.gateways...) // what moves the slots has to get on as well
 	done := make(chan struct{})

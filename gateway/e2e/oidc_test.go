@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
 	"github.com/sallyport/sallyport/gateway/login/oidctest"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // TestLegacyAppBehindARealProvider is the main job, end to end: Radicale, a
@@ -86,7 +87,7 @@ routes:
 // a header that the gateway sets.
 func startRadicale(t *testing.T) (url string) {
 	t.Helper()
-	dir, port := t.TempDir(), env.FreePort(t)
+	dir, port := t.TempDir(), porttest.Free(t)
 	file := env.WriteFile(t, dir, "radicale.conf", fmt.Sprintf(`
 [server]
 hosts = 127.0.0.1:%d

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // startForPages starts a gateway that can go wrong in every way that has a page.
@@ -36,7 +37,7 @@ users:
   - {username: carol, password_hash: %q, email: carol@example.com}
 `, hash, hash))
 	env.WriteFile(t, dir, "logo.svg", `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 32"><rect width="90" height="32" rx="6" fill="#123a8c"/></svg>`)
-	nobody := fmt.Sprintf("http://127.0.0.1:%d", env.FreePort(t))
+	nobody := fmt.Sprintf("http://127.0.0.1:%d", porttest.Free(t))
 	env.WriteFile(t, dir, "config.yaml", fmt.Sprintf(`
 session: {embedded: {path: ""}}
 pages: %s

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 const grafana = "../../deploy/grafana/"
@@ -99,7 +99,7 @@ func TestPrometheusTakesWhatAGatewayShows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", env.FreePort(t))
+	address := fmt.Sprintf("127.0.0.1:%d", porttest.Free(t))
 	config := fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [%s]\nscrape_configs: [{job_name: sallyport, static_configs: [{targets: [%q]}]}]\n", rules, target)
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)

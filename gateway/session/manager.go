@@ -28,8 +28,8 @@ type Options struct {
 	Keyring *Keyring
 	Server  config.Server
 	Session config.Session
-	// Records remember until when sessions were ended by their age, so that one
-	// that is made at that moment does not slip through. May be nil.
+	// Records remember whose sessions were ended until when, so that one that is made
+	// at that moment does not slip through. May be nil.
 	Records Records
 	// Activity is what is known of when sessions were used, which other Managers
 	// over the same Store can share; the caller closes it. Nil gives the Manager one

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/sallyport/sallyport/gateway/e2e/env"
 	"github.com/sallyport/sallyport/gateway/jose"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // TestGRPCRefusalsAreStatuses: a client of gRPC knows nothing of 401 or of a
@@ -111,7 +111,7 @@ func unverifiable(t *testing.T) string {
 // the client gets a status, and one that it may try again.
 func TestGRPCServiceThatIsDownIsUnavailable(t *testing.T) {
 	t.Parallel()
-	w := &way{gate: start(t, plan{routes: grpcRoutes(fmt.Sprintf("h2c://127.0.0.1:%d", env.FreePort(t)), ", policy: staff")})}
+	w := &way{gate: start(t, plan{routes: grpcRoutes(fmt.Sprintf("h2c://127.0.0.1:%d", porttest.Free(t)), ", policy: staff")})}
 	w.client = pb.NewTestServiceClient(w.connect(t))
 	_, err := w.client.UnaryCall(w.as(t, bearer(t, "alice")), &pb.SimpleRequest{})
 	if status.Code(err) != codes.Unavailable {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
 	"github.com/sallyport/sallyport/gateway/jose"
+	"github.com/sallyport/sallyport/gateway/porttest"
 	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
@@ -58,7 +59,7 @@ const (
 
 func start(t *testing.T, p plan) *gate {
 	t.Helper()
-	public, admin := env.FreePort(t), env.FreePort(t)
+	public, admin := porttest.Free(t), porttest.Free(t)
 	if p.session == "" {
 		p.session = `{store: embedded, embedded: {path: ""}}`
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // TestNoVNCInABrowser has a person look at another machine's screen, in Debian's
@@ -15,7 +16,7 @@ import (
 // out in another tab, the picture ends.
 func TestNoVNCInABrowser(t *testing.T) {
 	t.Parallel()
-	machine, port := startScreen(t), env.FreePort(t)
+	machine, port := startScreen(t), porttest.Free(t)
 	app := fmt.Sprintf("http://127.0.0.1:%d", port)
 	env.Start(t, t.TempDir(), nil, "websockify", "--web", "/usr/share/novnc", "127.0.0.1:"+strconv.Itoa(port), machine.addr).WaitHTTP(app)
 	g := start(t, plan{routes: fmt.Sprintf("  - {name: screens, upstream: %q, policy: staff}", app)})

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // Names of the contenders, in the order of the table.
@@ -79,7 +80,7 @@ func (b *bench) pinned(dir string, environ []string, name string, args ...string
 func (b *bench) startBare() *contender {
 	b.tb.Helper()
 	binary := env.BuildPackage(b.tb, "github.com/sallyport/sallyport/gateway/e2e/compare/bare", "-tags", "e2e")
-	listen, admin := local(env.FreePort(b.tb)), local(env.FreePort(b.tb))
+	listen, admin := local(porttest.Free(b.tb)), local(porttest.Free(b.tb))
 	p := b.pinned(b.tb.TempDir(), nil, binary, "-listen", listen, "-admin", admin, "-upstream", "http://"+b.app)
 	p.WaitHTTP("http://" + listen)
 	p.WaitHTTP("http://" + admin)
@@ -106,7 +107,7 @@ func (b *bench) startGateway(store, tokens string, checks ...string) *gateway {
 		trusted = ", trusted_proxies: [127.0.0.1]"
 	}
 	dir := b.tb.TempDir()
-	g := &gateway{address: local(env.FreePort(b.tb)), admin: local(env.FreePort(b.tb))}
+	g := &gateway{address: local(porttest.Free(b.tb)), admin: local(porttest.Free(b.tb))}
 	env.WriteFile(b.tb, dir, "jwks.json", string(b.issuer.keys))
 	env.WriteFile(b.tb, dir, "session-key", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
 	env.WriteFile(b.tb, dir, "config.yaml", fmt.Sprintf(`

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // startNginx runs one worker. Without a gateway it protects nothing; with one it asks
@@ -14,7 +15,7 @@ import (
 func (b *bench) startNginx(g *gateway) *contender {
 	b.tb.Helper()
 	dir := b.tb.TempDir()
-	port := env.FreePort(b.tb)
+	port := porttest.Free(b.tb)
 	auth, check := "", ""
 	if g != nil {
 		auth = `auth_request /allowed;

@@ -12,8 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // startTimeout bounds the wait for a process to answer.
@@ -86,32 +86,6 @@ func BuildPackage(tb testing.TB, pkg string, flags ...string) string {
 	}
 	return path
 }
-
-// FreePort returns a loopback port that nobody listens on, and that no other test of this
-// process gets. It is below those that the kernel gives to clients: one that keeps
-// dialing a dead server there would now and then take the port for itself, and be
-// connected to itself.
-func FreePort(tb testing.TB) int {
-	tb.Helper()
-	var lc net.ListenConfig
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		if _, taken := ports.LoadOrStore(port, true); taken {
-			continue
-		}
-		l, err := lc.Listen(tb.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	tb.Fatal("no free port between 20000 and 32000")
-	return 0
-}
-
-// ports are those that tests have got: between two starts of a server nobody listens on
-// its port.
-var ports sync.Map //nolint:gochecknoglobals // one process runs the tests of one package
 
 // Process is one started component.
 type Process struct {
@@ -221,7 +195,7 @@ type Addresses struct{ public, admin int }
 // Reserve picks addresses for a gateway.
 func Reserve(tb testing.TB) Addresses {
 	tb.Helper()
-	return Addresses{public: FreePort(tb), admin: FreePort(tb)}
+	return Addresses{public: porttest.Free(tb), admin: porttest.Free(tb)}
 }
 
 // URL is the public URL.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // Nginx is a running nginx on loopback.
@@ -20,7 +22,7 @@ type Nginx struct {
 // below Dir that the test puts there.
 func StartNginx(tb testing.TB, dir, server string) *Nginx {
 	tb.Helper()
-	port := FreePort(tb)
+	port := porttest.Free(tb)
 	conf := WriteFile(tb, dir, "nginx.conf", fmt.Sprintf(`
 daemon off;
 master_process off;

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // How an OIDCProvider takes pushed authorization requests (RFC 9126).
@@ -101,7 +103,7 @@ func StartOIDCProvider(tb testing.TB, o OIDCProviderOptions) *OIDCProvider {
 func NewOIDCProvider(tb testing.TB, o OIDCProviderOptions) *OIDCProvider {
 	tb.Helper()
 	if o.Port == 0 {
-		o.Port = FreePort(tb)
+		o.Port = porttest.Free(tb)
 	}
 	source := nodeDir(tb)
 	installed := NPM(tb, source)

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 const (
@@ -109,7 +111,7 @@ func newValkey(tb testing.TB, binary string, options []ValkeyOption) *Valkey {
 		option(v)
 	}
 	if v.Port == 0 {
-		v.Port = FreePort(tb)
+		v.Port = porttest.Free(tb)
 	}
 	v.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(v.Port))
 	return v

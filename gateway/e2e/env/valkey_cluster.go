@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 const (
@@ -30,7 +32,7 @@ func StartCluster(tb testing.TB, options ...ValkeyOption) *Cluster {
 	c := &Cluster{t: tb}
 	buses := make([]int, 2*clusterPrimaries)
 	for i := range buses {
-		buses[i] = FreePort(tb)
+		buses[i] = porttest.Free(tb)
 		c.Nodes = append(c.Nodes, StartValkey(tb, slices.Concat(options, []ValkeyOption{
 			func(v *Valkey) { v.cli = append(v.cli, "-c") },
 			ValkeyArgs("--cluster-enabled", "yes",

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 func TestValkeyIsKilledAndRestartedOnItsPort(t *testing.T) {
@@ -94,7 +95,7 @@ func TestValkeyCounts(t *testing.T) {
 }
 
 func TestValkeyAsksForItsPassword(t *testing.T) {
-	v := env.StartValkey(t, env.ValkeyPassword("s3cret"), env.ValkeyUnixSocket(), env.ValkeyPort(env.FreePort(t)))
+	v := env.StartValkey(t, env.ValkeyPassword("s3cret"), env.ValkeyUnixSocket(), env.ValkeyPort(porttest.Free(t)))
 	v.Do("SET", "a", "1")
 	dial(t, v.Addr).ask("GET a", "-NOAUTH Authentication required.")
 	if !strings.HasPrefix(v.URL(), "valkey://127.0.0.1:") {

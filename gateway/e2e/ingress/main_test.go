@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
@@ -50,7 +51,7 @@ type site struct {
 // environment. With a CA, people type https.
 func start(t *testing.T, name string, ca *tlstest.CA, environ ...string) *site {
 	t.Helper()
-	port := strconv.Itoa(env.FreePort(t))
+	port := strconv.Itoa(porttest.Free(t))
 	s := &site{
 		name: name, url: "http://localhost:" + port, host: "localhost:" + port,
 		dir: t.TempDir(), at: env.Reserve(t), app: startApplication(t),

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sallyport/sallyport/gateway/config"
 	networking "k8s.io/api/networking/v1"
+
+	"github.com/sallyport/sallyport/gateway/config"
 )
 
 // checkAsks wants an ingress to ask at an endpoint that the configuration serves, to

@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sallyport/sallyport/gateway/config"
 	core "k8s.io/api/core/v1"
+
+	"github.com/sallyport/sallyport/gateway/config"
 )
 
 // loaded is what Sallyport makes of the configuration that is mounted into its

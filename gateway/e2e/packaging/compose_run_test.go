@@ -18,6 +18,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 )
 
 // TestDexKnowsSallyportAsItComes fills the configuration of Dex in, as its image
@@ -121,7 +122,7 @@ func TestComposition(t *testing.T) {
 	}))
 	t.Cleanup(app.Close)
 
-	valkey, provider := env.FreePort(t), env.FreePort(t)
+	valkey, provider := porttest.Free(t), porttest.Free(t)
 	issuer := fmt.Sprintf("http://127.0.0.1:%d", provider)
 	dir := composedDir(t, map[string]string{
 		"valkey://valkey:6379":      fmt.Sprintf("valkey://127.0.0.1:%d", valkey),

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/e2e/env"
+	"github.com/sallyport/sallyport/gateway/porttest"
 	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
@@ -123,7 +124,7 @@ func activate(t *testing.T) *activated {
 	var names []string
 	for _, name := range []string{"sallyport.socket", "sallyport-admin.socket"} {
 		listen := unit(t, name)
-		at := fmt.Sprintf("127.0.0.1:%d", env.FreePort(t))
+		at := fmt.Sprintf("127.0.0.1:%d", porttest.Free(t))
 		if name == "sallyport.socket" {
 			a.public = at
 		} else {
