@@ -21,7 +21,7 @@ unit: ## unit, property and command line tests
 	$(GO) vet -tags e2e ./...
 	$(GO) test -race -count=1 -parallel 4 ./...
 
-e2e: export SALLYPORT_E2E_BINARY := $(CURDIR)/bin/sallyport
+e2e: export SALLYPORT_E2E_BINARY := $(TOOLS)/sallyport
 e2e: ## end-to-end tests with a real browser, provider, application and Valkey
 	$(GO) build -o $(SALLYPORT_E2E_BINARY) ./cmd/sallyport
 	$(GO) test -race -count=1 -p 1 -parallel 4 -timeout 15m -tags e2e ./gateway/e2e ./gateway/e2e/env
