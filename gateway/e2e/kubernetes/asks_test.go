@@ -6,9 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	networking "k8s.io/api/networking/v1"
-
 	"github.com/sallyport/sallyport/gateway/config"
+	networking "k8s.io/api/networking/v1"
 )
 
 // checkAsks wants an ingress to ask at an endpoint that the configuration serves, to

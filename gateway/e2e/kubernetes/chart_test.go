@@ -7,11 +7,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sallyport/sallyport/gateway/config"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
-
-	"github.com/sallyport/sallyport/gateway/config"
 )
 
 // The values of Valkey arrive at Sallyport, each at its place.

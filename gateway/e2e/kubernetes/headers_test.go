@@ -6,11 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	networking "k8s.io/api/networking/v1"
-
 	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/frontend"
 	"github.com/sallyport/sallyport/gateway/headers"
+	networking "k8s.io/api/networking/v1"
 )
 
 // answered are the names of all headers by which an answer to a check changes the

@@ -7,11 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport/sallyport/gateway/config"
 	core "k8s.io/api/core/v1"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
-
-	"github.com/sallyport/sallyport/gateway/config"
 )
 
 const manifests = "../../../deploy/kubernetes"

@@ -10,9 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	core "k8s.io/api/core/v1"
-
 	"github.com/sallyport/sallyport/gateway/config"
+	core "k8s.io/api/core/v1"
 )
 
 // loaded is what Sallyport makes of the configuration that is mounted into its

@@ -6,12 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/gateway/config"
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
-
-	"github.com/sallyport/sallyport/gateway/config"
 )
 
 // theDeployment returns the one Deployment of an installation, and in its pods the
