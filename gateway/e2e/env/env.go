@@ -95,7 +95,6 @@ type Process struct {
 	out  *syncBuffer
 	done chan struct{}
 	err  error
-	kept bool // its output is looked through for secrets
 }
 
 // Start runs a command in dir with extra environment, and ends it with the test. What
@@ -117,7 +116,7 @@ func Start(tb testing.TB, dir string, environ []string, name string, args ...str
 	go func() { p.err = waitForGroup(p.cmd); close(p.done) }()
 	tb.Cleanup(func() {
 		p.end(syscall.SIGKILL)
-		if p.kept {
+		if p.name == "sallyport" {
 			run.Output("the log of "+p.name+" in "+tb.Name(), p.out.String())
 		}
 		if tb.Failed() {
@@ -214,7 +213,6 @@ func StartGateway(tb testing.TB, binary, dir string, a Addresses, environ ...str
 		Process: Start(tb, dir, environ, binary),
 		URL:     a.URL(), AdminURL: fmt.Sprintf("http://127.0.0.1:%d", a.admin),
 	}
-	g.kept = true
 	tb.Cleanup(func() { run.Answers(g.AdminURL, adminTokenOf(dir)); seen(tb, dir) })
 	g.WaitHTTP(g.AdminURL + "/livez")
 	g.WaitHTTP(g.URL + "/.auth/me")
