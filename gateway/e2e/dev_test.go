@@ -157,6 +157,7 @@ func TestDevelopmentPanelLooksRightAndItsButtonsWork(t *testing.T) {
 		l.check("dev-panel", v)
 	}
 	token := l.browser.Script(`document.getElementById("jwt").textContent`)
+	env.Secret("minted token", token)
 	if got := send(t, client(t), http.MethodGet, origin+"/", "Authorization", "Bearer "+token); got.status != http.StatusOK {
 		t.Errorf("the token of the page: %d %s", got.status, got.body)
 	}
