@@ -48,6 +48,7 @@ func StartBrowser(tb testing.TB, environ ...string) *Browser {
 		tb.Fatalf("chromium is needed for this test: install it (make test does): %v", err)
 	}
 	b := &Browser{t: tb, ctx: ctx}
+	b.harvest()
 	tb.Cleanup(func() {
 		if tb.Failed() {
 			b.Screenshot("at-failure")
