@@ -113,6 +113,7 @@ func TestDemotedPrimaryIsLeft(t *testing.T) {
 	f := startFleet(t, 1, valkeyAt("valkey://"+way.Addr), "")
 	cookie := f.signIn(t, f.gateways[0], "alice")
 	f.waitStatus(t, f.gateways[0], cookie, http.StatusOK)
+	primary.Do("WAIT", "1", "10000") // a replica that did not get the session can't know it
 	way.Retarget(replica.Addr)
 	replica.Do("REPLICAOF", "NO", "ONE")
 	primary.Do("REPLICAOF", "127.0.0.1", strconv.Itoa(replica.Port))

@@ -29,7 +29,11 @@ func (s *Source) Run(ctx context.Context) {
 			next = min(minBackoff<<min(failures, 10), maxBackoff)
 			failures++
 		}
-		timer := time.NewTimer(jitter(next))
+		next = jitter(next)
+		if next < firstWait {
+			s.announce()
+		}
+		timer := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -75,6 +79,16 @@ func (s *Source) begin() (running, asked *round) {
 		s.running = newRound()
 	}
 	return s.running, s.asked
+}
+
+// announce lets those who need the first set wait for the fetch that comes in a moment:
+// somebody who comes from the provider's page has seen that it answers again.
+func (s *Source) announce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == nil && s.current.Load() == nil {
+		s.running = newRound()
+	}
 }
 
 // report logs changes of state, not every failure.

@@ -164,7 +164,8 @@ func Static(set *jose.KeySet) *Source {
 // An unknown key causes a fetch, at most one per UnknownKeyInterval whoever
 // asks; callers wait for it as long as their context lives. When none may be
 // made now, the key is unknown, or unavailable while fetching fails. Before the
-// first set has come, Key waits up to two seconds for a fetch that is under way.
+// first set has come, Key waits up to two seconds for a fetch that is under way, or
+// is to begin within them.
 //
 // Errors are ErrUnknownKey (refuse the token) and ErrUnavailable (an outage).
 func (s *Source) Key(ctx context.Context, kid, alg string) (*jose.Key, error) {

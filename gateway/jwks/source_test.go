@@ -204,6 +204,7 @@ func TestColdStartWithTheIssuerDown(t *testing.T) {
 	i.err = errors.New("connection refused")
 	synctest.Test(t, func(t *testing.T) {
 		s := i.started(t, nil)
+		pass(4 * time.Second) // the fourth fetch comes after seven
 		before := time.Now()
 		want(t, s, "a", "unavailable")
 		if waited := time.Since(before); waited != 0 {
@@ -233,6 +234,19 @@ func TestFirstRequestsWaitForTheFirstSet(t *testing.T) {
 		i := newIssuer("a")
 		i.latency = time.Second
 		synctest.Test(t, func(t *testing.T) { want(t, i.run(t, nil), "a", "key") })
+	})
+	t.Run("also when the next fetch comes in a moment", func(t *testing.T) {
+		i := newIssuer("a")
+		i.err = errors.New("connection refused")
+		synctest.Test(t, func(t *testing.T) {
+			s := i.started(t, nil)
+			i.publish("a") // it is back, and the user comes from its page
+			before := time.Now()
+			want(t, s, "a", "key")
+			if waited := time.Since(before); waited > 1100*time.Millisecond {
+				t.Errorf("waited %v", waited)
+			}
+		})
 	})
 	t.Run("but not for long", func(t *testing.T) {
 		i := newIssuer("a")
