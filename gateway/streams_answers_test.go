@@ -142,7 +142,7 @@ func TestConnectionServesOnAfterAStream(t *testing.T) {
 // TestShutdownSaysGoodbye to every stream, public ones too, and does not wait
 // for the time that downloads have.
 func TestShutdownSaysGoodbye(t *testing.T) {
-	before := runtime.NumGoroutine()
+	before := goroutines(t)
 	app := newStreamingApp(t)
 	s := newSite(t, plan{upstream: app.URL})
 	cookie := s.newSession(t, "alice", "")

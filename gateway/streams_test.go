@@ -200,7 +200,7 @@ func TestClientThatDoesNotCooperateIsCutOff(t *testing.T) {
 			s := newSite(t, plan{upstream: app.URL})
 			cookie := s.newSession(t, "alice", "")
 			poll(t, "the connections before to be over", func() bool { return s.metric(t, "sallyport_open_streams") == "0" })
-			before := runtime.NumGoroutine()
+			before := goroutines(t)
 
 			conn := s.dial(t)
 			defer conn.Close()
@@ -239,6 +239,21 @@ func TestClientThatDoesNotCooperateIsCutOff(t *testing.T) {
 			poll(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before+int(app.open.Load()) })
 		})
 	}
+}
+
+// goroutines counts those that run when all of them have begun.
+func goroutines(t *testing.T) (n int) {
+	t.Helper()
+	same := 0
+	poll(t, "the number of goroutines to stay", func() bool {
+		if now := runtime.NumGoroutine(); now == n {
+			same++
+		} else {
+			n, same = now, 0
+		}
+		return same == 20
+	})
+	return n
 }
 
 // talk sends messages until nobody takes them any more.
