@@ -107,12 +107,11 @@ func (l *Locks) Judge(ctx context.Context, q *Question) (*Lock, error) {
 	if found := l.find(q, now); found != nil {
 		return found, nil
 	}
-	if l.freshness.Judge(now) == nil {
-		return nil, l.Ready()
-	}
-	now = l.freshness.Await(ctx, now)
-	if found := l.find(q, now); found != nil {
-		return found, nil
+	if later := l.freshness.Await(ctx, now); later.After(now) {
+		now = later
+		if found := l.find(q, now); found != nil {
+			return found, nil
+		}
 	}
 	if err := l.freshness.Judge(now); err != nil {
 		return nil, fmt.Errorf("locks: %w", err)

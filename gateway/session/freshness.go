@@ -37,7 +37,7 @@ func (f *Freshness) Confirm(at time.Time) {
 	f.confirmed.Store(max(1, int64(at.Sub(f.began))))
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.waiting.IsZero() || f.Judge(time.Now()) != nil {
+	if f.waiting.IsZero() || !f.believable(time.Now()) {
 		return
 	}
 	close(f.next)
@@ -51,14 +51,18 @@ var (
 
 // Judge returns why nothing may be concluded from the feed at a time, or nil.
 func (f *Freshness) Judge(now time.Time) error {
-	confirmed := f.confirmed.Load()
 	switch {
-	case confirmed == 0:
+	case f.believable(now):
+		return nil
+	case f.confirmed.Load() == 0:
 		return errFeedUnread
-	case f.limit.Load() > 0 && int64(now.Sub(f.began))-confirmed > f.limit.Load():
-		return fmt.Errorf("%w: %s", errFeedStale, time.Duration(f.limit.Load()))
 	}
-	return nil
+	return fmt.Errorf("%w: %s", errFeedStale, time.Duration(f.limit.Load()))
+}
+
+func (f *Freshness) believable(now time.Time) bool {
+	confirmed, limit := f.confirmed.Load(), f.limit.Load()
+	return confirmed != 0 && (limit <= 0 || int64(now.Sub(f.began))-confirmed <= limit)
 }
 
 // patience is how long requests wait at most, all together, for a feed that can't
@@ -70,7 +74,7 @@ const patience = 2 * time.Second
 // Await gives a feed that can't be believed the moment that a reading takes. It
 // returns the time by then, which is now where there was nothing to wait for.
 func (f *Freshness) Await(ctx context.Context, now time.Time) time.Time {
-	if f.Judge(now) == nil {
+	if f.believable(now) {
 		return now
 	}
 	next, left := f.wait()
