@@ -1,17 +1,12 @@
 package gateway_test
 
 import (
-	"context"
 	"crypto/tls"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 
-	"go.uber.org/zap"
-
-	"github.com/sallyport/sallyport/gateway"
-	"github.com/sallyport/sallyport/gateway/config"
 	"github.com/sallyport/sallyport/gateway/tlstest"
 )
 
@@ -28,26 +23,7 @@ session: {embedded: {path: ""}}
 login: {providers: [{name: dev, type: dev, identities: [{subject: alice}]}]}
 routes: [{name: app, upstream: "builtin:echo", policy: authenticated}]
 `)
-	cfg, err := config.Parse("admin.yaml", []byte(yaml), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gw, err := gateway.New(t.Context(), cfg, zap.NewNop(), "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := gw.Listen(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- gw.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	gw := run(t, yaml)
 
 	ask := func(path string, own ...tls.Certificate) (int, string) {
 		t.Helper()

@@ -34,31 +34,9 @@ type devSite struct {
 	cookies map[string]string
 }
 
-type newGateway = func(context.Context, *config.Config, *zap.Logger, string) (*gateway.Gateway, error)
-
 func newDevSite(t *testing.T, build newGateway) *devSite {
 	t.Helper()
-	cfg, err := config.Parse("test", []byte(developmentConfig), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gw, err := build(t.Context(), cfg, zap.NewNop(), "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := gw.Listen(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- gw.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	return &devSite{gw: gw, cookies: map[string]string{}}
+	return &devSite{gw: runBuilt(t, build, developmentConfig), cookies: map[string]string{}}
 }
 
 // do sends a request as a page of the gateway itself would, unless headers, as

@@ -24,11 +24,19 @@ import (
 // run starts a gateway from YAML and ends it with the test.
 func run(t *testing.T, yaml string) *gateway.Gateway {
 	t.Helper()
+	return runBuilt(t, gateway.New, yaml)
+}
+
+type newGateway = func(context.Context, *config.Config, *zap.Logger, string) (*gateway.Gateway, error)
+
+// runBuilt is run for a gateway that is not made by New.
+func runBuilt(t *testing.T, build newGateway, yaml string) *gateway.Gateway {
+	t.Helper()
 	cfg, err := config.Parse("test", []byte(yaml), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := gateway.New(t.Context(), cfg, zap.NewNop(), "test")
+	g, err := build(t.Context(), cfg, zap.NewNop(), "test")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,17 +33,7 @@ func TestReloadsUnderLoadGoUnnoticed(t *testing.T) {
 			_, _ = io.WriteString(w, r.Header.Get("X-Forwarded-User"))
 			return
 		}
-		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
-		if err != nil {
-			return
-		}
-		defer c.CloseNow()
-		for {
-			kind, text, err := c.Read(r.Context())
-			if err != nil || c.Write(r.Context(), kind, text) != nil {
-				return
-			}
-		}
+		echoMessages(w, r)
 	}))
 	t.Cleanup(app.Close)
 

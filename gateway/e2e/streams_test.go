@@ -37,20 +37,25 @@ func chatter(t *testing.T) string {
 				}
 			}
 		}
-		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
-		if err != nil {
-			return
-		}
-		defer c.CloseNow()
-		for {
-			kind, text, err := c.Read(r.Context())
-			if err != nil || c.Write(r.Context(), kind, text) != nil {
-				return
-			}
-		}
+		echoMessages(w, r)
 	}))
 	t.Cleanup(app.Close)
 	return app.URL
+}
+
+// echoMessages serves a WebSocket that answers every message with itself.
+func echoMessages(w http.ResponseWriter, r *http.Request) {
+	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	for {
+		kind, text, err := c.Read(r.Context())
+		if err != nil || c.Write(r.Context(), kind, text) != nil {
+			return
+		}
+	}
 }
 
 // openSocket opens a WebSocket through a gateway and shows that it works.
